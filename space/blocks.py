@@ -1,0 +1,368 @@
+"""Blocks: the units that stages are made of, as plain data with a compact text in timm's notation.
+
+A block class is a frozen dataclass. Every field carries its text token, so that one table per class
+serves validation, text and JSON. Sizes are integers in memory; the text writes a size as a ratio of
+the block's input channels where the ratio is exact and one that papers print (`e6`, `se0.25`), and
+as the integer otherwise (`x184`, `se48`), so the way back is lossless.
+
+    ir_k5_s2_e6_c40_se0.25_relu6      inverted residual, 5x5, stride 2, expansion 6, 40 channels out
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar
+
+from palmette.space.errors import InputError, expect
+
+ACTIVATIONS = ("none", "relu", "relu6", "hswish", "swish", "gelu", "sigmoid", "hsigmoid")
+"""Activation names of the whole project; `space.modules` and `space.trace` map them to torch."""
+
+GATES = ("sigmoid", "hsigmoid")
+MAX_CHANNELS = 65_536  # tensor limit of the Neural Engine (facts on Core ML); beyond is a typo
+MAX_KERNEL = 31
+
+
+def _size(token: str, *, low: int = 1, high: int = MAX_CHANNELS, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"token": token, "low": low, "high": high})
+
+
+def _choice(token: str, names: tuple[str, ...], default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"token": token, "names": names})
+
+
+def _flag(token: str, default: bool) -> Any:
+    """A boolean whose token is written when the value is not the default."""
+    return field(default=default, metadata={"token": token, "flag": True})
+
+
+def _ratio(token: str, ratio_token: str, steps: tuple[float, ...], **size: Any) -> Any:
+    """A channel count that text writes as a ratio of the input channels if it is one of `steps`."""
+    made = _size(token, **size)
+    return field(
+        default=made.default,
+        metadata={**made.metadata, "ratio_token": ratio_token, "steps": steps},
+    )
+
+
+def _kernel() -> Any:
+    return field(metadata={"token": "k", "low": 1, "high": MAX_KERNEL, "odd": True})
+
+
+def _stride() -> Any:
+    return _size("s", high=2)
+
+
+def _expanded() -> Any:
+    return _ratio("x", "e", tuple(half / 2 for half in range(1, 33)))
+
+
+def _squeeze() -> Any:
+    return _ratio("se", "se", (0.125, 0.25, 0.5), low=0, default=0)
+
+
+def _act() -> Any:
+    return _choice("", ACTIVATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Base of all blocks: validation by the token table of the subclass.
+
+    Raises:
+        InputError: a field is outside its range; the message names block, field, rule and value.
+    """
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            _validate(self.kind, item, getattr(self, item.name))
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the block's output."""
+        channels: int = getattr(self, "channels")  # noqa: B009 (declared by every subclass)
+        return channels
+
+    @property
+    def downsampling(self) -> int:
+        """Factor by which the block divides height and width."""
+        stride: int = getattr(self, "stride", 1)
+        return stride
+
+    def check_input(self, in_channels: int) -> None:
+        """Raise InputError if the block cannot follow a tensor of `in_channels` channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvBlock(Block):
+    """Plain convolution, BatchNorm, activation (`cn`)."""
+
+    kind: ClassVar[str] = "cn"
+    kernel: int = _kernel()
+    stride: int = _stride()
+    channels: int = _size("c")
+    act: str = _act()
+    groups: int = _size("g", default=1)
+
+    def check_input(self, in_channels: int) -> None:
+        """See `Block.check_input`."""
+        _check_groups(self.kind, self.groups, in_channels, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class DepthwiseSeparable(Block):
+    """Depthwise kxk, optional squeeze-and-excitation, 1x1 (`ds`).
+
+    The 1x1 is linear (MobileNetV2) unless `point_act` is set (MobileNetV1). A residual is added
+    where shapes allow it and `skip` is true.
+    """
+
+    kind: ClassVar[str] = "ds"
+    kernel: int = _kernel()
+    stride: int = _stride()
+    channels: int = _size("c")
+    act: str = _act()
+    se: int = _squeeze()
+    se_act: str = _choice("in", ACTIVATIONS, "relu")
+    gate: str = _choice("gate", GATES, "sigmoid")
+    groups: int = _size("g", default=1)
+    point_act: bool = _flag("pointact", False)
+    skip: bool = _flag("noskip", True)
+
+    def check_input(self, in_channels: int) -> None:
+        """See `Block.check_input`."""
+        _check_groups(self.kind, self.groups, in_channels, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class InvertedResidual(Block):
+    """1x1 expansion, depthwise kxk, optional squeeze-and-excitation, linear 1x1 (`ir`).
+
+    Sandler et al., MobileNetV2, 2018; with squeeze-and-excitation as in MnasNet and MobileNetV3:
+    `se` squeeze channels (0: none), `se_act` inside, `gate` at its end. `groups` applies to both
+    1x1 convolutions. The residual is added where shapes allow it and `skip` is true.
+    """
+
+    kind: ClassVar[str] = "ir"
+    kernel: int = _kernel()
+    stride: int = _stride()
+    expanded: int = _expanded()
+    channels: int = _size("c")
+    act: str = _act()
+    se: int = _squeeze()
+    se_act: str = _choice("in", ACTIVATIONS, "relu")
+    gate: str = _choice("gate", GATES, "sigmoid")
+    groups: int = _size("g", default=1)
+    skip: bool = _flag("noskip", True)
+
+    def check_input(self, in_channels: int) -> None:
+        """See `Block.check_input`."""
+        _check_groups(self.kind, self.groups, in_channels, self.expanded)
+        _check_groups(self.kind, self.groups, self.expanded, self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class FusedInvertedResidual(Block):
+    """Dense kxk expansion, optional squeeze-and-excitation, linear 1x1 (`er`, as in timm).
+
+    Gupta and Akin, EfficientNet-EdgeTPU, 2019: the 1x1 expansion and the depthwise convolution of
+    an inverted residual fused into one dense convolution.
+    """
+
+    kind: ClassVar[str] = "er"
+    kernel: int = _kernel()
+    stride: int = _stride()
+    expanded: int = _expanded()
+    channels: int = _size("c")
+    act: str = _act()
+    se: int = _squeeze()
+    se_act: str = _choice("in", ACTIVATIONS, "relu")
+    gate: str = _choice("gate", GATES, "sigmoid")
+    groups: int = _size("g", default=1)
+    skip: bool = _flag("noskip", True)
+
+    def check_input(self, in_channels: int) -> None:
+        """See `Block.check_input`."""
+        _check_groups(self.kind, self.groups, in_channels, self.expanded)
+        _check_groups(self.kind, self.groups, self.expanded, self.channels)
+
+
+BLOCKS: dict[str, type[Block]] = {
+    block.kind: block
+    for block in (ConvBlock, DepthwiseSeparable, InvertedResidual, FusedInvertedResidual)
+}
+"""Every block class by the first token of its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stem(Block):
+    """First convolution of a network, on the RGB image (`stem`)."""
+
+    kind: ClassVar[str] = "stem"
+    kernel: int = _kernel()
+    stride: int = _stride()
+    channels: int = _size("c")
+    act: str = _act()
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Block):
+    """Last 1x1 convolution, global pooling, classifier (`head`).
+
+    `channels` 0 means no 1x1 (MobileNetV1). `pool_first` puts the pooling before the 1x1, which
+    then has a bias and no BatchNorm (MobileNetV3). `classes` 0 leaves the classifier away.
+    """
+
+    kind: ClassVar[str] = "head"
+    channels: int = _size("c", low=0, default=0)
+    act: str = _choice("", ACTIVATIONS, "none")
+    classes: int = _size("n", low=0, default=1000)
+    pool_first: bool = _flag("poolfirst", False)
+
+
+def format_block(block: Block, in_channels: int) -> str:
+    """Text of a block after a tensor of `in_channels` channels, such as `ds_k3_s1_c16_relu6`."""
+    tokens = [block.kind]
+    for item in fields(block):
+        value, meta = getattr(block, item.name), item.metadata
+        if value == item.default:
+            continue
+        if meta.get("flag"):
+            tokens.append(meta["token"])
+        elif "steps" in meta and value / in_channels in meta["steps"]:
+            # `se0.25` must not be taken for a count, nor `e6` for one: ratios keep their own form
+            tokens.append(f"{meta['ratio_token']}{value / in_channels:g}")
+        else:
+            tokens.append(f"{meta['token']}{value}")
+    return "_".join(tokens)
+
+
+def parse_block(
+    text: str, in_channels: int, classes: dict[str, type[Block]] | None = None
+) -> Block:
+    """Block from its text; the inverse of `format_block`.
+
+    Args:
+        text: tokens joined by `_`; the first is the block's kind, the others come in any order.
+        in_channels: channels of the tensor before the block; ratios refer to it.
+        classes: allowed kinds, `BLOCKS` if not given.
+
+    Raises:
+        InputError: unknown kind or token, a token given twice, a value out of range.
+    """
+    classes = BLOCKS if classes is None else classes
+    kind, *tokens = text.strip().split("_")
+    expect(
+        kind in classes,
+        f"block '{text}': unknown kind '{kind}'; known kinds are {', '.join(classes)}",
+    )
+    values: dict[str, Any] = {}
+    for token in tokens:
+        name, value = _parse_token(classes[kind], token, in_channels, text)
+        expect(name not in values, f"block '{text}': '{name}' is given twice; keep one")
+        values[name] = value
+    for item in fields(classes[kind]):
+        expect(
+            item.name in values or item.default is not MISSING,
+            f"block '{text}': '{item.name}' is missing; write {_hint(item)}",
+        )
+    return classes[kind](**values)
+
+
+def block_from_json(data: Any, where: str, classes: dict[str, type[Block]] | None = None) -> Block:
+    """Block from the dictionary that `block_to_json` makes.
+
+    Raises:
+        InputError: not an object, unknown kind, unknown or missing key, value of a wrong type.
+    """
+    classes = BLOCKS if classes is None else classes
+    expect(isinstance(data, dict), f"{where}: expected an object, got {type(data).__name__}")
+    kind = data.get("kind")
+    expect(
+        isinstance(kind, str) and kind in classes,
+        f"{where}.kind: unknown kind {kind!r}; known kinds are {', '.join(classes)}",
+    )
+    known = {item.name: item for item in fields(classes[kind])}
+    for key in data:
+        expect(
+            key == "kind" or key in known,
+            f"{where}: unknown key '{key}'; a '{kind}' block has {', '.join(known)}",
+        )
+    for name, item in known.items():
+        expect(name in data or item.default is not MISSING, f"{where}: key '{name}' is missing")
+    try:
+        return classes[kind](**{key: value for key, value in data.items() if key != "kind"})
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def block_to_json(block: Block) -> dict[str, Any]:
+    """All fields of a block as a dictionary of plain values, its kind first."""
+    return {"kind": block.kind, **{item.name: getattr(block, item.name) for item in fields(block)}}
+
+
+def _validate(kind: str, item: Field[Any], value: Any) -> None:
+    meta, where = item.metadata, f"{kind} block, {item.name}"
+    if meta.get("flag"):
+        expect(isinstance(value, bool), f"{where}: must be true or false, got {value!r}")
+    elif "names" in meta:
+        names = meta["names"]
+        expect(value in names, f"{where}: must be one of {', '.join(names)}; got {value!r}")
+    else:
+        low, high = meta["low"], meta["high"]
+        expect(
+            type(value) is int and low <= value <= high,
+            f"{where}: must be an integer from {low} to {high}, got {value!r}",
+        )
+        expect(not meta.get("odd") or value % 2 == 1, f"{where}: must be odd, got {value}")
+
+
+def _parse_token(
+    block: type[Block], token: str, in_channels: int, text: str
+) -> tuple[str, int | str | bool]:
+    for item in fields(block):
+        meta = item.metadata
+        if meta.get("flag"):
+            if token == meta["token"]:
+                return item.name, not item.default
+        elif "names" in meta:
+            if token.removeprefix(meta["token"]) in meta["names"] and token.startswith(
+                meta["token"]
+            ):
+                return item.name, token.removeprefix(meta["token"])
+        elif found := re.fullmatch(rf"{meta['token']}(\d+)", token):
+            # a ratio token equal to the count's (`se`) is told apart by its decimal point
+            return item.name, int(found.group(1))
+        elif "steps" in meta and (
+            found := re.fullmatch(rf"{meta['ratio_token']}(\d+(?:\.\d+)?)", token)
+        ):
+            value = float(found.group(1)) * in_channels
+            expect(
+                value.is_integer(),
+                f"block '{text}': '{token}' of {in_channels} input channels is {value:g}, not a"
+                f" whole number; write the count as {meta['token']}N",
+            )
+            return item.name, int(value)
+    hints = ", ".join(_hint(item) for item in fields(block))
+    raise InputError(f"block '{text}': unknown token '{token}'; a '{block.kind}' takes {hints}")
+
+
+def _hint(item: Field[Any]) -> str:
+    meta = item.metadata
+    if meta.get("flag"):
+        return f"{meta['token']}"
+    if "names" in meta:
+        return f"{meta['token']}({'|'.join(meta['names'])})"
+    return f"{meta['token']}N" + (f" or {meta['ratio_token']}R" if "steps" in meta else "")
+
+
+def _check_groups(kind: str, groups: int, *channels: int) -> None:
+    for count in channels:
+        expect(
+            count % groups == 0,
+            f"{kind} block, groups: must divide the channels of its 1x1 or kxk convolutions;"
+            f" {groups} does not divide {count}",
+        )

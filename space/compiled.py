@@ -1,0 +1,307 @@
+"""A search space as lookup tables, so that a search costs candidates by the million.
+
+Every stage is a *slot*: what it costs depends on its own genes, on the width before it and on the
+choices of the whole network. All blocks that can occur in a slot are traced once, like any module;
+an op-cost model is applied to the distinct ops, summed to blocks, and summed to stages. What is
+left for a candidate is one table row per slot.
+
+The tables equal the traced path (a test holds them to 1e-9).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import palmette
+from palmette.space.architecture import IMAGE_CHANNELS
+from palmette.space.blocks import ACTIVATIONS, Block, Stem
+from palmette.space.ops import Op, OpTable
+from palmette.space.search_space import Choice, Codes, SearchSpace
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Stem, a stage or the head: all that can stand there, one entry per combination of its genes.
+
+    Arrays have shape (entries,). `first` and `repeat` are indices of blocks; a slot's cost is that
+    of its first block plus (depth - 1) times that of its repeat.
+    """
+
+    stage: int
+    """-1 for the stem, the number of stages for the head, as in `Part.stage`."""
+    columns: tuple[int, ...]
+    """Genes that matter here, as columns of a code."""
+    radix: Ints
+    """Weight of each of these genes in the index of an entry."""
+    first: Ints
+    repeat: Ints
+    depth: Ints
+    in_channels: Ints
+    out_channels: Ints
+    resolution: Ints
+    out_stride: int
+    """Image height over the height of the slot's output."""
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSpace:
+    """Blocks and ops of a search space.
+
+    `block_ops[block_starts[b]:block_starts[b + 1]]` are the indices into `ops` of block b;
+    `block_params` its trainable parameters.
+    """
+
+    space: SearchSpace
+    slots: tuple[Slot, ...]
+    ops: OpTable
+    block_ops: Ints
+    block_starts: Ints
+    block_params: Floats
+
+    def block_sums(self, op_values: Floats) -> Floats:
+        """Sum of per-op values (ops, channels) over the ops of each block: (blocks, channels)."""
+        return np.add.reduceat(op_values[self.block_ops], self.block_starts[:-1], axis=0)
+
+    def slot_sums(self, slot: Slot, block_values: Floats) -> Floats:
+        """Sum of per-block values (blocks, channels) for each entry of a slot."""
+        repeats = (slot.depth - 1)[:, None]
+        return block_values[slot.first] + repeats * block_values[slot.repeat]
+
+    def table(self, slot_values: Callable[[Slot], Floats]) -> SpaceTable:
+        """Lookup table of the values (entries, channels) that a function gives for each slot."""
+        values = [slot_values(slot) for slot in self.slots]
+        starts = np.cumsum([0, *(len(v) for v in values[:-1])])
+        radix = np.zeros((len(self.space.genes), len(self.slots)))
+        for index, slot in enumerate(self.slots):
+            radix[list(slot.columns), index] = slot.radix
+        return SpaceTable(np.concatenate(values), radix, starts.astype(np.float64))
+
+    def cost_table(self, op_costs: Callable[[OpTable], Floats]) -> SpaceTable:
+        """Lookup table of an additive op-cost model: ops -> (ops, channels)."""
+        blocks = self.block_sums(op_costs(self.ops))
+        return self.table(lambda slot: self.slot_sums(slot, blocks))
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceTable:
+    """One row of values per entry of every slot, and where a code finds its rows."""
+
+    values: Floats
+    radix: Floats
+    starts: Floats
+
+    def rows(self, codes: Codes) -> Ints:
+        """Indices into `values` of codes (n, genes): shape (n, slots)."""
+        # products of small integers are exact in doubles, and BLAS multiplies those
+        return (codes @ self.radix + self.starts).astype(np.int64)
+
+    def per_slot(self, codes: Codes) -> Floats:
+        """Values of every slot, shape (n, slots, channels)."""
+        return self.values[self.rows(codes)]
+
+    def sums(self, codes: Codes) -> Floats:
+        """Values summed over the slots, shape (n, channels)."""
+        rows = self.rows(codes)
+        total = self.values[rows[:, 0]]
+        for slot in range(1, rows.shape[1]):
+            total += self.values[rows[:, slot]]
+        return total
+
+
+def compile_space(space: SearchSpace, cache: Path | None = None) -> CompiledSpace:
+    """Trace every block that can occur in a space.
+
+    Args:
+        space: the choices.
+        cache: folder for the traced ops, by content hash; default the user's cache folder.
+    """
+    blocks: dict[_Place, int] = {}
+    slots = tuple(_slots(space, blocks))
+    ops, block_ops, starts, params = _traced_blocks(space, list(blocks), cache)
+    return CompiledSpace(space, slots, OpTable.of(ops), block_ops, starts, params)
+
+
+_Place = tuple[Block, int, int]
+"""A block, the channels before it, and the height of its (square) input."""
+
+
+def _slots(space: SearchSpace, blocks: dict[_Place, int]) -> Iterator[Slot]:
+    """Slots of a space; every block met is entered in `blocks` with its index."""
+    last = space.depth
+    out_stride = 1
+    for stage in range(-1, last + 1):
+        before = ("stem" if stage <= 0 else f"stage{stage}", "channels")
+        keys = [("network", "resolution"), ("network", "activation"), ("stem", "channels")]
+        if stage == last:
+            keys = [*keys[:2], before, ("head", "channels")]
+        elif stage >= 0:
+            own = [(f"stage{stage + 1}", key) for key in space.sections[f"stage{stage + 1}"]]
+            keys = [*space.network_genes(stage + 1), before, *own]
+        in_stride = out_stride
+        if stage == -1:
+            out_stride = 2
+        elif stage < last:
+            out_stride *= int(space.sections[f"stage{stage + 1}"]["stride"][0])
+        yield _slot(space, stage, keys, before, in_stride, out_stride, blocks)
+
+
+def _slot(
+    space: SearchSpace,
+    stage: int,
+    keys: list[tuple[str, str]],
+    before: tuple[str, str],
+    in_stride: int,
+    out_stride: int,
+    blocks: dict[_Place, int],
+) -> Slot:
+    choices = [space.sections[section][key] for section, key in keys]
+    stands: dict[tuple[Choice, ...], tuple[Block, ...]] = {}
+    rows: list[tuple[int, ...]] = []
+    for values in itertools.product(*choices):
+        chosen: dict[str, Choice] = {
+            f"{section}.{key}": value for (section, key), value in zip(keys, values, strict=True)
+        }
+        get = space.getter(chosen)
+        resolution = get("network", "resolution")
+        # repeated stride-2 convolutions round up, as does one division by their product
+        in_size, out_size = -(-resolution // in_stride), -(-resolution // out_stride)
+        in_channels = IMAGE_CHANNELS if stage == -1 else get(*before)
+        same_blocks = tuple(v for k, v in zip(keys, values, strict=True) if k[1] != "resolution")
+        if same_blocks not in stands:
+            stands[same_blocks] = _stand(space, stage, in_channels, get)
+        stand = stands[same_blocks]
+        first = blocks.setdefault((stand[0], in_channels, in_size), len(blocks))
+        repeat = first
+        if len(stand) > 1:
+            repeat = blocks.setdefault((stand[1], stand[0].out_channels, out_size), len(blocks))
+        rows.append((first, repeat, len(stand), in_channels, stand[-1].out_channels, resolution))
+    varying = [
+        (space.column[f"{section}.{key}"], weight)
+        for (section, key), weight in zip(keys, _weights([len(c) for c in choices]), strict=True)
+        if len(space.sections[section][key]) > 1
+    ]
+    columns = tuple(column for column, _ in varying)
+    radix = np.array([weight for _, weight in varying], dtype=np.int64)
+    first_ids, repeats, depths, ins, outs, sizes = np.array(rows, dtype=np.int64).T
+    return Slot(stage, columns, radix, first_ids, repeats, depths, ins, outs, sizes, out_stride)
+
+
+def _stand(space: SearchSpace, stage: int, in_channels: int, get: Any) -> tuple[Block, ...]:
+    """Blocks of a slot for the choices that `get` knows."""
+    if stage == -1:
+        return (Stem(3, 2, get("stem", "channels"), get("network", "activation")),)
+    if stage == space.depth:
+        return (space.head(get),)
+    return space.stage_blocks(stage + 1, in_channels, get)
+
+
+def _weights(counts: list[int]) -> list[int]:
+    """Mixed-radix weights, last gene fastest, as `itertools.product` enumerates."""
+    weights = [1] * len(counts)
+    for index in range(len(counts) - 2, -1, -1):
+        weights[index] = weights[index + 1] * counts[index + 1]
+    return weights
+
+
+_Traced = tuple[list[Op], Ints, Ints, Floats]
+
+
+def _traced_blocks(space: SearchSpace, places: list[_Place], cache: Path | None) -> _Traced:
+    """Distinct ops, ops of each block and parameters, from the cache if it has them."""
+    folder = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palmette"
+    key = hashlib.sha256(f"{palmette.__version__} {_code_hash()} {space.id}".encode()).hexdigest()
+    path = folder / f"space-{key[:16]}.json"
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        data = _trace_all(places)
+        _write_atomically(path, json.dumps(data))
+    ops = [Op.from_text(text) for text in data["ops"]]
+    rows: list[list[int]] = data["blocks"]
+    starts = np.cumsum([0, *(len(row) for row in rows)])
+    flat = np.array([op for row in rows for op in row], dtype=np.int64)
+    return ops, flat, starts.astype(np.int64), np.array(data["params"], dtype=np.float64)
+
+
+def _code_hash() -> str:
+    """Hash of the code that decides what a block traces to."""
+    folder = Path(__file__).parent
+    names = ("blocks.py", "compiled.py", "modules.py", "ops.py", "search_space.py", "trace.py")
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
+
+
+def _trace_all(places: list[_Place]) -> dict[str, Any]:
+    """Ops (text) that occur, indices of the ops of each block, and parameters of each block."""
+    groups: dict[tuple[Block, int], list[int]] = {}
+    for index, (block, in_channels, _) in enumerate(places):
+        groups.setdefault((_neutral(block), in_channels), []).append(index)
+    found: dict[str, int] = {}
+    blocks: list[list[int]] = [[] for _ in places]
+    params = [0] * len(places)
+    checked: set[tuple[type[Block], str]] = set()
+    for (neutral, in_channels), members in groups.items():
+        traced, count = _trace_sizes(neutral, in_channels, {places[i][2] for i in members})
+        for index in members:
+            block, _, size = places[index]
+            act: str = block.act  # type: ignore[attr-defined]  # all that a space makes have one
+            ops = [replace(op, act=act) if op.act == _PLACEHOLDER else op for op in traced[size]]
+            if (type(block), act) not in checked:
+                direct, _ = _trace_sizes(block, in_channels, {size})
+                assert direct[size] == ops, f"activation changes the ops of {block}"
+                checked.add((type(block), act))
+            blocks[index] = [found.setdefault(op.to_text(), len(found)) for op in ops]
+            params[index] = count
+    return {"ops": list(found), "blocks": blocks, "params": params}
+
+
+_PLACEHOLDER = "gelu"
+"""Stands for a network's activation while a block is traced once for all of them."""
+assert _PLACEHOLDER in ACTIVATIONS
+
+
+def _neutral(block: Any) -> Block:
+    """The block with the placeholder for its activation: blocks that differ in it trace alike."""
+    neutral: Block = replace(block, act=_PLACEHOLDER)
+    return neutral
+
+
+def _trace_sizes(
+    block: Block, in_channels: int, sizes: set[int]
+) -> tuple[dict[int, list[Op]], int]:
+    import torch  # slow to import, and not needed where the cache has the space
+
+    from palmette.space.modules import build_part
+    from palmette.space.trace import trace_ops
+
+    with torch.device("meta"):
+        module = build_part(block, in_channels).eval()
+    traced = {size: list(trace_ops(module, (in_channels, size, size))) for size in sizes}
+    return traced, sum(p.numel() for p in module.parameters())
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write through a temporary file; a folder that cannot be written only costs the cache."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(path)
+    except OSError:
+        return

@@ -1,0 +1,15 @@
+"""The one exception for whatever comes from outside and breaks a rule."""
+
+
+class InputError(ValueError):
+    """A file, flag, name or value given by the user breaks a rule.
+
+    The message is one line: where (file, row or key), the rule, what came, what to do. The command
+    line prints it and exits with code 2; it never shows a traceback for one.
+    """
+
+
+def expect(condition: bool, message: str) -> None:
+    """Raise `InputError(message)` unless the condition holds."""
+    if not condition:
+        raise InputError(message)
