@@ -73,7 +73,7 @@ class Architecture:
         for index, stage in enumerate(self.stages):
             expect(len(stage) > 0, f"stage {index + 1}: at least one block is needed")
         expect(
-            (self.head.channels == 0) == (self.head.act == "none") or self.head.channels > 0,
+            self.head.channels > 0 or self.head.act == "none",
             "head: an activation needs a 1x1 convolution; give its channels",
         )
         for part in self.parts():
@@ -144,9 +144,9 @@ class Architecture:
         first, *middle = [piece.split() for piece in text.strip().split("|")]
         expect(
             len(first) == 2 and len(middle) >= 2,
-            f"architecture text: expected 'HxW stem | stage | ... | head', got '{text[:80]}'",
+            f"architecture text: expected 'HxW stem | stage | ... | head', got {text[:80]!r}",
         )
-        found = re.fullmatch(r"(\d+)x(\d+)", first[0])
+        found = re.fullmatch("([0-9]{1,9})x([0-9]{1,9})", first[0])
         if found is None:
             raise InputError(f"architecture text: resolution must be HxW, got '{first[0]}'")
         stem = parse_block(first[1], IMAGE_CHANNELS, {"stem": Stem})
@@ -186,7 +186,7 @@ class Architecture:
         """
         try:
             data = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also a number or a nesting without end
             raise InputError(f"{where}: not valid JSON ({error})") from None
         return cls.from_dict(data, where)
 
@@ -201,7 +201,7 @@ class Architecture:
         keys = {"format", "resolution", "stem", "stages", "head"}
         expect(
             set(data) == keys,
-            f"{where}: expected the keys {', '.join(sorted(keys))}; got {', '.join(sorted(data))}",
+            f"{where}: expected the keys {', '.join(sorted(keys))}; got {list(data)}",
         )
         size, rows = data["resolution"], data["stages"]
         expect(isinstance(size, list), f"{where}.resolution: expected [height, width]")
@@ -263,11 +263,11 @@ def _repeat(block_text: str) -> str:
 
 def _parse_run(word: str, in_channels: int) -> list[Block]:
     """Blocks of `ir_r3_k3_s2_...`: the stride belongs to the first, the others have stride 1."""
-    kind, _, rest = word.partition("_")
-    found = re.match(r"r(\d+)(?:_|$)", rest)
-    count, rest = (int(found.group(1)), rest[found.end() :]) if found else (1, rest)
+    found = re.match("[^_]*(_r([0-9]{1,9}))(?=_|$)", word)
+    count = int(found.group(2)) if found else 1
+    text = word.replace(found.group(1), "", 1) if found else word
     expect(1 <= count <= 1000, f"block '{word}': repeats must be 1 to 1000, got {count}")
-    blocks = [parse_block(f"{kind}_{rest}", in_channels)]
+    blocks = [parse_block(text, in_channels)]
     for _ in range(count - 1):
-        blocks.append(parse_block(_repeat(f"{kind}_{rest}"), blocks[-1].out_channels))
+        blocks.append(parse_block(_repeat(text), blocks[-1].out_channels))
     return blocks

@@ -5,7 +5,7 @@ serves validation, text and JSON. Sizes are integers in memory; the text writes 
 the block's input channels where the ratio is exact and one that papers print (`e6`, `se0.25`), and
 as the integer otherwise (`x184`, `se48`), so the way back is lossless.
 
-    ir_k5_s2_e6_c40_se0.25_relu6      inverted residual, 5x5, stride 2, expansion 6, 40 channels out
+    ir_k5_s2_e6_c40_relu6_se0.25      inverted residual, 5x5, stride 2, expansion 6, 40 channels out
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 
 from palmette.space.errors import InputError, expect
 
-ACTIVATIONS = ("none", "relu", "relu6", "hswish", "swish", "gelu", "sigmoid", "hsigmoid")
+ACTIVATIONS = ("none", "relu", "relu6", "lrelu", "hswish", "swish", "gelu", "sigmoid", "hsigmoid")
 """Activation names of the whole project; `space.modules` and `space.trace` map them to torch."""
 
 GATES = ("sigmoid", "hsigmoid")
-MAX_CHANNELS = 65_536  # tensor limit of the Neural Engine (facts on Core ML); beyond is a typo
+MAX_CHANNELS = 65_536  # tensor limit of the Neural Engine; beyond is a typo
 MAX_KERNEL = 31
+_DIGITS = "[0-9]{1,9}"
 
 
 def _size(token: str, *, low: int = 1, high: int = MAX_CHANNELS, default: Any = MISSING) -> Any:
@@ -289,7 +290,7 @@ def block_from_json(data: Any, where: str, classes: dict[str, type[Block]] | Non
     for key in data:
         expect(
             key == "kind" or key in known,
-            f"{where}: unknown key '{key}'; a '{kind}' block has {', '.join(known)}",
+            f"{where}: unknown key {key!r}; a '{kind}' block has {', '.join(known)}",
         )
     for name, item in known.items():
         expect(name in data or item.default is not MISSING, f"{where}: key '{name}' is missing")
@@ -333,11 +334,11 @@ def _parse_token(
                 meta["token"]
             ):
                 return item.name, token.removeprefix(meta["token"])
-        elif found := re.fullmatch(rf"{meta['token']}(\d+)", token):
+        elif found := re.fullmatch(f"{meta['token']}({_DIGITS})", token):
             # a ratio token equal to the count's (`se`) is told apart by its decimal point
             return item.name, int(found.group(1))
         elif "steps" in meta and (
-            found := re.fullmatch(rf"{meta['ratio_token']}(\d+(?:\.\d+)?)", token)
+            found := re.fullmatch(rf"{meta['ratio_token']}({_DIGITS}(?:\.{_DIGITS})?)", token)
         ):
             value = float(found.group(1)) * in_channels
             expect(

@@ -10,11 +10,11 @@ The tables equal the traced path (a test holds them to 1e-9).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 
 import palmette
 from palmette.space.architecture import IMAGE_CHANNELS
-from palmette.space.blocks import ACTIVATIONS, Block, Stem
+from palmette.space.blocks import Block, Stem
+from palmette.space.errors import expect
+from palmette.space.files import write_text
 from palmette.space.ops import Op, OpTable
 from palmette.space.search_space import Choice, Codes, SearchSpace
 
@@ -229,15 +231,27 @@ def _traced_blocks(space: SearchSpace, places: list[_Place], cache: Path | None)
     key = hashlib.sha256(f"{palmette.__version__} {_code_hash()} {space.id}".encode()).hexdigest()
     path = folder / f"space-{key[:16]}.json"
     try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        return _read_traced(json.loads(path.read_text("utf-8")), len(places))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # none yet, or a broken one
         data = _trace_all(places)
-        _write_atomically(path, json.dumps(data))
+    with contextlib.suppress(OSError):  # a folder that cannot be written only costs the cache
+        write_text(path, json.dumps(data))
+    return _read_traced(data, len(places))
+
+
+def _read_traced(data: Any, places: int) -> _Traced:
     ops = [Op.from_text(text) for text in data["ops"]]
     rows: list[list[int]] = data["blocks"]
     starts = np.cumsum([0, *(len(row) for row in rows)])
     flat = np.array([op for row in rows for op in row], dtype=np.int64)
-    return ops, flat, starts.astype(np.int64), np.array(data["params"], dtype=np.float64)
+    params = np.array(data["params"], dtype=np.float64)
+    expect(
+        len(rows) == len(params) == places
+        and all(rows)
+        and bool(np.all((flat >= 0) & (flat < len(ops)))),
+        "cache: not the ops of these blocks",
+    )
+    return ops, flat, starts.astype(np.int64), params
 
 
 def _code_hash() -> str:
@@ -257,11 +271,12 @@ def _trace_all(places: list[_Place]) -> dict[str, Any]:
     params = [0] * len(places)
     checked: set[tuple[type[Block], str]] = set()
     for (neutral, in_channels), members in groups.items():
+        neutral_act: str = neutral.act  # type: ignore[attr-defined]
         traced, count = _trace_sizes(neutral, in_channels, {places[i][2] for i in members})
         for index in members:
             block, _, size = places[index]
             act: str = block.act  # type: ignore[attr-defined]  # all that a space makes have one
-            ops = [replace(op, act=act) if op.act == _PLACEHOLDER else op for op in traced[size]]
+            ops = [replace(op, act=act) if op.act == neutral_act else op for op in traced[size]]
             if (type(block), act) not in checked:
                 direct, _ = _trace_sizes(block, in_channels, {size})
                 assert direct[size] == ops, f"activation changes the ops of {block}"
@@ -271,14 +286,13 @@ def _trace_all(places: list[_Place]) -> dict[str, Any]:
     return {"ops": list(found), "blocks": blocks, "params": params}
 
 
-_PLACEHOLDER = "gelu"
-"""Stands for a network's activation while a block is traced once for all of them."""
-assert _PLACEHOLDER in ACTIVATIONS
-
-
 def _neutral(block: Any) -> Block:
-    """The block with the placeholder for its activation: blocks that differ in it trace alike."""
-    neutral: Block = replace(block, act=_PLACEHOLDER)
+    """The block with a placeholder for its activation: blocks that differ in it trace alike.
+
+    The placeholder is an activation that squeeze-and-excitation does not have in this block.
+    """
+    placeholder = "swish" if getattr(block, "se_act", "") == "gelu" else "gelu"
+    neutral: Block = replace(block, act=placeholder)
     return neutral
 
 
@@ -294,14 +308,3 @@ def _trace_sizes(
         module = build_part(block, in_channels).eval()
     traced = {size: list(trace_ops(module, (in_channels, size, size))) for size in sizes}
     return traced, sum(p.numel() for p in module.parameters())
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write through a temporary file; a folder that cannot be written only costs the cache."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
-    except OSError:
-        return

@@ -28,6 +28,7 @@ ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "relu": lambda: nn.ReLU(inplace=True),
     "relu6": lambda: nn.ReLU6(inplace=True),
+    "lrelu": lambda: nn.LeakyReLU(0.1, inplace=True),  # Darknet's slope
     "hswish": lambda: nn.Hardswish(inplace=True),
     "swish": lambda: nn.SiLU(inplace=True),
     "gelu": nn.GELU,
@@ -152,7 +153,7 @@ def build_part(block: Block, in_channels: int) -> nn.Module:
 def build_network(architecture: Architecture, seed: int = 0) -> Network:
     """Network with weights drawn from `seed`; the global random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed the GPUs as well
         network = Network(architecture)
         network.apply(_initialise)
     return network

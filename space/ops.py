@@ -1,7 +1,8 @@
 """`Op`: what a device runs after BatchNorm is folded and activations are fused; columns of ops.
 
 Counts follow from shapes, so an op cannot disagree with itself. Shapes leave the batch out:
-(C, H, W) for maps, (C,) for vectors. Op text, one line, as in timing tables and op-list files:
+(C, H, W) for maps, (C,) for vectors, (N, C) for N tokens. Op text, one line, as in timing tables
+and op-list files:
 
     conv 32x112x112 -> 64x56x56 k3 s2 g32 relu6
     mul 96x56x56 + 96x1x1 -> 96x56x56
@@ -44,6 +45,10 @@ KINDS = (
     "other",
 )
 """Kinds of ops, in the order of their codes in an `OpTable`."""
+
+_SIZE = "[1-9][0-9]{0,8}"
+_SHAPE = re.compile(f"{_SIZE}(?:x{_SIZE})*")
+_WORD = re.compile(f"(?![dg].*x)([ksdg])({_SIZE})(?:x({_SIZE}))?")  # only k and s are pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,40 +118,41 @@ class Op:
         """Op from its text.
 
         Raises:
-            InputError: unknown kind or word, or a shape that is not positive integers.
+            InputError: unknown kind or word, a word given twice, or a shape that is not positive
+                integers.
         """
         left, arrow, right = text.partition("->")
         kind, _, inputs = left.strip().partition(" ")
         expect(bool(arrow and right.strip()), f"op '{text}': expected 'kind inputs -> output ...'")
         expect(kind in KINDS, f"op '{text}': unknown kind '{kind}'; known are {', '.join(KINDS)}")
         output, *words = right.split()
-        pairs = {"k": (1, 1), "s": (1, 1), "d": (1, 1), "g": (1, 1)}
+        pairs: dict[str, tuple[int, int]] = {}
         act = "none"
         for word in words:
-            if word in ACTIVATIONS:
+            if word in ACTIVATIONS and act == "none":
                 act = word
-            elif found := re.fullmatch(r"([ksdg])([1-9]\d*)(?:x([1-9]\d*))?", word):
+            elif (found := _WORD.fullmatch(word)) and found.group(1) not in pairs:
                 first = int(found.group(2))
                 pairs[found.group(1)] = (first, int(found.group(3) or first))
             else:
-                raise InputError(f"op '{text}': unknown word '{word}'")
+                raise InputError(f"op '{text}': the word '{word}' is unknown or given twice")
         op = cls(
             kind,
             tuple(_parse_shape(piece, text) for piece in inputs.split("+")),
             _parse_shape(output, text),
-            pairs["k"],
-            pairs["s"],
-            pairs["d"][0],
-            pairs["g"][0],
+            pairs.get("k", (1, 1)),
+            pairs.get("s", (1, 1)),
+            pairs.get("d", (1, 1))[0],
+            pairs.get("g", (1, 1))[0],
             act,
         )
-        if kind == "conv":
+        if kind in ("conv", "conv_transpose"):
             expect(
                 len(op.output) == 3
                 and len(op.inputs[0]) == 3
                 and op.inputs[0][0] % op.groups == 0
                 and op.output[0] % op.groups == 0,
-                f"op '{text}': a conv maps CxHxW to CxHxW and its groups divide both channels",
+                f"op '{text}': a {kind} maps CxHxW to CxHxW and its groups divide both channels",
             )
         return op
 
@@ -171,6 +177,7 @@ class OpTable:
     kernel: NDArray[np.int64]
     area: NDArray[np.int64]
     stride: NDArray[np.int64]
+    dilation: NDArray[np.int64]
     groups: NDArray[np.int64]
     broadcast: NDArray[np.bool_]
     macs: NDArray[np.float64]
@@ -211,12 +218,15 @@ class OpTable:
 
 
 def _row(op: Op) -> tuple[int | bool, ...]:
-    channels, height, width = (*op.output, 1, 1)[:3]
+    # maps have their channels first, the tokens of a linear layer last
+    tokens = op.kind in ("linear", "matmul")
+    channels, height, *rest = (*(op.output[::-1] if tokens else op.output), 1, 1)
+    width = math.prod(rest)
     return (
         KINDS.index(op.kind),
         ACTIVATIONS.index(op.act),
         len(op.inputs),
-        op.inputs[0][0],
+        op.inputs[0][-1 if tokens else 0],
         channels,
         height,
         width,
@@ -225,6 +235,7 @@ def _row(op: Op) -> tuple[int | bool, ...]:
         max(op.kernel),
         math.prod(op.kernel),
         max(op.stride),
+        op.dilation,
         op.groups,
         # a vector spread over a map, as in squeeze-and-excitation
         len({math.prod(shape) for shape in op.inputs}) > 1 and op.kind in ("mul", "add"),
@@ -242,12 +253,8 @@ def _pair_text(token: str, pair: tuple[int, int]) -> str:
 
 
 def _parse_shape(text: str, where: str) -> Shape:
-    try:
-        shape = tuple(int(piece) for piece in text.strip().split("x"))
-    except ValueError:
-        shape = ()
     expect(
-        bool(shape) and all(size > 0 for size in shape),
+        _SHAPE.fullmatch(text.strip()) is not None,
         f"op '{where}': a shape is positive integers joined by 'x', got '{text.strip()}'",
     )
-    return shape
+    return tuple(int(piece) for piece in text.strip().split("x"))

@@ -7,10 +7,11 @@ a code is a vector of choice indices, one per gene; every code decodes to a vali
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -24,6 +25,7 @@ from palmette.space.architecture import Architecture
 from palmette.space.blocks import (
     ACTIVATIONS,
     GATES,
+    MAX_CHANNELS,
     Block,
     DepthwiseSeparable,
     Head,
@@ -64,7 +66,7 @@ _RULES: dict[str, dict[str, tuple[Any, ...]]] = {
         "depth": (int, 1, 64),
         "se": (_NUMBER, 0, 1),
     },
-    "head": {"channels": (int, 8, 16_384), "classes": (int, 1, 1_000_000)},
+    "head": {"channels": (int, 8, 16_384), "classes": (int, 1, MAX_CHANNELS)},
 }
 _DEFAULTS: dict[str, dict[str, Choice]] = {
     "network": {"se": 0.0, "se_act": "relu", "gate": "sigmoid"},
@@ -114,30 +116,31 @@ class SearchSpace:
         """
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also a number or a nesting without end
             raise InputError(f"{where}: not valid TOML ({error})") from None
-        expect(data.pop("format", None) == FORMAT, f"{where}: key 'format' must be \"{FORMAT}\"")
-        description = data.pop("description", "")
+        version, description = data.pop("format", None), data.pop("description", "")
+        expect(version == FORMAT, f"{where}: format must be '{FORMAT}', got {version!r}")
+        expect(
+            isinstance(description, str), f"{where}: description must be text, got {description!r}"
+        )
         stages = data.pop("stages", None)
         expect(
             isinstance(stages, list) and len(stages) > 0,
             f"{where}: at least one [[stages]] table is needed",
         )
+        for key in data:
+            expect(
+                key in ("network", "stem", "head"),
+                f"{where}: unknown key or table {key!r}; known: format, description, network, stem,"
+                " stages, head",
+            )
         tables = {**data, **{f"stage{i + 1}": stage for i, stage in enumerate(stages)}}
-        wanted = ["network", "stem", *(f"stage{i + 1}" for i in range(len(stages))), "head"]
-        for key in tables:
-            expect(key in wanted, f"{where}: unknown table '{key}'; known: {', '.join(wanted)}")
         sections = {}
-        for section in wanted:
+        for section in ("network", "stem", *(f"stage{i + 1}" for i in range(len(stages))), "head"):
             expect(section in tables, f"{where}: table [{section}] is missing")
             sections[section] = _read_section(section, tables[section], where)
-        for stage in wanted[2:-1]:
-            kernels = sections[stage]["kernel"]
-            expect(
-                all(int(kernel) % 2 for kernel in kernels),
-                f"{where}: [{stage}] kernel must be odd, got {list(kernels)}",
-            )
-        return cls(name, sections, str(description))
+        _check_together(sections, where)
+        return cls(name, sections, description)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for run folders and hashes."""
@@ -157,11 +160,17 @@ class SearchSpace:
         """The same space with only those choices of a gene that are in `allowed`.
 
         Raises:
-            InputError: none of the gene's choices is allowed.
+            InputError: no gene has this name, or none of its choices is allowed.
         """
-        section, key = gene.split(".")
-        kept = tuple(c for c in self.sections[section][key] if c in allowed)
-        expect(bool(kept), f"space '{self.name}': no choice of {gene} is left of {allowed}")
+        section, _, key = gene.partition(".")
+        choices = self.sections.get(section, {}).get(key, ())
+        names = ", ".join(gene.name for gene in self.genes)
+        expect(bool(choices), f"space '{self.name}': no gene '{gene}'; it has {names}")
+        kept = tuple(c for c in choices if c in allowed)
+        expect(
+            bool(kept),
+            f"space '{self.name}': {gene} has {list(choices)}, none of which is in {list(allowed)}",
+        )
         sections = {**self.sections, section: {**self.sections[section], key: kept}}
         return SearchSpace(self.name, sections, self.description)
 
@@ -222,6 +231,7 @@ class SearchSpace:
         code = np.asarray(code)
         expect(
             code.shape == (len(self.genes),)
+            and (code.dtype.kind in "iu" or code.size == 0)
             and bool(np.all((code >= 0) & (code < self.cardinalities))),
             f"code: must be {len(self.genes)} indices below {self.cardinalities.tolist()},"
             f" got {code.tolist()}",
@@ -248,21 +258,23 @@ class SearchSpace:
             InputError: the architecture is not in this space; the message names the first gene that
                 no choice fits.
         """
-        value = _observed(architecture)
+        seen = _observed(architecture, self.sections)
         code = np.zeros(len(self.genes), dtype=np.int64)
         for index, gene in enumerate(self.genes):
-            fits = [i for i, c in enumerate(gene.choices) if value.get(gene.name) == c]
-            expect(
-                bool(fits),
-                f"architecture {architecture.id} is not in space '{self.name}': {gene.name} is"
-                f" {value.get(gene.name)}, choices are {list(gene.choices)}",
+            value, in_channels = seen.get(gene.name, (None, 0))
+            count = _COUNTS.get(gene.name.partition(".")[2])
+            made = [count(c, in_channels) if count else c for c in gene.choices]
+            if value not in made:
+                raise InputError(
+                    f"architecture {architecture.id} is not in space '{self.name}': {gene.name} is"
+                    f" {value}, choices are {made}"
+                )
+            code[index] = made.index(value)
+        if self.decode(code) != architecture:
+            raise InputError(
+                f"architecture {architecture.id} is not in space '{self.name}': something that this"
+                " space keeps fixed differs"
             )
-            code[index] = fits[0]
-        expect(
-            self.decode(code) == architecture,
-            f"architecture {architecture.id} is not in space '{self.name}': something that this"
-            " space keeps fixed differs",
-        )
         return code
 
     def encode_batch(self, architectures: Sequence[Architecture]) -> Codes:
@@ -308,7 +320,7 @@ class SearchSpace:
             "stride": stride,
             "channels": get(table, "channels"),
             "act": get("network", "activation"),
-            "se": max(1, round(se * in_channels)) if se else 0,
+            "se": _squeezed(se, in_channels),
             "se_act": get("network", "se_act"),
             "gate": get("network", "gate"),
         }
@@ -317,13 +329,26 @@ class SearchSpace:
         expansion = get(table, "expansion")
         if expansion == 1:  # nothing to expand: the field's convention leaves the first 1x1 away
             return DepthwiseSeparable(**shared)
-        return InvertedResidual(expanded=round(expansion * in_channels), **shared)
+        return InvertedResidual(expanded=_expanded(expansion, in_channels), **shared)
 
 
 def presets() -> list[str]:
     """Names of the spaces shipped with palmette."""
     folder = files("palmette.space") / "presets"
-    return sorted(item.name.removesuffix(".toml") for item in folder.iterdir())
+    names = (item.name for item in folder.iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def _expanded(expansion: float, in_channels: int) -> int:
+    return round(expansion * in_channels)
+
+
+def _squeezed(se: float, in_channels: int) -> int:
+    return max(1, round(se * in_channels)) if se else 0
+
+
+_COUNTS: dict[str, Callable[[Any, int], int]] = {"expansion": _expanded, "se": _squeezed}
+"""How a ratio becomes a count of channels."""
 
 
 def _read_section(section: str, table: Any, where: str) -> dict[str, tuple[Choice, ...]]:
@@ -361,26 +386,55 @@ def _check_choice(place: str, choice: Any, rule: tuple[Any, ...]) -> None:
     )
 
 
-def _observed(architecture: Architecture) -> dict[str, Choice]:
-    """Value of every possible gene, as read off an architecture."""
+def _check_together(sections: dict[str, dict[str, tuple[Any, ...]]], where: str) -> None:
+    """Rules over several keys; they make sure that no two codes are the same architecture."""
+    stages = [name for name in sections if name.startswith("stage")]
+    followers = [name for name in stages if "se" not in sections[name]]
+    shared = sections["network"]["se"]
+    expect(
+        bool(followers) or len(shared) == 1,
+        f"{where}: [network] se varies, but every stage has its own; keep one of the two",
+    )
+    for before, stage in zip(("stem", *stages), stages, strict=False):
+        table = sections[stage]
+        kernels = list(table["kernel"])
+        expect(all(k % 2 for k in kernels), f"{where}: [{stage}] kernel must be odd, got {kernels}")
+        ratios = {"expansion": table["expansion"], "se": table.get("se", ())}
+        if followers[:1] == [stage]:  # `encode` reads the network's ratio off this stage
+            ratios["se"] = shared
+        for key, in_channels in itertools.product(ratios, sections[before]["channels"]):
+            counts = [_COUNTS[key](ratio, in_channels) for ratio in ratios[key]]
+            expect(
+                len(set(counts)) == len(counts),
+                f"{where}: [{stage}] {key}: {list(ratios[key])} of {in_channels} input channels are"
+                f" {counts}; leave out the choices that come to the same",
+            )
+
+
+_Sections = dict[str, dict[str, tuple[Choice, ...]]]
+
+
+def _observed(architecture: Architecture, sections: _Sections) -> dict[str, tuple[Choice, int]]:
+    """Value of every possible gene, with the input channels that a ratio refers to."""
     in_channels = architecture.stem.channels
-    value: dict[str, Choice] = {
-        "network.resolution": architecture.resolution[0],
-        "network.activation": architecture.stem.act,
-        "stem.channels": architecture.stem.channels,
-        "head.channels": architecture.head.channels,
+    seen: dict[str, tuple[Choice, int]] = {
+        "network.resolution": (architecture.resolution[0], 0),
+        "network.activation": (architecture.stem.act, 0),
+        "stem.channels": (in_channels, 0),
+        "head.channels": (architecture.head.channels, 0),
     }
     for index, stage in enumerate(architecture.stages):
         block: Any = stage[0]
         table = f"stage{index + 1}"
-        expanded = getattr(block, "expanded", in_channels)
-        value |= {
-            f"{table}.kernel": block.kernel,
-            f"{table}.expansion": expanded / in_channels,
-            f"{table}.depth": len(stage),
-            f"{table}.channels": block.channels,
-            f"{table}.se": block.se / in_channels,
+        squeezed = (getattr(block, "se", 0), in_channels)
+        seen |= {
+            f"{table}.kernel": (block.kernel, 0),
+            f"{table}.expansion": (getattr(block, "expanded", in_channels), in_channels),
+            f"{table}.depth": (len(stage), 0),
+            f"{table}.channels": (block.channels, 0),
+            f"{table}.se": squeezed,
         }
-        value.setdefault("network.se", block.se / in_channels)
+        if "se" not in sections.get(table, ()):
+            seen.setdefault("network.se", squeezed)
         in_channels = block.channels
-    return value
+    return seen

@@ -9,6 +9,7 @@ outputs count as readers).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,12 +60,12 @@ def trace_ops(module: nn.Module, shape: tuple[int, ...]) -> tuple[Op, ...]:
             else:
                 shadow = {name: torch.empty_like(v, device="meta") for name, v in state.items()}
                 result = torch.func.functional_call(module, shadow, (image,), strict=False)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # the module may be anybody's code: it raises what it likes
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
         raise InputError(
             f"{type(module).__name__}: cannot be traced on an input of {'x'.join(map(str, shape))}"
-            f" ({reason}); tensors it holds must be parameters or buffers"
-        ) from None
+            f" ({reason}); check the shape, and that all tensors it holds are parameters or buffers"
+        ) from error
     for tensor in _tensors(result):
         node = recorder.node_of(tensor)
         if node is not None and node != INPUT:
@@ -122,8 +123,8 @@ class _Recorder(TorchDispatchMode):
             result: Any = args[0] if in_place else torch.empty_like(args[0])
         elif name in _BATCH_NORMS:
             result = (torch.empty_like(args[0]), *(torch.empty(0, device="meta"),) * 2)
-        elif name == "convolution" and not args[6]:
-            result = args[0].new_empty(_convolved(args[0], args[1], *args[3:6]))
+        elif name == "convolution" and (size := _convolved(args)) is not None:
+            result = args[0].new_empty(size)
         elif name in _SPREADING and (wide := _widest(args)) is not None:
             result = torch.empty_like(wide)
         else:
@@ -148,8 +149,9 @@ class _Recorder(TorchDispatchMode):
         sources = [self._origin[id(tensor)] for tensor in live]
         for source in set(sources) - {INPUT}:
             self.nodes[source].readers += 1
-        shapes = tuple(_shape(tensor) for tensor in live)
-        output = attributes.pop("output", None) or _shape(out)
+        shape = _map_shape if kind in ("conv", "conv_transpose") else _shape
+        shapes = tuple(shape(tensor) for tensor in live)
+        output = attributes.pop("output", None) or shape(out)
         self.nodes.append(_Node(kind, sources, shapes, output, attributes))
         return len(self.nodes) - 1
 
@@ -178,20 +180,17 @@ def _same_tensor(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
 def _convolution(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
     weight, (stride, _, dilation, transposed, _, groups) = args[1], args[3:9]
     attributes = {
-        "kernel": _pair(weight.shape[2:]),
-        "stride": _pair(stride),
+        "kernel": _plane(weight.shape[2:]),
+        "stride": _plane(stride),
         "dilation": max(dilation),
         "groups": groups,
     }
     return "conv_transpose" if transposed else "conv", attributes
 
 
-def _linear(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
-    return "linear", {}
-
-
-def _matrix_product(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
-    return "matmul", {}
+def _batch_norm(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
+    # statistics of the image itself (instance normalisation) cannot be folded
+    return ("norm" if args[5] is True else "batch_norm"), {}
 
 
 def _pool(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
@@ -204,14 +203,6 @@ def _adaptive_pool(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
     (height, width), (rows, columns) = args[0].shape[2:], outputs[0].shape[2:]
     kernel = (-(-height // rows), -(-width // columns))
     return "pool", {"kernel": kernel, "stride": kernel}
-
-
-def _reduction(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
-    return "mean", {}
-
-
-def _binary(kind: str) -> _Handler:
-    return lambda args, outputs: (kind, {})
 
 
 def _part(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
@@ -233,6 +224,8 @@ def _other(args: tuple[Any, ...], outputs: list[Tensor]) -> _Described:
 
 _ACTIVATIONS = {
     "relu": "relu",
+    "leaky_relu": "lrelu",
+    "_prelu_kernel": "lrelu",  # the same function with a slope per channel
     "hardswish": "hswish",
     "silu": "swish",
     "gelu": "gelu",
@@ -254,24 +247,23 @@ _RENAMES = (
 
 HANDLERS: dict[str, _Handler] = {
     "convolution": _convolution,
-    "addmm": _linear,
-    "mm": _linear,
-    "linear": _linear,
-    "bmm": _matrix_product,
-    "baddbmm": _matrix_product,
-    "_scaled_dot_product_flash_attention_for_cpu": _matrix_product,
+    "addmm": _kind("linear"),
+    "mm": _kind("linear"),
+    "linear": _kind("linear"),
+    "bmm": _kind("matmul"),
+    "baddbmm": _kind("matmul"),
     "hardtanh": _hardtanh,
     "avg_pool2d": _pool,
     "max_pool2d_with_indices": _pool,
     "_adaptive_avg_pool2d": _adaptive_pool,
     "adaptive_max_pool2d": _adaptive_pool,
-    "mean": _reduction,
-    "sum": _reduction,
-    "amax": _reduction,
-    "add": _binary("add"),
-    "sub": _binary("add"),
-    "mul": _binary("mul"),
-    "div": _binary("mul"),
+    "mean": _kind("mean"),
+    "sum": _kind("mean"),
+    "amax": _kind("mean"),
+    "add": _kind("add"),
+    "sub": _kind("add"),
+    "mul": _kind("mul"),
+    "div": _kind("mul"),
     "cat": _kind("concat"),
     "split": _part,
     "split_with_sizes": _part,
@@ -288,9 +280,10 @@ HANDLERS: dict[str, _Handler] = {
     "upsample_nearest2d": _kind("resize"),
     "upsample_bilinear2d": _kind("resize"),
     "_softmax": _kind("softmax"),
+    "_safe_softmax": _kind("softmax"),
     "native_layer_norm": _kind("norm"),
     "native_group_norm": _kind("norm"),
-    **{name: _kind("batch_norm") for name in _BATCH_NORMS},
+    **dict.fromkeys(_BATCH_NORMS, _batch_norm),
     **{name: _activation(act) for name, act in _ACTIVATIONS.items()},
     **dict.fromkeys(_RENAMES.split(), _same_tensor),
 }
@@ -335,27 +328,48 @@ def _op(node: _Node) -> Op:
 
 
 def _shape(tensor: Tensor) -> Shape:
-    """Shape without the batch; singleton trailing axes of a vector (C, 1, 1) are kept."""
-    return tuple(tensor.shape[1:]) or (1,)
+    """Shape without the batch of one; singleton trailing axes of a vector (C, 1, 1) are kept.
+
+    A first axis of another size is no batch: a view has merged tokens, heads or windows into it.
+    """
+    shape = tuple(tensor.shape)
+    return (shape[1:] if shape[:1] == (1,) else shape) or (1,)
 
 
-def _convolved(
-    x: Tensor, weight: Tensor, stride: list[int], padding: list[int], dilation: list[int]
-) -> list[int]:
-    """Shape of a convolution's output, by torch's documented formula."""
+def _map_shape(tensor: Tensor) -> Shape:
+    """(C, H, W) of a convolution's operand, of any rank; windows in the batch stack in height."""
+    batch, channels, *sizes = tensor.shape
+    return (channels, batch * math.prod(sizes[:-1]), sizes[-1])
+
+
+def _convolved(args: tuple[Any, ...]) -> list[int] | None:
+    """Shape of a convolution's output, by torch's documented formula; None where torch must judge.
+
+    That is a transposed convolution, or operands that do not fit (torch gives the reason).
+    """
+    x, weight, _, stride, padding, dilation, transposed, _, groups = args
+    if transposed or x.dim() != weight.dim() or x.shape[1] != weight.shape[1] * groups:
+        return None
     sizes = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
     spatial = [(size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in sizes]
-    return [x.shape[0], weight.shape[0], *spatial]
+    return [x.shape[0], weight.shape[0], *spatial] if min(spatial) > 0 else None
 
 
 def _widest(args: tuple[Any, ...]) -> Tensor | None:
-    """The operand that has the result's shape, if both are tensors of one rank and type."""
+    """The operand that has the result's shape, if both are meta tensors of one rank and type."""
     one, other = args[:2]
-    if not isinstance(other, Tensor) or one.dim() != other.dim() or one.dtype != other.dtype:
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return None
+    if one.dim() != other.dim() or one.dtype != other.dtype or one.is_meta != other.is_meta:
         return None
     wide = one if one.numel() >= other.numel() else other
     pairs = zip(one.shape, other.shape, wide.shape, strict=True)
     return wide if all(c == max(a, b) and min(a, b) in (1, c) for a, b, c in pairs) else None
+
+
+def _plane(value: Any) -> tuple[int, int]:
+    """(height, width) of a kernel or stride; one axis is the width, of three two are the height."""
+    return (math.prod(value[:-1]), int(value[-1]))
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -1,0 +1,11 @@
+"""What it costs: timings, predictors fitted to them, and how good those are."""
+
+from palmette.latency.predictor import CompiledLatency as CompiledLatency
+from palmette.latency.predictor import Interval as Interval
+from palmette.latency.predictor import LatencyPredictor as LatencyPredictor
+from palmette.latency.predictor import load_predictor as load_predictor
+from palmette.latency.predictor import published_timings as published_timings
+from palmette.latency.targets import TARGETS as TARGETS
+from palmette.latency.targets import Target as Target
+from palmette.latency.targets import find_target as find_target
+from palmette.latency.timings import read_timings as read_timings

@@ -1,0 +1,224 @@
+"""What one change to a network does to its milliseconds, and which changes a target knows.
+
+An effect is the relative difference that one change makes to MobileNetV2 at 224 px. Its interval
+spans what the model says without each timed design in turn, and what each blended form says alone.
+
+A choice is *identified* if at least two of the timed networks in the same state show it, or, for a
+resolution, if it lies within a factor of 1.25 of one that was timed. A search bars the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.latency.model import Measured, TargetModel
+from palmette.space import Architecture, Block, OpTable, load
+
+MIN_NETWORKS = 2
+RESOLUTION_REACH = 1.25
+KERNELS = (3, 5, 7, 9, 11)
+ACTIVATIONS = ("relu", "relu6", "hswish", "swish")
+
+_Change = Callable[[Any, int], Block]
+
+
+def _rebuild(base: Architecture, change: _Change, skip_first: bool = False) -> Architecture:
+    """Every depthwise block changed; `change` gets the block and the channels before it."""
+    stages, channels = [], base.stem.out_channels
+    for index, stage in enumerate(base.stages):
+        blocks = []
+        for block in stage:
+            changed = block if skip_first and index == 0 else change(block, channels)
+            channels = changed.out_channels
+            blocks.append(changed)
+        stages.append(tuple(blocks))
+    return replace(base, stages=tuple(stages))
+
+
+def _kernel(kernel: int) -> Callable[[Architecture], Architecture]:
+    return lambda base: _rebuild(base, lambda block, _: replace(block, kernel=kernel))
+
+
+def _expansion(ratio: int) -> Callable[[Architecture], Architecture]:
+    def change(block: Any, channels: int) -> Block:
+        expanded: Block = replace(block, expanded=ratio * channels)
+        return expanded
+
+    return lambda base: _rebuild(base, change, skip_first=True)
+
+
+def _width(factor: float) -> Callable[[Architecture], Architecture]:
+    def widen(base: Architecture) -> Architecture:
+        def change(block: Any, channels: int) -> Block:
+            wide: Any = replace(block, channels=max(8, round(block.channels * factor / 8) * 8))
+            return replace(wide, expanded=6 * channels) if block.kind == "ir" else wide  # type: ignore[no-any-return]
+
+        stem = replace(base.stem, channels=round(base.stem.channels * factor / 8) * 8)
+        return _rebuild(replace(base, stem=stem), change)
+
+    return widen
+
+
+def _deeper(base: Architecture) -> Architecture:
+    stages = []
+    for stage in base.stages:
+        last: Any = stage[-1]
+        more: Any = replace(last, stride=1)
+        if last.kind == "ir":
+            more = replace(more, expanded=6 * last.channels)
+        stages.append((*stage, more))
+    return replace(base, stages=tuple(stages))
+
+
+def _gated(base: Architecture) -> Architecture:
+    return _rebuild(base, lambda block, channels: replace(block, se=channels // 4), skip_first=True)
+
+
+def _activation(act: str) -> Callable[[Architecture], Architecture]:
+    def change(base: Architecture) -> Architecture:
+        changed = _rebuild(base, lambda block, _: replace(block, act=act))
+        return replace(changed, stem=replace(base.stem, act=act), head=replace(base.head, act=act))
+
+    return change
+
+
+CHANGES: dict[str, tuple[str, Callable[[Architecture], Architecture]]] = {
+    "kernel 3->5": ("kernel:5", _kernel(5)),
+    "kernel 3->7": ("kernel:7", _kernel(7)),
+    "expansion 6->3": ("", _expansion(3)),
+    "width -25%": ("", _width(0.75)),
+    "width +25%": ("", _width(1.25)),
+    "depth +1 per stage": ("", _deeper),
+    "resolution 224->192": ("resolution:192", lambda base: base.with_resolution(192)),
+    "resolution 224->256": ("resolution:256", lambda base: base.with_resolution(256)),
+    "SE in every block": ("se:1", _gated),
+    "relu6->relu": ("activation:relu", _activation("relu")),
+    "relu6->hswish": ("activation:hswish", _activation("hswish")),
+}
+"""Change -> the choice that must be identified (empty: work, which every table varies), and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Relative change of the milliseconds (0.05: 5 % slower) with its interval."""
+
+    name: str
+    change: float
+    low: float
+    high: float
+    identified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Choices that a target's timings can tell apart."""
+
+    kernels: tuple[int, ...]
+    activations: tuple[str, ...]
+    squeeze_excitation: bool
+    resolutions: tuple[int, int]
+    """Lowest and highest identified input side, px."""
+
+    def has(self, choice: str) -> bool:
+        """Whether a choice such as `kernel:5` or `resolution:192` is identified."""
+        if not choice:
+            return True
+        key, _, value = choice.partition(":")
+        known: dict[str, Callable[[], bool]] = {
+            "kernel": lambda: int(value) in (1, *self.kernels),
+            "activation": lambda: value in self.activations,
+            "se": lambda: self.squeeze_excitation,
+            "resolution": lambda: self.resolutions[0] <= int(value) <= self.resolutions[1],
+        }
+        return known[key]()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "kernels": list(self.kernels),
+            "activations": list(self.activations),
+            "squeeze_excitation": self.squeeze_excitation,
+            "resolutions": list(self.resolutions),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Support:
+        """From plain values; raises KeyError, TypeError or ValueError on malformed ones."""
+        low, high = (int(px) for px in data["resolutions"])
+        return cls(
+            tuple(int(kernel) for kernel in data["kernels"]),
+            tuple(str(act) for act in data["activations"]),
+            bool(data["squeeze_excitation"]),
+            (low, high),
+        )
+
+
+def support(target: str, model: TargetModel, measured: Measured) -> Support:
+    """Choices shown by at least two networks among a target's timings.
+
+    Only networks in the state of the unit itself tell what a kernel or an activation costs there;
+    squeeze-and-excitation counts in whatever state it brings.
+    """
+    timed = {name: measured.ops[name] for name in measured.latency_ms[target]}
+    own = [ops for ops in timed.values() if not model.state_of(ops)]
+    sides = [int(ops.out_height[0] * ops.stride[0]) for ops in timed.values()]
+    return Support(
+        tuple(k for k in KERNELS if _shown([o.depthwise & (o.kernel == k) for o in own])),
+        tuple(act for act in ACTIVATIONS if _shown([o.has_act(act) for o in own])),
+        _shown([o.broadcast & o.is_kind("mul") for o in timed.values()]),
+        (round(min(sides) / RESOLUTION_REACH), round(max(sides) * RESOLUTION_REACH)),
+    )
+
+
+def effects(
+    model: TargetModel, members: Iterable[TargetModel], known: Support
+) -> tuple[Effect, ...]:
+    """Effect of every change in `CHANGES` on MobileNetV2, by the model and by its members."""
+    base = load("mobilenet_v2")
+    every = [model, *members, *_single_forms(model)]
+    reference = _predict(every, base)
+    found = []
+    for name, (choice, change) in CHANGES.items():
+        ratios = _predict(every, change(base)) / reference - 1
+        found.append(
+            Effect(
+                name,
+                float(ratios[0]),
+                float(ratios.min()),
+                float(ratios.max()),
+                known.has(choice),
+            )
+        )
+    return tuple(found)
+
+
+def _shown(masks: Iterable[NDArray[np.bool_]]) -> bool:
+    """Whether ops of enough networks fit; one mask over its ops per network."""
+    return sum(bool(mask.any()) for mask in masks) >= MIN_NETWORKS
+
+
+def _single_forms(model: TargetModel) -> list[TargetModel]:
+    """The model with each blended form alone."""
+    count = max(len(state.components) for state in model.states)
+    if count == 1:
+        return []
+    return [
+        TargetModel(
+            model.target,
+            tuple(
+                replace(s, components=(s.components[min(i, len(s.components) - 1)],))
+                for s in model.states
+            ),
+        )
+        for i in range(count)
+    ]
+
+
+def _predict(models: list[TargetModel], architecture: Architecture) -> Any:
+    ops = OpTable.of(architecture.ops())
+    return np.array([float(model.predict([ops])[0]) for model in models])

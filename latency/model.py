@@ -1,0 +1,274 @@
+"""`TargetModel`: milliseconds of one target as sums over ops, and how a family is fitted.
+
+A model turns ops into channels (one value per op and channel), which are summed over a network, and
+combines the sums into milliseconds. A search space compiles the same channels into tables, so the
+two paths cannot differ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.latency.features import FEATURES
+from palmette.latency.fitting import Design, fit_prices
+from palmette.latency.forms import FAMILIES, FORMS, Form, floor_ms
+from palmette.latency.targets import ELEMENT_FLOOR_MS, TARGETS, Target
+from palmette.space import OpTable
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A form with its prices: `constant_ms`, and milliseconds per unit of each feature."""
+
+    form: Form
+    constant_ms: float
+    prices_ms: tuple[float, ...]
+    target: Target
+    """Whose physical floors hold; for a fallback, the unit that it falls back to."""
+
+    def op_ms(self, ops: OpTable) -> Floats:
+        """Milliseconds of each op, shape (ops,)."""
+        prices = np.array(self.prices_ms)
+        priced = self.form.active(self.form.matrix(ops), prices) @ prices
+        cost: Floats = floor_ms(ops, self.target) + priced
+        return cost
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One way to run: components blended by the geometric mean, times a scale.
+
+    `feature` names the op feature that brings a network into this state; empty for the state of
+    networks that have none of the others.
+    """
+
+    feature: str
+    components: tuple[Component, ...]
+    scale: float = 1.0
+
+    def combine(self, sums: Floats) -> Floats:
+        """Milliseconds from the components' sums over ops, shape (..., components) to (...)."""
+        log_ms = np.zeros(sums.shape[:-1])
+        for index, component in enumerate(self.components):
+            log_ms += np.log(sums[..., index] + component.constant_ms)
+        ms: Floats = self.scale * np.exp(log_ms / len(self.components))
+        return ms
+
+
+@dataclass(frozen=True, slots=True)
+class TargetModel:
+    """Milliseconds of a target; a network is in the first state whose feature it shows."""
+
+    target: Target
+    states: tuple[State, ...]
+
+    def channels(self, ops: OpTable) -> Floats:
+        """Values to be summed over a network's ops, shape (ops, channels)."""
+        columns = []
+        for state in self.states:
+            columns += [FEATURES[state.feature](ops)] if state.feature else []
+            columns += [component.op_ms(ops) for component in state.components]
+        return np.stack(columns, axis=1)
+
+    def combine(self, sums: Floats) -> Floats:
+        """Milliseconds from channel sums, shape (..., channels) to (...)."""
+        ms, index = self._states(sums)
+        return np.take_along_axis(ms, index[..., None], axis=-1)[..., 0]
+
+    def state_of(self, ops: OpTable) -> str:
+        """Feature that decides a network's state; empty for the unit itself."""
+        _, index = self._states(self.channels(ops).sum(axis=0))
+        return self.states[int(index)].feature
+
+    def predict(self, networks: Sequence[OpTable]) -> Floats:
+        """Milliseconds of networks, shape (networks,)."""
+        return np.array([float(self.combine(self.channels(ops).sum(axis=0))) for ops in networks])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; see `from_dict`."""
+        return {
+            "target": str(self.target),
+            "states": [
+                {
+                    "feature": state.feature,
+                    "scale": state.scale,
+                    "components": [
+                        {
+                            "form": component.form.name,
+                            "unit_of": str(component.target),
+                            "constant_ms": component.constant_ms,
+                            "prices_ms": dict(
+                                zip(component.form.features, component.prices_ms, strict=True)
+                            ),
+                        }
+                        for component in state.components
+                    ],
+                }
+                for state in self.states
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TargetModel:
+        """Model from plain values; raises KeyError, TypeError or ValueError on malformed ones."""
+        states = []
+        for state in data["states"]:
+            components = []
+            for item in state["components"]:
+                form = FORMS[item["form"]]
+                prices = tuple(_price(item["prices_ms"][name]) for name in form.features)
+                constant = _price(item["constant_ms"])
+                components.append(Component(form, constant, prices, TARGETS[item["unit_of"]]))
+            if state["feature"] and state["feature"] not in FEATURES:
+                raise ValueError(f"unknown feature {state['feature']!r}")
+            states.append(State(state["feature"], tuple(components), _price(state["scale"])))
+        return cls(TARGETS[data["target"]], tuple(states))
+
+    def _states(self, sums: Floats) -> tuple[Floats, NDArray[np.int64]]:
+        """Milliseconds in every state, (..., states), and the index of the one that holds."""
+        columns, shown, start = [], [], 0
+        for state in self.states:
+            if state.feature:
+                shown.append(sums[..., start] > 0)
+                start += 1
+            else:
+                shown.append(np.ones(sums.shape[:-1], dtype=np.bool_))
+            end = start + len(state.components)
+            columns.append(state.combine(sums[..., start:end]))
+            start = end
+        return np.stack(columns, axis=-1), np.argmax(np.stack(shown, axis=-1), axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Whole-network timings of the targets of several families.
+
+    `latency_ms[target][network]` in ms; `ops` holds every network's columns. `held_out` and `fits`
+    keep track of what was left out and of the models fitted so far, shared by all that `without`
+    makes; `matrices` of the features computed so far.
+    """
+
+    latency_ms: Mapping[str, Mapping[str, float]]
+    ops: Mapping[str, OpTable]
+    held_out: frozenset[str] = frozenset()
+    fits: dict[tuple[str, frozenset[str]], dict[str, TargetModel]] = field(default_factory=dict)
+    matrices: dict[tuple[str, str], Floats] = field(default_factory=dict)
+
+    def without(self, networks: frozenset[str]) -> Measured:
+        """The same timings without some networks, on every target; their features stay known."""
+        kept = {
+            target: {n: ms for n, ms in rows.items() if n not in networks}
+            for target, rows in self.latency_ms.items()
+        }
+        return Measured(kept, self.ops, self.held_out | networks, self.fits, self.matrices)
+
+    def total(self, network: str, feature: str) -> float:
+        """Sum of a feature over a network's ops."""
+        key = (network, feature)
+        if key not in self.matrices:
+            self.matrices[key] = FEATURES[feature](self.ops[network]).sum(keepdims=True)
+        return float(self.matrices[key][0])
+
+    def matrix(self, network: str, form: Form) -> Floats:
+        """Features of a form for each op of a network, (ops, features)."""
+        key = (network, form.name)
+        if key not in self.matrices:
+            self.matrices[key] = form.matrix(self.ops[network])
+        return self.matrices[key]
+
+    def floor_ms(self, network: str, target: Target) -> float:
+        """Physical floor of a network."""
+        moved = self.total(network, "traffic") + self.total(network, "weights")
+        return self.total(network, "macs") * target.mac_floor_ms + moved * ELEMENT_FLOOR_MS
+
+
+def fit_family(family: str, measured: Measured) -> dict[str, TargetModel]:
+    """Models of all targets of a family that have timings, fitted together.
+
+    Networks in a fallback's state do not train the unit; neither do those with ops that no form has
+    a price for.
+    """
+    key = (family, measured.held_out)
+    if key not in measured.fits:
+        measured.fits[key] = _fit_family(family, measured)
+    return measured.fits[key]
+
+
+def _fit_family(family: str, measured: Measured) -> dict[str, TargetModel]:
+    spec = FAMILIES[family]
+    targets = [
+        t for t in TARGETS.values() if t.family == family and measured.latency_ms.get(str(t))
+    ]
+    apart = ("unpriced", *(feature for feature, _ in spec.fallback))
+    names = list(measured.ops)
+    trains = np.array([not any(measured.total(name, f) for f in apart) for name in names])
+    components: dict[str, list[Component]] = {str(target): [] for target in targets}
+    floors = np.array([[measured.floor_ms(name, t) for name in names] for t in targets])
+    rows = [measured.latency_ms[str(target)] for target in targets]
+    latency_ms = np.array([[row.get(name, math.nan) for name in names] for row in rows])
+    latency_ms[:, ~trains] = math.nan
+    for form_name in spec.forms:
+        form = FORMS[form_name]
+        matrices = [measured.matrix(name, form) for name in names]
+        prices = fit_prices(Design.of(form, matrices, floors), latency_ms)
+        for target, (constant, *others) in zip(targets, prices.tolist(), strict=True):
+            components[str(target)].append(Component(form, constant, tuple(others), target))
+    fallbacks = _fallbacks(family, targets, measured)
+    return {
+        str(t): TargetModel(t, (*fallbacks[str(t)], State("", tuple(components[str(t)]))))
+        for t in targets
+    }
+
+
+def _fallbacks(
+    family: str, targets: list[Target], measured: Measured
+) -> dict[str, tuple[State, ...]]:
+    """States in which another unit of the phone runs the network."""
+    states: dict[str, tuple[State, ...]] = {str(target): () for target in targets}
+    earlier: list[str] = []
+    for feature, other_family in FAMILIES[family].fallback:
+        others = fit_family(other_family, measured)
+        scale = _fallback_scale(feature, earlier, targets, others, measured)
+        for target in targets:
+            other = next(m for m in others.values() if m.target.device == target.device)
+            states[str(target)] += (State(feature, other.states[-1].components, scale),)
+        earlier.append(feature)
+    return states
+
+
+def _fallback_scale(
+    feature: str,
+    earlier: list[str],
+    targets: list[Target],
+    others: Mapping[str, TargetModel],
+    measured: Measured,
+) -> float:
+    """Geometric mean of a target's time over the other unit's, of the networks in a state.
+
+    Drawn towards 1 by one imaginary network.
+    """
+    ratios = []
+    for target in targets:
+        other = next(m.target for m in others.values() if m.target.device == target.device)
+        unit_ms = measured.latency_ms.get(str(other), {})
+        for name, ms in measured.latency_ms[str(target)].items():
+            states = [f for f in (*earlier, feature) if measured.total(name, f)]
+            if states[:1] == [feature] and name in unit_ms:
+                ratios.append(math.log(ms / unit_ms[name]))
+    return math.exp(sum(ratios) / (len(ratios) + len(targets)))
+
+
+def _price(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"expected a number, got {value!r}")
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"a price must be finite and not negative, got {value!r}")
+    return float(value)

@@ -1,0 +1,83 @@
+"""Targets: a device, a compute unit and the runtime that its timings were taken with.
+
+Milliseconds of one runtime say nothing of another's, so runtimes are never pooled. Targets of one
+*family* have the same unit and nearly the same runtime on chips of neighbouring years: their prices
+are fitted together, each chip drawn towards what its relatives agree on.
+
+The floors are physical upper bounds on what a chip can do, so that no op is ever free: peak MACs of
+the unit (Neural Engine: half of Apple's operations a second; GPU: fp16 rate of the shader cores;
+CPU: an assumed 1 TMAC/s for the matrix unit) and 1 TB/s of two-byte values for everything moved,
+an on-chip rate far above the DRAM of these phones. Fitted prices come on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from palmette.space.errors import InputError
+
+ELEMENT_FLOOR_MS = 0.002
+"""Milliseconds per million elements or weights at 1 TB/s and two bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a search aims at. `str(target)` is its full name, `device/unit@runtime`."""
+
+    device: str
+    unit: str
+    runtime: str
+    chip: str
+    family: str
+    """Targets that are fitted together (see `palmette.latency.forms.FAMILIES`)."""
+    peak_tmacs: float
+    """Upper bound on the unit's rate, 10^12 multiply-accumulates a second."""
+
+    @property
+    def alias(self) -> str:
+        """Short name, `device/unit`."""
+        return f"{self.device}/{self.unit}"
+
+    @property
+    def mac_floor_ms(self) -> float:
+        """Milliseconds per million MACs at the peak rate."""
+        return 1e6 / (self.peak_tmacs * 1e12) * 1e3
+
+    def __str__(self) -> str:
+        return f"{self.alias}@{self.runtime}"
+
+
+TARGETS: dict[str, Target] = {
+    str(target): target
+    for target in (
+        Target("iphone-11", "cpu", "coreml-ios13", "A13", "cpu-2020", 1.0),
+        Target("iphone-xs", "cpu", "coreml-ios13", "A12", "cpu-2020", 1.0),
+        Target("iphone-x", "cpu", "coreml-ios12", "A11", "cpu-2020", 1.0),
+        Target("iphone-11", "gpu", "coreml-ios13", "A13", "gpu-2020", 0.69),
+        Target("iphone-xs", "gpu", "coreml-ios13", "A12", "gpu-2020", 0.56),
+        Target("iphone-x", "gpu", "coreml-ios12", "A11", "gpu-2020", 0.41),
+        Target("iphone-11", "ane", "coreml-ios13", "A13", "ane-2020", 3.0),
+        Target("iphone-xs", "ane", "coreml-ios13", "A12", "ane-2020", 2.5),
+        Target("iphone-13", "ane", "coreml-ios16", "A15", "ane-ios16", 7.9),
+        Target("iphone-12", "ane", "coreml-ios16", "A14", "ane-ios16", 5.5),
+    )
+}
+"""Every target that palmette can fit from published timings."""
+
+
+def find_target(name: str) -> Target:
+    """Target by its full name or its alias.
+
+    Raises:
+        InputError: unknown; the message lists the known targets.
+    """
+    for target in TARGETS.values():
+        if name in (str(target), target.alias):
+            return target
+    known = ", ".join(TARGETS)
+    raise InputError(f"target '{name}' is unknown; known: {known} (the part after @ may be left)")
+
+
+def relatives(target: Target) -> list[Target]:
+    """All targets of a target's family, itself included, in the table's order."""
+    return [other for other in TARGETS.values() if other.family == target.family]
