@@ -1,0 +1,37 @@
+# The two commands of the README are `make demo` and `make test`; both build on `make install`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN := OMP_NUM_THREADS=1
+
+.PHONY: install demo test test-all bench lint
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,notebooks]" --group dev
+	touch $(STAMP)
+
+demo: install
+	rm -rf runs/demo
+	$(RUN) $(BIN)/palmette search --target iphone-13/ane --budget-ms 0.9 --out runs/demo/iphone-13 --export
+	$(RUN) $(BIN)/palmette search --target iphone-11/ane --budget-ms 6 --out runs/demo/iphone-11 --export
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(RUN) $(BIN)/pytest -n 2 --dist loadscope -m "not slow" tests
+
+test-all: lint
+	$(RUN) $(BIN)/pytest -n 2 --dist loadscope tests
+
+bench: install
+	$(RUN) $(BIN)/python benchmarks/search_quality.py
+	$(RUN) $(BIN)/python benchmarks/predictor_throughput.py
+	$(RUN) $(BIN)/python benchmarks/prior_ranking.py

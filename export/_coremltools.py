@@ -1,0 +1,40 @@
+"""coremltools, loaded late and kept quiet.
+
+It takes seconds to import, logs its opinion of every other library's version while it does, and
+draws progress bars whatever the log level is. Nothing else in the project imports it directly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+
+def coremltools() -> Any:
+    """The module `coremltools`, its logger set to errors unless the user has set it."""
+    logger = logging.getLogger("coremltools")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.ERROR)
+    import coremltools
+
+    return coremltools
+
+
+@contextlib.contextmanager
+def without_bars() -> Iterator[None]:
+    """No progress bars on stderr; coremltools reports failures by raising."""
+    # TQDM_DISABLE is read when tqdm is imported, which Optuna may have done long before
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def without_jit_notes() -> Iterator[None]:
+    """No notes that `torch.jit` is deprecated: it is what the converter takes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated")
+        yield

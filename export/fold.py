@@ -1,0 +1,184 @@
+"""BatchNorm folded into the layer before it, and the layers as a package must store them.
+
+An exported network is folded here, in double precision, before the converter sees it. What the
+package stores is then ours to the last bit, and reading it back can demand equality. Pairs are
+found by running the module once: a BatchNorm folds into the convolution or linear layer whose
+output it reads (Jacob et al., 2018, section 3.2).
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.export.errors import ExportError
+from palmette.space.errors import expect
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Half = NDArray[np.float16]
+
+TOLERANCE = 1e-9
+"""Largest change by folding, relative to the largest output; arithmetic is in double precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A convolution or linear layer as it must be stored, in half precision.
+
+    `weight` is (out, in / groups, height, width) or (out, in); `bias` is (out,), zeros if none.
+    """
+
+    name: str
+    weight: Half
+    bias: Half
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A module with BatchNorm folded (single precision), and its layers in order of execution."""
+
+    module: nn.Module
+    layers: tuple[Layer, ...]
+
+
+@dataclass(slots=True)
+class _Call:
+    """One run of a convolution or linear layer. In-place ops after it raise the version."""
+
+    name: str
+    host: Any
+    output: weakref.ref[Tensor]
+    version: int
+
+
+def check_exportable(module: nn.Module) -> None:
+    """Refuse a module in training mode, or with weights that are missing, infinite or not numbers.
+
+    Raises:
+        InputError: names the first such layer or parameter, and what to do.
+    """
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    for name, part in module.named_modules():
+        where = f"module: '{name or type(part).__name__}'"
+        expect(not part.training, f"{where} is in training mode; call module.eval() first")
+        expect(
+            not isinstance(part, _BatchNorm) or part.running_mean is not None,
+            f"{where} normalises by the batch's own statistics; train it with running statistics",
+        )
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        expect(not value.is_meta, f"module: '{name}' has no values (meta device); load weights")
+        expect(bool(value.isfinite().all()), f"module: '{name}' holds infinities or NaN")
+
+
+def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
+    """Copy of a module with every BatchNorm folded that directly follows a convolution or linear.
+
+    A layer that runs several times, or whose output something in-place changed, is left as it is.
+
+    Args:
+        module: in evaluation mode; it is left as it was.
+        image: (channels, height, width) of its input.
+
+    Raises:
+        InputError: the module is not in evaluation mode, or a weight is beyond half precision.
+        ExportError: folding would change the module's output (another reader between the two).
+    """
+    import torch
+
+    check_exportable(module)
+    twin = copy.deepcopy(module).cpu().double()
+    pixels = torch.rand((1, *image), generator=torch.Generator().manual_seed(0)).double() * 2 - 1
+    with torch.no_grad():
+        calls, pairs, before = _record(twin, pixels)
+        for call, norm_name, norm in pairs:
+            _fold(call.host, norm)
+            twin.set_submodule(norm_name, torch.nn.Identity())
+        change = (twin(pixels) - before).abs().max().item()
+    scale = before.abs().max().item()
+    if not change <= TOLERANCE * scale:
+        raise ExportError(
+            f"folding BatchNorm would change the output by {change:.3g} (of {scale:.3g}): another"
+            " op reads a convolution's output before its BatchNorm"
+        )
+    twin = twin.float()
+    return Folded(twin, tuple(_layer(call.name, call.host) for call in calls))
+
+
+_Pairs = list[tuple[_Call, str, Any]]
+
+
+def _record(network: nn.Module, pixels: Tensor) -> tuple[list[_Call], _Pairs, Tensor]:
+    """Runs of convolutions and linear layers in order, BatchNorms that can fold, the output."""
+    from torch import nn
+
+    calls: list[_Call] = []
+    pairs: _Pairs = []
+    norm_runs: Counter[str] = Counter()
+
+    def on_host(name: str, host: nn.Module, _: Any, output: Tensor) -> None:
+        calls.append(_Call(name, host, weakref.ref(output), output._version))
+
+    def on_norm(name: str, norm: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
+        norm_runs[name] += 1
+        for call in calls:
+            if call.output() is inputs[0] and call.version == inputs[0]._version:
+                pairs.append((call, name, norm))
+
+    hooks = []
+    for name, part in network.named_modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            hooks.append(part.register_forward_hook(partial(on_host, name)))
+        elif isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
+            hooks.append(part.register_forward_hook(partial(on_norm, name)))
+    output: Tensor = network(pixels)
+    for hook in hooks:
+        hook.remove()
+    runs = Counter(call.name for call in calls)
+    once = [pair for pair in pairs if runs[pair[0].name] == 1 and norm_runs[pair[1]] == 1]
+    return calls, once, output
+
+
+def _fold(host: Any, norm: Any) -> None:
+    """Put `norm`'s scale and shift into `host`'s weight and bias."""
+    import torch
+
+    scale = (norm.running_var + norm.eps).rsqrt()
+    shift = -norm.running_mean
+    if host.bias is not None:
+        shift = shift + host.bias
+    if norm.affine:
+        scale = scale * norm.weight
+    shift = shift * scale
+    if norm.affine:
+        shift = shift + norm.bias
+    weight = host.weight * scale.reshape(-1, *[1] * (host.weight.dim() - 1))
+    host.weight = torch.nn.Parameter(weight, requires_grad=False)
+    host.bias = torch.nn.Parameter(shift, requires_grad=False)
+
+
+def _layer(name: str, host: Any) -> Layer:
+    bias = np.zeros(len(host.weight), np.float16)
+    if host.bias is not None:
+        bias = _half(host.bias, f"{name}.bias")
+    return Layer(name, _half(host.weight, f"{name}.weight"), bias)
+
+
+def _half(values: Tensor, where: str) -> Half:
+    with np.errstate(over="ignore"):
+        half: Half = values.detach().numpy().astype(np.float16)
+    expect(
+        bool(np.isfinite(half).all()),
+        f"module: '{where}' with BatchNorm folded reaches {values.abs().max().item():.3g}, beyond"
+        " half precision (65504)",
+    )
+    return half

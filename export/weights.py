@@ -1,0 +1,191 @@
+"""Weights of convolutions and linear layers as a package on disk stores them.
+
+Reads the protobuf and `weight.bin` directly, with none of the converter's own decoders, so that a
+check against the torch module tests the file and not the converter's memory of it.
+
+`weight.bin`: a header of 64 bytes, then blobs; each is 64 bytes of metadata (marker, type, size in
+bytes, offset of the data, padding) and its data, both at multiples of 64 bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.export.errors import ExportError
+from palmette.export.package import model_file, read_spec
+from palmette.space.errors import expect
+
+Half = NDArray[np.float16]
+
+BLOB_HEADER = struct.Struct("<IIQQQ")
+BLOB_MARKER = 0xDEADBEEF
+BLOB_HALF = 1
+"""Code of half precision among the types of blobs."""
+
+MODEL_PATH = "@model_path/"
+LAYER_OPS = ("conv", "linear")
+LAYER_PARAMS = ("convolution", "innerProduct")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """A convolution or linear layer read back; shapes as in `palmette.export.fold.Layer`."""
+
+    name: str
+    weight: Half
+    bias: Half | None
+
+
+def stored_layers(path: Path) -> tuple[StoredLayer, ...]:
+    """Convolutions and linear layers of a package, in the order of its program.
+
+    Raises:
+        InputError: not a package, or `weight.bin` is damaged.
+        ExportError: a weight is not in half precision, or belongs to an op of another kind (it
+            could not be checked).
+    """
+    spec = read_spec(path)
+    kind = spec.WhichOneof("Type")
+    expect(
+        kind in _READERS,
+        f"package {path}: holds a '{kind}'; can check {', '.join(_READERS)}",
+    )
+    return tuple(_READERS[kind](spec, path))
+
+
+def program_operations(spec: Any) -> list[Any]:
+    """Operations of an ML Program's main function, constants included."""
+    function = spec.mlProgram.functions["main"]
+    return list(function.block_specializations[function.opset].operations)
+
+
+def network_layers(spec: Any) -> list[Any]:
+    """Layers of a neural network or a neural network classifier."""
+    return list(getattr(spec, spec.WhichOneof("Type")).layers)
+
+
+def weight_params(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Name and message of all weights of a neural network's layer."""
+    for entry, value in getattr(layer, layer.WhichOneof("layer")).ListFields():
+        if entry.message_type is not None and entry.message_type.name == "WeightParams":
+            yield entry.name, value
+
+
+def store_half(spec: Any) -> None:
+    """Turn all single-precision weights of a neural network into half precision, in place."""
+    for layer in network_layers(spec):
+        for _, params in weight_params(layer):
+            if params.floatValue:
+                values = np.array(params.floatValue, np.float32)
+                params.float16Value = values.astype("<f2").tobytes()
+                params.ClearField("floatValue")
+
+
+def _program_layers(spec: Any, path: Path) -> Iterator[StoredLayer]:
+    operations = program_operations(spec)
+    constants = {
+        op.outputs[0].name: op.attributes["val"] for op in operations if op.type == "const"
+    }
+    blobs = _Blobs(model_file(path).parent)
+    stored = {name for name, value in constants.items() if value.WhichOneof("value") == _IN_FILE}
+    for op in operations:
+        if op.type in LAYER_OPS:
+            named = {key: op.inputs[key].arguments[0].name for key in op.inputs}
+            tensors = {
+                key: _half_tensor(constants[named[key]], blobs, f"{op.outputs[0].name}.{key}")
+                for key in ("weight", "bias")
+                if key in named
+            }
+            stored -= {named[key] for key in tensors}
+            yield StoredLayer(op.outputs[0].name, tensors["weight"], tensors.get("bias"))
+    if stored:
+        raise ExportError(f"'{min(stored)}' is a weight of no convolution or linear layer")
+
+
+_IN_FILE = "blobFileValue"
+
+
+def _half_tensor(value: Any, blobs: _Blobs, where: str) -> Half:
+    from coremltools.proto import MIL_pb2
+
+    kind = value.type.tensorType
+    if kind.dataType != MIL_pb2.FLOAT16:
+        raise ExportError(f"'{where}' is stored as {MIL_pb2.DataType.Name(kind.dataType)}")
+    shape = tuple(size.constant.size for size in kind.dimensions)
+    if value.WhichOneof("value") == _IN_FILE:
+        data = blobs.read(value.blobFileValue.fileName, value.blobFileValue.offset)
+    else:
+        data = value.immediateValue.tensor.bytes.values
+    return _from_bytes(data, shape, where)
+
+
+def _from_bytes(data: bytes, shape: tuple[int, ...], where: str) -> Half:
+    if len(data) != 2 * math.prod(shape):
+        raise ExportError(f"'{where}' of shape {shape} is stored in {len(data)} bytes")
+    return np.frombuffer(data, "<f2").reshape(shape)
+
+
+class _Blobs:
+    """Weight files beside a model file, each read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.files: dict[str, bytes] = {}
+
+    def read(self, name: str, offset: int) -> bytes:
+        """Data of the half-precision blob whose metadata lie at `offset`."""
+        where = f"weight file {name}"
+        if name not in self.files:
+            file = (self.folder / name.removeprefix(MODEL_PATH)).resolve()
+            expect(
+                file.is_relative_to(self.folder) and file.is_file(),
+                f"{where}: is not in the package",
+            )
+            self.files[name] = file.read_bytes()
+        content = self.files[name]
+        expect(offset + BLOB_HEADER.size <= len(content), f"{where}: ends before byte {offset}")
+        marker, dtype, size, start, _ = BLOB_HEADER.unpack_from(content, offset)
+        expect(marker == BLOB_MARKER, f"{where}: no weights at byte {offset}")
+        expect(dtype == BLOB_HALF, f"{where}: weights at byte {offset} are not half precision")
+        expect(start + size <= len(content), f"{where}: ends within the weights at byte {offset}")
+        return content[start : start + size]
+
+
+def _network_layers(spec: Any, path: Path) -> Iterator[StoredLayer]:
+    for layer in network_layers(spec):
+        kind = layer.WhichOneof("layer")
+        if kind in LAYER_PARAMS:
+            params = getattr(layer, kind)
+            inner: tuple[int, ...] = (getattr(params, "inputChannels", 0),)
+            if kind == "convolution":
+                inner = (params.kernelChannels, *params.kernelSize)
+            weight = _params_half(
+                params.weights, (params.outputChannels, *inner), f"{layer.name}.weight"
+            )
+            bias = None
+            if params.hasBias:
+                bias = _params_half(params.bias, (params.outputChannels,), f"{layer.name}.bias")
+            yield StoredLayer(layer.name, weight, bias)
+        elif any(True for _ in weight_params(layer)):
+            raise ExportError(f"'{layer.name}' ({kind}) holds weights that could not be checked")
+
+
+def _params_half(params: Any, shape: tuple[int, ...], where: str) -> Half:
+    if params.floatValue or not params.float16Value:
+        raise ExportError(f"'{where}' is not stored in half precision")
+    return _from_bytes(params.float16Value, shape, where)
+
+
+_READERS: dict[str, Callable[[Any, Path], Iterator[StoredLayer]]] = {
+    "mlProgram": _program_layers,
+    "neuralNetwork": _network_layers,
+    "neuralNetworkClassifier": _network_layers,
+}

@@ -1,0 +1,254 @@
+"""`AccuracyPrior`: ImageNet top-1 of a network that nobody trained, from published results.
+
+First rung of the accuracy estimators: free, and honest to about 1.3 points (mean error on families
+of networks left out of the fit); on two designs less than 0.5 points apart it is a coin flip. An
+additive power law in nine features (`formula`, `features`), evaluated behind guards (`guards`).
+Recipes of training span 5 points around one network, so a figure means nothing without its recipe.
+
+Coefficients: `data/accuracy_prior.json`, fitted to published ImageNet results and to
+Accel-NASBench (Ahmad et al., Apache-2.0), once in full and once without each of 18 families.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.space.architecture import Architecture
+from palmette.space.compiled import CompiledSpace
+from palmette.space.errors import InputError, expect
+from palmette.train import compiled, guards
+from palmette.train.features import FEATURES, SUMS, Floats, features_of, places, sums_of
+from palmette.train.formula import (
+    FIXED,
+    TERMS,
+    Coefficients,
+    Formula,
+    jackknife_variance,
+    number_pair,
+)
+
+FORMAT = "palmette/accuracy-prior@1"
+CV_MAE_POINTS = 1.3
+"""Mean absolute error in points on families of networks left out of the fit."""
+MEAN_RECIPE = "mean recipe"
+LAMBDA = 0.5
+CONFIDENCE = 0.8
+
+_RESIDUAL_SD = 1.7  # points; root mean square error on families left out
+_HULL_SD = 1.0  # points per unit of distance outside the hull
+_Z = 1.2815515655446004  # two-sided 80 % of a normal distribution
+_CHANCE = 0.1  # % top-1 by guessing among 1000 classes
+
+_TAIL = SUMS.index("tail")
+_HULL = {**TERMS, "K": "Kall", "H": "lf"}
+"""Names in the file of coefficients."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriorBatch:
+    """Estimates for n networks; arrays of shape (n,)."""
+
+    top1: Floats
+    """%, behind the guards."""
+    sigma: Floats
+    """Standard deviation of the estimate in points."""
+    violation: Floats
+    """0 for a structurally valid network, else how far it is from one."""
+    guarded: NDArray[np.bool_]
+    """True where a guard withheld a reward."""
+
+    def interval(self) -> tuple[Floats, Floats]:
+        """Lower and upper end of the 80 % interval of a normal distribution, in %."""
+        half = _Z * self.sigma
+        return np.maximum(self.top1 - half, 0.0), np.minimum(self.top1 + half, 100.0)
+
+    def score(self, lam: float = LAMBDA) -> Floats:
+        """What a search ranks by: estimate - lam * sigma."""
+        return self.top1 - lam * self.sigma
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyPrior:
+    """The estimator; `load` gives the one shipped with palmette.
+
+    `bare` is the formula without guards, `recipes` the u of each recipe.
+    """
+
+    bare: Formula
+    recipes: Mapping[str, float]
+    hull: guards.Hull
+
+    # Where priors come from
+
+    @classmethod
+    @functools.cache
+    def load(cls) -> AccuracyPrior:
+        """The prior shipped with palmette."""
+        path = files("palmette.train") / "data" / "accuracy_prior.json"
+        return cls.from_dict(json.loads(path.read_text("utf-8")), path.name)
+
+    @classmethod
+    def from_dict(cls, data: Any, where: str = "accuracy prior") -> AccuracyPrior:
+        """Prior from the plain values of its JSON file.
+
+        Raises:
+            InputError: another format version, or a coefficient is missing or not a number.
+        """
+        expect(
+            isinstance(data, dict) and data.get("format") == FORMAT,
+            f"{where}: key 'format' must be '{FORMAT}'",
+        )
+        try:
+            hull, members = data["hull"], data["jackknife_members"].values()
+            fits = [Coefficients.from_dict(fit) for fit in (data["center"], *members)]
+            return cls(
+                Formula.of(fits, {name: float(data["fixed"][key]) for name, key in FIXED.items()}),
+                {name: float(u) for name, u in data["recipe_u"].items()},
+                guards.Hull.of({name: number_pair(hull[key]) for name, key in _HULL.items()}),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"{where}: a coefficient is missing or no number ({error!r})"
+            ) from None
+
+    # Estimates
+
+    def features(self, architecture: Architecture) -> dict[str, float]:
+        """The nine features of the whole network, before any guard (see `features`).
+
+        Raises:
+            InputError: the prior was not fitted to a block of the network.
+        """
+        sums = sums_of(architecture, list(places(architecture)))
+        return dict(zip(FEATURES, features_of(sums[None])[:, 0].tolist(), strict=True))
+
+    def formula(self, features: Mapping[str, float], recipe: str | None = None) -> float:
+        """Top-1 in % by the bare formula, without guards."""
+        column = np.array([[features[name]] for name in FEATURES])
+        return float(100.0 - self.bare.errors(column, self.recipe_offset(recipe))[0, 0])
+
+    def evaluate(
+        self, architectures: Sequence[Architecture], recipe: str | None = None
+    ) -> PriorBatch:
+        """Guarded estimates of architectures.
+
+        Raises:
+            InputError: an unknown recipe, or a block that the prior was not fitted to.
+        """
+        sums, dropped, violation = [], [], []
+        for architecture in architectures:
+            stand = list(places(architecture))
+            counted = [place for place in stand if guards.counts_in_features(place)]
+            sums.append(sums_of(architecture, counted))
+            dropped.append(len(stand) - len(counted))
+            violation.append(sum(v.amount for v in guards.violations(architecture)))
+        return self.judge(
+            np.array(sums).reshape(-1, len(SUMS)),
+            np.array(dropped, dtype=np.float64),
+            np.array(violation, dtype=np.float64),
+            self.recipe_offset(recipe),
+        )
+
+    def predict(
+        self, architectures: Sequence[Architecture], recipe: str | None = None
+    ) -> tuple[Floats, Floats, Floats]:
+        """Top-1 and the ends of its 80 % interval in %, each of shape (n,); raises as `evaluate`.
+
+        The interval is a normal one with the sigma of `PriorBatch`: residual (1.7 points),
+        jackknife and distance outside the hull (1 point per unit) added in squares.
+        """
+        batch = self.evaluate(architectures, recipe)
+        return (batch.top1, *batch.interval())
+
+    def score(
+        self, architectures: Sequence[Architecture], recipe: str | None = None, lam: float = LAMBDA
+    ) -> Floats:
+        """Estimate - lam * sigma, shape (n,): what a search ranks by; raises as `evaluate`."""
+        return self.evaluate(architectures, recipe).score(lam)
+
+    def compile(self, space: CompiledSpace, recipe: str | None = None) -> compiled.CompiledPrior:
+        """The same estimates for codes of a space, by the hundred thousand.
+
+        Raises:
+            InputError: an unknown recipe, or a block that the prior was not fitted to.
+        """
+        return compiled.CompiledPrior.of(self, space, self.recipe_offset(recipe))
+
+    def recipe_offset(self, recipe: str | None) -> float:
+        """u of a recipe by name; 0 for None, the mean recipe."""
+        if recipe is None:
+            return 0.0
+        expect(
+            recipe in self.recipes,
+            f"recipe '{recipe}' is unknown; known: {', '.join(self.recipes)}",
+        )
+        return self.recipes[recipe]
+
+    def judge(
+        self, sums: Floats, dropped: Floats, violation: Floats, offset: float = 0.0
+    ) -> PriorBatch:
+        """Estimates from `features.SUMS` (n, 12) over the blocks that count.
+
+        Args:
+            sums: one row per network.
+            dropped: blocks past the depth limit, (n,).
+            violation: amount of structural violations, (n,).
+            offset: u of the recipe.
+        """
+        features = features_of(sums, guards.TAIL_PARAMS)
+        guarded = guards.changed(features, self.hull, sums[:, _TAIL], dropped)
+        errors = self.bare.errors(np.minimum(features, self.hull.rewarded), offset)
+        top1 = np.maximum(100.0 - errors[0], _CHANCE)
+        distance = _HULL_SD * self.hull.distance(features)
+        variance = _RESIDUAL_SD**2 + jackknife_variance(errors[1:]) + np.square(distance)
+        return PriorBatch(top1, np.sqrt(variance), violation, guarded)
+
+    def active_guards(self, architecture: Architecture) -> list[str]:
+        """Every guard that changes the estimate of an architecture, or that it violates."""
+        stand = list(places(architecture))
+        counted = [place for place in stand if guards.counts_in_features(place)]
+        sums = sums_of(architecture, counted)
+        found = []
+        if len(counted) < len(stand):
+            surplus = len(stand) - len(counted)
+            found.append(f"depth: {surplus} blocks past the limit of their stage don't count")
+        if sums[_TAIL] > guards.TAIL_PARAMS:
+            found.append(
+                f"head: of {sums[_TAIL] / 1e6:.2f} M parameters in 1x1 convolutions outside the"
+                f" blocks {guards.TAIL_PARAMS / 1e6:g} M count"
+            )
+        features = features_of(sums[None], guards.TAIL_PARAMS)
+        rows = zip(FEATURES.items(), features[:, 0], self.hull.rewarded[:, 0], strict=True)
+        found += [
+            f"hull: {word}: {name} = {value:.3f} counts as {limit:g}"
+            for (name, word), value, limit in rows
+            if value > limit
+        ]
+        broken = [f"structure: {v.text}" for v in guards.violations(architecture)]
+        return list(dict.fromkeys(found + broken))  # repeated blocks break a rule alike
+
+    def report(self, architecture: Architecture, recipe: str | None = None) -> dict[str, Any]:
+        """Everything that `palmette accuracy` says, as plain values; raises as `evaluate`."""
+        batch = self.evaluate([architecture], recipe)
+        lower, upper = batch.interval()
+        return {
+            "rung": "prior",
+            "recipe": recipe or MEAN_RECIPE,
+            "top1": float(batch.top1[0]),
+            "lower": float(lower[0]),
+            "upper": float(upper[0]),
+            "interval_confidence": CONFIDENCE,
+            "sigma": float(batch.sigma[0]),
+            "cross_validated_mae": CV_MAE_POINTS,
+            "tie_points": guards.TIE_POINTS,
+            "features": self.features(architecture),
+            "active_guards": self.active_guards(architecture),
+        }
