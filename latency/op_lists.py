@@ -1,8 +1,7 @@
 """Op lists: networks as CSV files of ops, and the ops of anything that a timing names.
 
 A file has the columns `op` (text of `palmette.space.Op`) and `count`. Those in `data/ops` were made
-by `python -m palmette.latency.op_lists`, which traces `palmette.latency.networks` (timm and
-torchvision, the extra `[train]`, are needed for that alone).
+by `python -m palmette.latency.trace_networks`.
 """
 
 from __future__ import annotations
@@ -86,45 +85,3 @@ def network_ops(subject: str, folder: Path | None = None) -> tuple[Op, ...]:
         f"network '{subject}' is unknown; give the path of an op-list .csv, an architecture text,"
         f" or one of {known}"
     )
-
-
-BACKBONES = ("resnet18", "resnet50", "efficientnet_b0", "repvit_m1.1", "repvit_m1.5")
-"""Networks that were also timed without their classifier on large images."""
-BACKBONE_RESOLUTION = 512
-
-
-def backbone(ops: tuple[Op, ...]) -> tuple[Op, ...]:
-    """Ops up to the last stage: without pooling, classifier, and a 1x1 in front of the pooling."""
-    last = max(i for i, op in enumerate(ops) if len(op.output) == 3 and op.output[1] > 1)
-    widens = ops[last].kind == "conv" and ops[last].kernel == (1, 1)
-    # a network's last block ends in a projection or an addition; a widening 1x1 is the head's
-    return ops[: last if widens and ops[last].output[0] > ops[last].inputs[0][0] else last + 1]
-
-
-def main() -> None:
-    """Trace every network of `palmette.latency.networks` into `data/ops`."""
-    import torch
-
-    from palmette.latency.networks import NETWORKS
-    from palmette.space.trace import trace_ops
-
-    def save(name: str, ops: tuple[Op, ...]) -> None:
-        write_op_list(Path(str(SHIPPED / f"{name}.csv")), ops)
-        print(f"{name}: {len(ops)} ops, {sum(op.macs for op in ops) / 1e6:.1f} M MACs")
-
-    for name, network in NETWORKS.items():
-        with torch.device("meta"):
-            module = network.build()
-        save(name, trace_ops(module, (3, network.resolution, network.resolution)))
-    for name in BACKBONES:
-        if name in ZOO:
-            ops = load(name).with_resolution(BACKBONE_RESOLUTION).ops()
-        else:
-            with torch.device("meta"):
-                module = NETWORKS[name].build()
-            ops = trace_ops(module, (3, BACKBONE_RESOLUTION, BACKBONE_RESOLUTION))
-        save(f"{name}_backbone_{BACKBONE_RESOLUTION}", backbone(ops))
-
-
-if __name__ == "__main__":
-    main()

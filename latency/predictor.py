@@ -90,14 +90,39 @@ class LatencyPredictor(BaseEstimator):
         return ms
 
     def predict_interval(
-        self, subjects: Sequence[Subject], confidence: float = DEFAULT_CONFIDENCE
+        self,
+        subjects: Sequence[Subject],
+        confidence: float = DEFAULT_CONFIDENCE,
+        two_sided: bool = True,
     ) -> Interval:
-        """Milliseconds with the two-sided interval at a confidence (share of networks inside)."""
+        """Milliseconds with their interval at a confidence.
+
+        Two-sided: the share of networks whose time lies inside; otherwise the share below
+        `upper_ms`, and the share above `lower_ms`.
+        """
         tables = [OpTable.of(ops_of(subject)) for subject in subjects]
         ms = self.model_.predict(tables)
         sums = np.array([hull_channels(ops).sum(axis=0) for ops in tables])
-        factor = self.uncertainty_.factor(sums, confidence)
+        factor = self.uncertainty_.factor(sums, confidence, two_sided)
         return Interval(ms, ms / factor, ms * factor)
+
+    def state_of(self, subject: Subject) -> str:
+        """What a network is assumed to run on: `native`, or `fallback: ...` to another unit."""
+        feature = self.model_.state_of(OpTable.of(ops_of(subject)))
+        if not feature:
+            return "native"
+        state = next(s for s in self.model_.states if s.feature == feature)
+        return f"fallback: {feature} put it on {state.components[0].target.alias}"
+
+    def class_of(self, subject: Subject) -> str:
+        """Class of networks whose spread the interval takes: `mobile` or `other`."""
+        sums = hull_channels(OpTable.of(ops_of(subject))).sum(axis=0)
+        return spreads.CLASSES[int(spreads.class_index(sums))]
+
+    def outside(self, subject: Subject) -> bool:
+        """Whether a network's work lies outside that of all timed networks."""
+        sums = hull_channels(OpTable.of(ops_of(subject))).sum(axis=0)
+        return bool(self.uncertainty_.outside(sums))
 
     def breakdown(self, subject: Subject) -> pd.DataFrame:
         """Milliseconds per op: columns op, ms, share; their sum is `predict` without the constant.
@@ -280,6 +305,21 @@ def fit_predictors(
     return measured, predictors
 
 
+def fit_all(timings: pd.DataFrame) -> dict[str, LatencyPredictor]:
+    """Predictors of every target that a timing table has rows of.
+
+    Raises:
+        InputError: no whole network in the table, or fewer than four on a target.
+    """
+    found = {
+        name: predictor
+        for family in FAMILIES
+        for name, predictor in fit_predictors(timings, family)[1].items()
+    }
+    expect(bool(found), "the table has no timing of a whole network")
+    return found
+
+
 @functools.cache
 def load_predictor(target: str) -> LatencyPredictor:
     """Predictor shipped for a target (full name or alias).
@@ -300,17 +340,3 @@ def file_name(target: Target) -> str:
 def published_timings() -> pd.DataFrame:
     """The shipped table of published timings."""
     return read_timings(Path(str(DATA / "timings.csv")))
-
-
-def main() -> None:
-    """Fit every target to the published timings and write `data/predictors`."""
-    timings = published_timings()
-    for family in FAMILIES:
-        _, predictors = fit_predictors(timings, family)
-        for name, predictor in predictors.items():
-            predictor.write(Path(str(DATA / "predictors" / file_name(TARGETS[name]))))
-            print(f"{name}: {len(predictor.held_out_errors_)} networks, {predictor.mape:.1f} %")
-
-
-if __name__ == "__main__":
-    main()

@@ -7,8 +7,8 @@ log errors; with n designs the interval at confidence c is
     ms * exp(+-t_n((1 + c) / 2) * spread * sqrt(1 + 1 / n))
 
 It is parametric: no distribution-free interval above n / (n + 1) exists for so few networks.
-Networks with more or less work than any that was timed get more: the spread grows by a quarter of
-their log distance (a choice of ours, not a fit).
+Networks with more or less work than any that was timed get more: the spread grows by a tenth of
+their largest log distance in MACs, elements or weights (a choice of ours, not a fit).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 DEFAULT_CONFIDENCE = 0.8
 HULL_FEATURES = ("macs", "elements", "weights")
-HULL_GROWTH = 0.25
+HULL_GROWTH = 0.1
 CLASSES = ("mobile", "other")
 CHANNELS = ("macs_dense", "macs_depth", "unpriced", *HULL_FEATURES)
 """Feature sums from which a network's class and its distance from the timed ones follow."""
@@ -74,7 +74,7 @@ class Uncertainty:
         """Spread of the log prediction from `CHANNELS` sums (..., channels)."""
         logs = np.log(np.maximum(sums[..., 3:], 1e-9))
         low, high = np.array(self.hull).T
-        distance = (np.maximum(low - logs, 0) + np.maximum(logs - high, 0)).sum(axis=-1)
+        distance = np.maximum(np.maximum(low - logs, logs - high), 0).max(axis=-1)
         spread: Floats = np.hypot(np.array(self.spread)[class_index(sums)], HULL_GROWTH * distance)
         return spread
 

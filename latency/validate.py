@@ -21,7 +21,7 @@ from scipy.stats import kendalltau
 
 from palmette.latency.forms import FAMILIES
 from palmette.latency.model import Measured, fit_family
-from palmette.latency.predictor import LatencyPredictor, fit_predictors
+from palmette.latency.predictor import LatencyPredictor, fit_all, fit_predictors
 from palmette.latency.targets import TARGETS
 from palmette.latency.uncertainty import (
     design,
@@ -30,13 +30,14 @@ from palmette.latency.uncertainty import (
     held_out_fits,
     hull_channels,
 )
-from palmette.space import MOBILENET_LIKE, CompiledSpace
+from palmette.space import MOBILENET_LIKE, CompiledSpace, SearchSpace, compile_space
 
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.8
 OLD_RUNTIMES = ("coreml-ios12", "coreml-ios13")
 MODERN_TARGET = "iphone-13/ane@coreml-ios16"
+MONOTONE_STEPS = 10_000
 MONOTONE_KEYS = ("kernel", "expansion", "depth", "channels", "resolution", "se")
 
 
@@ -221,3 +222,45 @@ BASELINES: dict[str, Callable[[Measured, str, str], float]] = {
     "nearest_2": _nearest(2),
 }
 """Name -> prediction of a network from the timings of a fold."""
+
+
+def report(timings: pd.DataFrame) -> tuple[list[tuple[str, list[str], list[list[str]]]], Any]:
+    """Tables (title, columns, rows) and metrics of `palmette latency validate`."""
+    rows, metrics = validate(timings)
+    metrics["monotonicity_violations"] = 0
+    compiled = compile_space(SearchSpace.preset("mobilenet_v2"))
+    predictors = fit_all(timings)
+    for predictor in predictors.values():
+        metrics["monotonicity_violations"] += monotonicity_violations(
+            predictor, compiled, MONOTONE_STEPS, seed=0
+        )
+    by_target = {t: scores([row for row in rows if row.target == t]) for t in predictors}
+    headlines = {t: scores(headline(rows, t)) for t in predictors if headline(rows, t)}
+    tables = [
+        ("Held-out errors in %, headline networks", *_score_rows(headlines)),
+        ("Held-out errors in %, all timed networks", *_score_rows(by_target)),
+        ("Predicted effect of one change to MobileNetV2", *_effect_rows(predictors)),
+    ]
+    return tables, metrics
+
+
+def _score_rows(found: Mapping[str, dict[str, float]]) -> tuple[list[str], list[list[str]]]:
+    columns = ["target", *next(iter(found.values()), {})]
+    return columns, [[t, *(f"{v:.3g}" for v in s.values())] for t, s in found.items()]
+
+
+def _effect_rows(
+    predictors: Mapping[str, LatencyPredictor],
+) -> tuple[list[str], list[list[str]]]:
+    rows = [
+        [
+            target,
+            effect.name,
+            f"{effect.change:+.1%}",
+            f"{effect.low:+.1%} to {effect.high:+.1%}",
+            "yes" if effect.identified else "no: barred from searches",
+        ]
+        for target, predictor in predictors.items()
+        for effect in predictor.effects_
+    ]
+    return ["target", "change", "effect", "interval", "identified"], rows

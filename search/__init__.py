@@ -1,0 +1,14 @@
+"""What to pick: objectives, the search over them, runs and their fronts."""
+
+from palmette.search.problem import Limits as Limits
+from palmette.search.problem import SearchProblem as SearchProblem
+from palmette.search.problem import pose as pose
+from palmette.search.run import Run as Run
+from palmette.search.run import SearchConfig as SearchConfig
+from palmette.search.run import resume as resume
+from palmette.search.run import run as run
+from palmette.search.summary import comparison as comparison
+from palmette.search.summary import default_folder as default_folder
+from palmette.search.summary import export_pick as export_pick
+from palmette.search.summary import guard_lines as guard_lines
+from palmette.search.summary import summary as summary

@@ -1,0 +1,113 @@
+"""The front as a figure: uncertainty, reference networks, budget; one self-contained page."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+from palmette.search.references import references
+from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
+
+if TYPE_CHECKING:
+    from palmette.search.run import Run
+
+INK, FRONT, PICK, REFERENCE, BUDGET = "#1f2430", "#2f6f4f", "#c8472b", "#6b7280", "#b45309"
+
+
+def front_figure(run: Run) -> Any:
+    """Plotly figure of a run's front: predicted ms against estimated top-1."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    front = run.front
+    figure.add_trace(
+        go.Scatter(
+            x=front["ms"],
+            y=front["top1"],
+            mode="lines+markers",
+            name="front",
+            line={"color": FRONT, "shape": "hv"},
+            marker={
+                "size": [12 if pick else 7 for pick in front["pick"]],
+                "color": [PICK if pick else FRONT for pick in front["pick"]],
+            },
+            error_x={
+                "array": front["ms_at_confidence"] - front["ms"],
+                "arrayminus": [0.0] * len(front),
+                "thickness": 0.7,
+                "color": "rgba(47,111,79,0.35)",
+            },
+            error_y={
+                "array": front["top1_high"] - front["top1"],
+                "thickness": 0.7,
+                "color": "rgba(47,111,79,0.25)",
+            },
+            text=[_hover(row) for row in front.to_dict("records")],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    )
+    zoo = references(run.problem.latency.predictor, run.config.recipe, run.config.confidence)
+    figure.add_trace(
+        go.Scatter(
+            x=zoo["ms"],
+            y=zoo["top1"],
+            mode="markers+text",
+            name="reference networks",
+            marker={"symbol": "diamond", "size": 9, "color": REFERENCE},
+            text=zoo["network"],
+            textposition="bottom right",
+            textfont={"size": 10, "color": REFERENCE},
+            hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1f} %<extra></extra>",
+        )
+    )
+    figure.add_vline(
+        x=run.config.budget_ms,
+        line={"color": BUDGET, "dash": "dash"},
+        annotation_text=f"budget {run.config.budget_ms:g} ms",
+        annotation_position="top left",
+    )
+    figure.update_layout(
+        title=f"{run.config.target}: estimated accuracy against predicted latency",
+        xaxis_title="predicted latency (ms)",
+        yaxis_title=f"estimated ImageNet top-1 (%), {run.config.recipe or MEAN_RECIPE}",
+        template="plotly_white",
+        font={"color": INK},
+        legend={"orientation": "h", "y": -0.2},
+        height=620,
+    )
+    # references far beyond the budget would squeeze the front into a corner
+    figure.update_xaxes(range=[0.9 * float(front["ms"].min()), 1.9 * run.config.budget_ms])
+    return figure
+
+
+def front_page(run: Run) -> str:
+    """Self-contained HTML page: the figure and how to read it; equal runs give equal pages."""
+    figure = front_figure(run).to_html(
+        full_html=False, include_plotlyjs=True, div_id="front", config={"responsive": True}
+    )
+    config = run.config
+    note = (
+        f"Bars to the right end at the time that holds with confidence {config.confidence:g};"
+        " the budget is kept there. Vertical bars are the 80 % interval of the accuracy prior"
+        f" (cross-validated mean error {CV_MAE_POINTS} points): an estimate from published"
+        " results, not a measurement. Differences below 0.5 points are ties."
+    )
+    title = html.escape(f"palmette: {config.target}, {config.budget_ms:g} ms")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"></head>'
+        '<body style="font-family:system-ui,sans-serif;max-width:70rem;margin:1rem auto">'
+        f"{figure}<p>{html.escape(note)}</p></body></html>\n"
+    )
+
+
+def _hover(row: dict[Any, Any]) -> str:
+    words = str(row["architecture"]).split(" | ")
+    lines = [
+        f"<b>{row['id']}</b>{' (pick)' if row['pick'] else ''}",
+        f"{row['ms']:.3g} ms, at confidence {row['ms_at_confidence']:.3g} ms",
+        f"top-1 {row['top1']:.1f} % ({row['top1_low']:.1f} to {row['top1_high']:.1f})",
+        f"{row['params_m']:.2f} M parameters, {row['macs_m']:.0f} M MACs",
+        *words,
+    ]
+    return "<br>".join(lines)

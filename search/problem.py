@@ -1,0 +1,297 @@
+"""What a search optimises: estimated accuracy against predicted milliseconds, inside limits.
+
+Objectives (both minimised): predicted ms, and minus the accuracy score (estimate - lambda * sigma).
+A code is feasible if its time stays inside the budget at the chosen confidence, its parameters and
+MACs inside their limits, its structure is one that the accuracy prior may judge, and no guard
+withholds a reward from it. Choices that a target's timings cannot identify are taken out of the
+space before the search begins.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.latency import CompiledLatency, LatencyPredictor
+from palmette.search.evolution import Evaluation
+from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.space.compiled import SpaceTable
+from palmette.space.errors import expect
+from palmette.space.search_space import Codes
+from palmette.train import AccuracyPrior, CompiledPrior
+
+Floats = NDArray[np.float64]
+
+_GUARDED = 1e-3
+"""Violation of a code from which a guard withholds a reward: less than any broken limit."""
+
+_STARTS = 10_000
+
+_BARRED_BY = {"kernel": "kernel", "activation": "activation", "resolution": "resolution"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a network may cost; infinite where not limited.
+
+    Raises:
+        InputError: a limit is not positive, or the confidence not between 0.5 and 1.
+    """
+
+    budget_ms: float = math.inf
+    confidence: float = 0.8
+    """One-sided: the share of networks whose true time is expected inside the budget."""
+    params_m: float = math.inf
+    macs_m: float = math.inf
+    lam: float = 0.5
+    """Standard deviations that the accuracy score gives up."""
+
+    def __post_init__(self) -> None:
+        for name in ("budget_ms", "params_m", "macs_m"):
+            value = getattr(self, name)
+            expect(value > 0, f"{name}: must be positive, got {value:g}")
+        expect(
+            0.5 < self.confidence < 1,
+            f"confidence: must be above 0.5 and below 1, got {self.confidence:g}",
+        )
+        expect(0 <= self.lam <= 10, f"lam: must be from 0 to 10, got {self.lam:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Everything that is known of codes without training or timing them; arrays of shape (n,)."""
+
+    ms: Floats
+    lower_ms: Floats
+    upper_ms: Floats
+    top1: Floats
+    sigma: Floats
+    params: Floats
+    macs: Floats
+    violation: Floats
+    guarded: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMap:
+    """From codes of a restricted space to codes of the full one.
+
+    `columns` are the genes of the full space that still vary, `choices[column, index]` the full
+    index of a restricted one, `fixed` a full code with the only choice where just one is left.
+    """
+
+    columns: Codes
+    choices: Codes
+    fixed: Codes
+
+    @classmethod
+    def between(cls, restricted: SearchSpace, full: SearchSpace) -> CodeMap:
+        """Map from a space to the one that `SearchSpace.restrict` made it from."""
+        kept = {
+            gene.name: restricted.sections[section][key]
+            for gene in full.genes
+            for section, key in [gene.name.split(".")]
+        }
+        indices = [[g.choices.index(choice) for choice in kept[g.name]] for g in full.genes]
+        varying = [i for i, index in enumerate(indices) if len(index) > 1]
+        widest = max((len(index) for index in indices), default=0)
+        choices = np.zeros((len(varying), widest), dtype=np.int64)
+        for row, gene in enumerate(varying):
+            choices[row, : len(indices[gene])] = indices[gene]
+        fixed = np.array([index[0] for index in indices], dtype=np.int64)
+        return cls(np.array(varying, dtype=np.int64), choices, fixed)
+
+    def full(self, codes: Codes) -> Codes:
+        """Codes (n, genes) of the restricted space as codes of the full one."""
+        full = np.repeat(self.fixed[None, :], len(codes), axis=0)
+        full[:, self.columns] = self.choices[np.arange(len(self.columns)), codes]
+        return full
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProblem:
+    """A compiled space with its predictors; the `Problem` that `evolve` solves."""
+
+    space: SearchSpace
+    """What is searched: the full space without the barred choices. Codes are codes of this one."""
+    compiled_codes: CodeMap
+    latency: CompiledLatency
+    prior: CompiledPrior
+    work: SpaceTable
+    """Channels: parameters, MACs."""
+    limits: Limits
+    barred: tuple[str, ...]
+    """Choices taken out because the target's timings cannot identify them."""
+
+    @property
+    def cardinalities(self) -> NDArray[np.int64]:
+        """Number of choices of each gene."""
+        return self.space.cardinalities
+
+    def evaluate(self, codes: Codes) -> Evaluation:
+        """Objectives and violation of codes (n, genes)."""
+        found = self.candidates(codes)
+        score = found.top1 - self.limits.lam * found.sigma
+        return Evaluation(np.stack([found.ms, -score], axis=1), found.violation)
+
+    def candidates(self, codes: Codes) -> Candidates:
+        """All estimates of codes (n, genes)."""
+        codes = self.compiled_codes.full(codes)
+        time = self.latency.interval(codes, self.limits.confidence, two_sided=False)
+        accuracy = self.prior.evaluate(codes)
+        work = self.work.sums(codes)
+        limits = self.limits
+        violation = accuracy.violation + np.where(accuracy.guarded, _GUARDED, 0.0)
+        for value, limit in (
+            (time.upper_ms, limits.budget_ms),
+            (work[:, 0] / 1e6, limits.params_m),
+            (work[:, 1] / 1e6, limits.macs_m),
+        ):
+            if math.isfinite(limit):
+                violation = violation + np.maximum(value / limit - 1, 0.0)
+        return Candidates(
+            time.ms,
+            time.lower_ms,
+            time.upper_ms,
+            accuracy.top1,
+            accuracy.sigma,
+            work[:, 0],
+            work[:, 1],
+            violation,
+            accuracy.guarded,
+            self.latency.outside(codes),
+        )
+
+    def fastest_ms(self, seed: int = 0) -> float:
+        """Least time at the confidence that descent from small and random networks finds.
+
+        The smallest network need not be it: far from all that was timed, intervals are wide.
+        """
+        rng = np.random.default_rng(seed)
+        starts = np.concatenate(
+            [np.zeros_like(self.cardinalities)[None, :], self.space.sample(_STARTS, rng)]
+        )
+        times = self._upper_ms(starts)
+        best = float(times.min())
+        code = starts[int(np.argmin(times))]
+        while True:
+            around = self.space.neighbours(code)
+            times = self._upper_ms(around)
+            if times.min() >= best:
+                return best
+            best, code = float(times.min()), around[int(np.argmin(times))]
+
+    def _upper_ms(self, codes: Codes) -> Floats:
+        codes = self.compiled_codes.full(codes)
+        return self.latency.interval(codes, self.limits.confidence, two_sided=False).upper_ms
+
+
+def pose(
+    space: SearchSpace,
+    predictor: LatencyPredictor,
+    limits: Limits,
+    *,
+    recipe: str | None = None,
+    extrapolate: bool = False,
+) -> SearchProblem:
+    """The problem of a target's search over a space.
+
+    Args:
+        space: all choices.
+        predictor: of the target; its support decides which choices stay.
+        limits: what a network may cost.
+        recipe: training recipe that accuracies refer to; None for the mean recipe.
+        extrapolate: keep choices that the target's timings cannot identify.
+
+    Raises:
+        InputError: no choice of a gene is left, or no network of the space fits the budget; the
+            message names the fastest possible.
+    """
+    searched, barred = (space, []) if extrapolate else identified(space, predictor)
+    # the full space is compiled, so that targets with different choices share its tables
+    compiled = compile_space(space)
+    problem = SearchProblem(
+        searched,
+        CodeMap.between(searched, space),
+        predictor.compile(compiled),
+        AccuracyPrior.load().compile(compiled, recipe),
+        _work_table(compiled),
+        limits,
+        tuple(barred),
+    )
+    fastest = problem.fastest_ms()
+    expect(
+        fastest <= limits.budget_ms,
+        f"budget of {limits.budget_ms:g} ms: the fastest network of space '{space.name}' takes"
+        f" {fastest:.3g} ms on {predictor.model_.target} at confidence {limits.confidence:g};"
+        " raise the budget, lower the confidence or give a space with smaller networks",
+    )
+    return problem
+
+
+def identified(space: SearchSpace, predictor: LatencyPredictor) -> tuple[SearchSpace, list[str]]:
+    """The space without the choices that a target's timings cannot identify, and their names."""
+    known, barred = predictor.support_, []
+    for gene in space.genes:
+        key = gene.name.split(".")[1]
+        allowed = []
+        for choice in gene.choices:
+            wanted = f"{key}:{choice}" if key in _BARRED_BY else ""
+            if key == "se" and choice:
+                wanted = "se:1"
+            if known.has(wanted):
+                allowed.append(choice)
+            else:
+                barred.append(f"{gene.name}={choice}")
+        if len(allowed) < len(gene.choices):
+            try:
+                space = space.restrict(gene.name, allowed)
+            except InputError:
+                raise InputError(
+                    f"space '{space.name}': the timings of {predictor.model_.target} identify none"
+                    f" of {gene.name} = {list(gene.choices)}; --extrapolate searches all the same"
+                ) from None
+    return space, barred
+
+
+def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
+    """Rows of a front: estimates and text of each code."""
+    found = problem.candidates(codes)
+    factor = found.upper_ms / found.ms
+    z = 1.2815515655446004  # 80 % of a normal distribution lies within z standard deviations
+    rows = []
+    for index, architecture in enumerate(problem.space.decode_batch(codes)):
+        top1, sigma = float(found.top1[index]), float(found.sigma[index])
+        rows.append(
+            {
+                "id": architecture.id,
+                "ms": float(found.ms[index]),
+                "ms_at_confidence": float(found.ms[index] * factor[index]),
+                "top1": top1,
+                "top1_low": top1 - z * sigma,
+                "top1_high": top1 + z * sigma,
+                "score": top1 - problem.limits.lam * sigma,
+                "params_m": float(found.params[index]) / 1e6,
+                "macs_m": float(found.macs[index]) / 1e6,
+                "resolution": architecture.resolution[0],
+                "outside_timed": bool(found.outside[index]),
+                "architecture": architecture.to_text(),
+            }
+        )
+    return rows
+
+
+def architecture_of(row: dict[str, Any]) -> Architecture:
+    """Architecture of a row of `describe`."""
+    return Architecture.from_text(str(row["architecture"]))
+
+
+def _work_table(compiled: CompiledSpace) -> SpaceTable:
+    macs = compiled.block_sums(compiled.ops.macs[:, None])
+    both = np.concatenate([compiled.block_params[:, None], macs], axis=1)
+    return compiled.table(lambda slot: compiled.slot_sums(slot, both))

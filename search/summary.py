@@ -1,0 +1,119 @@
+"""A finished run in few words: the comparison that is printed, and its JSON."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from palmette.export import export_for_runtime
+from palmette.latency import find_target
+from palmette.search.references import references
+from palmette.search.run import Run
+from palmette.train import TIE_POINTS
+from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
+
+PICKS = 6
+"""Networks of the front that are shown besides the pick."""
+
+
+def comparison(run: Run) -> list[dict[str, Any]]:
+    """Rows of the printed table: networks of the front and the references, fastest first."""
+    front, config = run.front, run.config
+    shown = {round(i * (len(front) - 1) / (PICKS - 1)) for i in range(PICKS)}
+    pick = front.loc[front["pick"]].iloc[0]
+    rows = [
+        {
+            "name": f"pick {row['id'][:8]}" if row["pick"] else f"front {row['id'][:8]}",
+            "ms": row["ms"],
+            "ms_at_confidence": row["ms_at_confidence"],
+            "top1": row["top1"],
+            "published": None,
+            "params_m": row["params_m"],
+            "verdict": "the pick" if row["pick"] else _verdict(row["score"] - pick["score"]),
+        }
+        for index, row in enumerate(front.to_dict("records"))
+        if row["pick"] or index in shown
+    ]
+    zoo = references(run.problem.latency.predictor, config.recipe, config.confidence)
+    for other in zoo.to_dict("records"):
+        inside = other["ms_at_confidence"] <= config.budget_ms
+        rows.append(
+            {
+                "name": other["network"],
+                "ms": other["ms"],
+                "ms_at_confidence": other["ms_at_confidence"],
+                "top1": other["top1"],
+                "published": other["published_top1"],
+                "params_m": other["params_m"],
+                "verdict": _verdict(other["score"] - pick["score"]) if inside else "over budget",
+            }
+        )
+    return sorted(rows, key=lambda row: float(row["ms"]))
+
+
+def guard_lines(run: Run) -> list[str]:
+    """What kept the search honest, in sentences."""
+    guards = run.guards
+    barred = ", ".join(guards["barred_choices"]) or "none"
+    active = "; ".join(guards["guards_on_front"]) or "none"
+    return [
+        f"top-1: estimated by the published prior, recipe {run.config.recipe or MEAN_RECIPE},"
+        f" cross-validated MAE {CV_MAE_POINTS} points; publ.: as published, under its own recipe",
+        f"differences of the score below {TIE_POINTS} points are ties; the best of many estimates is"
+        " an optimistic one: train the shortlist before you believe it",
+        f"choices that this target's timings can't identify, barred: {barred}",
+        f"guards that changed an estimate on the front: {active}",
+        f"networks of the front with less or more work than any that was timed:"
+        f" {guards['outside_timed']} of {len(run.front)}; their intervals are widened",
+    ]
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """The run as plain values: config, pick, front, comparison, guards."""
+    config = {
+        name: None if isinstance(value, float) and math.isinf(value) else value
+        for name, value in run.config.to_dict().items()
+    }
+    records = run.front.to_dict("records")
+    return {
+        "folder": str(run.folder.path),
+        "config": config,
+        "pick": next(row for row in records if row["pick"]),
+        "front": records,
+        "comparison": comparison(run),
+        "guards": run.guards,
+    }
+
+
+def export_pick(run: Run) -> Path:
+    """Core ML package of the pick, with initialised weights, in the run's `models/`.
+
+    Enough to time it on a phone; train it before anybody looks at its answers.
+    """
+    target, row = find_target(run.config.target), run.front.loc[run.front["pick"]].iloc[0]
+    run.folder.models.mkdir(exist_ok=True)
+    return export_for_runtime(
+        run.pick,
+        run.folder.models / str(row["id"]),
+        runtime=target.runtime,
+        predicted_ms=float(row["ms"]),
+        metadata={
+            "target": str(target),
+            "estimated_top1": f"{row['top1']:.1f}",
+            "accuracy_rung": f"prior, {run.config.recipe or MEAN_RECIPE}",
+        },
+    )
+
+
+def default_folder(target: str, budget_ms: float) -> Path:
+    """`runs/TARGET-BUDGETms`, with a number behind it if that is taken."""
+    name = f"{find_target(target).alias.replace('/', '-')}-{budget_ms:g}ms"
+    folders = [Path("runs") / name, *(Path("runs") / f"{name}-{i}" for i in range(2, 10_000))]
+    return next(folder for folder in folders if not folder.exists())
+
+
+def _verdict(difference: float) -> str:
+    if abs(difference) < TIE_POINTS:
+        return "tie"
+    return f"{difference:+.1f} points"
