@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; both build on `make install`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

@@ -60,8 +60,8 @@ def guard_lines(run: Run) -> list[str]:
     return [
         f"top-1: estimated by the published prior, recipe {run.config.recipe or MEAN_RECIPE},"
         f" cross-validated MAE {CV_MAE_POINTS} points; publ.: as published, under its own recipe",
-        f"differences of the score below {TIE_POINTS} points are ties; the best of many estimates is"
-        " an optimistic one: train the shortlist before you believe it",
+        f"differences of the score below {TIE_POINTS} points are ties; the best of many estimates"
+        " is an optimistic one: train the shortlist before you believe it",
         f"choices that this target's timings can't identify, barred: {barred}",
         f"guards that changed an estimate on the front: {active}",
         f"networks of the front with less or more work than any that was timed:"
