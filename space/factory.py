@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,17 +25,21 @@ def module_from_file(reference: str) -> nn.Module:
 
     name, _, factory = reference.rpartition(":")
     path = Path(name)
-    expect(path.is_file(), f"{reference}: no such file as {name}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    expect(
+        path.suffix == ".py" and path.is_file(),
+        f"{reference}: no such Python file as '{name}'; write path/to/file.py:function",
+    )
+    spec = importlib.util.spec_from_file_location(f"palmette_user_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = loaded  # where dataclasses look their module up
     try:
         spec.loader.exec_module(loaded)
         function = getattr(loaded, factory, None)
         module = function() if callable(function) else None
     except Exception as error:  # whatever the user's own code raises is an error of that file
-        reason = str(error).splitlines()[0] if str(error) else ""
-        raise InputError(f"{reference}: {type(error).__name__}: {reason}") from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{reference}: {reason}") from error
     expect(callable(function), f"{reference}: {name} has no function '{factory}'")
     if not isinstance(module, nn.Module):
         raise InputError(f"{reference}: must return a torch.nn.Module, got {type(module).__name__}")

@@ -1,0 +1,104 @@
+"""Imports run one way, and the packages open without torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("space", "export", "latency", "train", "search")
+
+# What the modules of a folder may import besides their own folder
+MAY_IMPORT = {
+    "space": set(),
+    "export": {"space"},
+    "latency": {"space"},
+    "train": {"space"},
+    "search": {"space", "export", "latency", "train"},
+    "palmette": {*FOLDERS, "cli"},
+}
+EXCEPTIONS = {"latency/suite.py": {"export"}}  # what it times are exported packages
+
+
+def imported(source: str) -> set[str]:
+    """Dotted names that a module imports, at its top or in any function; `.` if relative."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            names.add(".")
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def offences(place: str, source: str) -> set[str]:
+    """Imports that a module at this place may not make: upwards, sideways, bare or relative."""
+    folder = place.partition("/")[0]
+    allowed = {folder} | MAY_IMPORT[folder] | EXCEPTIONS.get(place, set())
+    found = set()
+    for name in imported(source):
+        top, *rest = name.split(".")
+        part = rest[0] if top == "palmette" and rest else ""
+        upwards = part in (*FOLDERS, "cli") and part not in allowed
+        if upwards or name == "." or top in FOLDERS:
+            found.add(name)
+    return found
+
+
+MODULES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.py")
+) + sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "palmette").glob("*.py"))
+
+
+@pytest.mark.parametrize("place", MODULES)
+def test_a_module_imports_only_what_lies_below_it(place: str) -> None:
+    assert offences(place, (ROOT / place).read_text("utf-8")) == set()
+
+
+def test_the_modules_that_are_checked_are_those_of_the_repository() -> None:
+    assert {"space/trace.py", "palmette/__init__.py"} <= set(MODULES)
+
+
+@pytest.mark.parametrize(
+    ("place", "source", "found"),
+    [
+        ("space/a.py", "from palmette.search import run", {"palmette.search.run"}),
+        ("space/a.py", "import palmette.latency.model", {"palmette.latency.model"}),
+        ("space/a.py", "from palmette import train", {"palmette.train"}),
+        ("space/a.py", "def f():\n    import palmette.export", {"palmette.export"}),
+        ("latency/a.py", "from palmette.train import prior", {"palmette.train.prior"}),
+        ("train/a.py", "from palmette.latency import fit", {"palmette.latency.fit"}),
+        ("latency/a.py", "from palmette.export import export", {"palmette.export.export"}),
+        ("latency/suite.py", "from palmette.export import export", set()),
+        ("search/a.py", "from palmette.cli import main", {"palmette.cli.main"}),
+        ("search/a.py", "from palmette import cli", {"palmette.cli"}),
+        (
+            "search/a.py",
+            "from search.study import run\nimport space",
+            {"search.study.run", "space"},
+        ),
+        ("search/a.py", "from . import study", {"."}),
+        ("search/a.py", "from palmette.train import prior\nimport palmette, numpy", set()),
+        ("palmette/cli.py", "from palmette.search import run", set()),
+        ("palmette/__main__.py", "from palmette.cli import main", set()),
+    ],
+)
+def test_imports_of_every_form_are_seen(place: str, source: str, found: set[str]) -> None:
+    assert offences(place, source) == found
+
+
+PACKAGES = ["palmette"] + [
+    f"palmette.{folder}" for folder in FOLDERS if (ROOT / folder / "__init__.py").exists()
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_opens_without_torch(package: str) -> None:
+    code = f"import sys, {package}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
