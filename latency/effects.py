@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency.model import Measured, TargetModel
+from palmette.latency.stored import flag, listed, number, text, whole
 from palmette.space import Architecture, Block, OpTable, load
 
 MIN_NETWORKS = 2
@@ -113,6 +114,12 @@ class Effect:
     high: float
     identified: bool
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Effect:
+        """From plain values; raises KeyError, TypeError or ValueError on malformed ones."""
+        change, low, high = (number(data[key], -1.0) for key in ("change", "low", "high"))
+        return cls(text(data["name"]), change, low, high, flag(data["identified"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Support:
@@ -149,12 +156,12 @@ class Support:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Support:
         """From plain values; raises KeyError, TypeError or ValueError on malformed ones."""
-        low, high = (int(px) for px in data["resolutions"])
+        low, high = (whole(px, 1) for px in listed(data["resolutions"]))
         return cls(
-            tuple(int(kernel) for kernel in data["kernels"]),
-            tuple(str(act) for act in data["activations"]),
-            bool(data["squeeze_excitation"]),
-            (low, high),
+            tuple(whole(kernel, 1) for kernel in listed(data["kernels"])),
+            tuple(text(act) for act in listed(data["activations"])),
+            flag(data["squeeze_excitation"]),
+            (low, whole(high, low)),
         )
 
 
@@ -220,5 +227,5 @@ def _single_forms(model: TargetModel) -> list[TargetModel]:
 
 
 def _predict(models: list[TargetModel], architecture: Architecture) -> Any:
-    ops = OpTable.of(architecture.ops())
-    return np.array([float(model.predict([ops])[0]) for model in models])
+    known = Measured({}, {"it": OpTable.of(architecture.ops())})  # shares features over models
+    return np.array([known.predict("it", model) for model in models])

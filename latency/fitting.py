@@ -55,6 +55,8 @@ class Design:
 
     def shares(self, prices: Floats) -> Floats:
         """Feature sums that count at these prices (constant first): (networks, 1 + features)."""
+        if not self.form.moved:
+            return self.matrix
         active = self.form.active(self.matrix[:, 1:], prices[1:])
         rows = np.concatenate([self.matrix[:, :1], active], axis=1)
         return np.add.reduceat(rows, self.starts, axis=0)

@@ -49,12 +49,11 @@ class Form:
         if not self.moved:
             return matrix
         first, last = len(self.additive), len(self.features) - len(self.moved)
-        costs = matrix * prices
-        computing = costs[:, first:last].sum(axis=1) >= costs[:, last:].sum(axis=1)
-        mask = np.ones_like(matrix)
-        mask[:, first:last] = computing[:, None]
-        mask[:, last:] = ~computing[:, None]
-        return matrix * mask
+        computing = matrix[:, first:last] @ prices[first:last] >= matrix[:, last:] @ prices[last:]
+        counted = matrix.copy()
+        counted[:, first:last] *= computing[:, None]
+        counted[:, last:] *= ~computing[:, None]
+        return counted
 
 
 FORMS: dict[str, Form] = {

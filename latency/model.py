@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from palmette.latency.features import FEATURES
 from palmette.latency.fitting import Design, fit_prices
 from palmette.latency.forms import FAMILIES, FORMS, Form, floor_ms
+from palmette.latency.stored import listed, number, text
 from palmette.latency.targets import ELEMENT_FLOOR_MS, TARGETS, Target
 from palmette.space import OpTable
 
@@ -36,9 +37,13 @@ class Component:
 
     def op_ms(self, ops: OpTable) -> Floats:
         """Milliseconds of each op, shape (ops,)."""
+        cost: Floats = floor_ms(ops, self.target) + self.priced_ms(self.form.matrix(ops))
+        return cost
+
+    def priced_ms(self, matrix: Floats) -> Floats:
+        """Milliseconds of ops beyond their floors, from the form's matrix (ops, features)."""
         prices = np.array(self.prices_ms)
-        priced = self.form.active(self.form.matrix(ops), prices) @ prices
-        cost: Floats = floor_ms(ops, self.target) + priced
+        cost: Floats = self.form.active(matrix, prices) @ prices
         return cost
 
 
@@ -119,18 +124,10 @@ class TargetModel:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TargetModel:
         """Model from plain values; raises KeyError, TypeError or ValueError on malformed ones."""
-        states = []
-        for state in data["states"]:
-            components = []
-            for item in state["components"]:
-                form = FORMS[item["form"]]
-                prices = tuple(_price(item["prices_ms"][name]) for name in form.features)
-                constant = _price(item["constant_ms"])
-                components.append(Component(form, constant, prices, TARGETS[item["unit_of"]]))
-            if state["feature"] and state["feature"] not in FEATURES:
-                raise ValueError(f"unknown feature {state['feature']!r}")
-            states.append(State(state["feature"], tuple(components), _price(state["scale"])))
-        return cls(TARGETS[data["target"]], tuple(states))
+        states = tuple(_state(state) for state in listed(data["states"]))
+        if [bool(state.feature) for state in states] != [True] * (len(states) - 1) + [False]:
+            raise ValueError("the last state, and it alone, must have no feature")
+        return cls(TARGETS[data["target"]], states)
 
     def _states(self, sums: Floats) -> tuple[Floats, NDArray[np.int64]]:
         """Milliseconds in every state, (..., states), and the index of the one that holds."""
@@ -147,6 +144,10 @@ class TargetModel:
         return np.stack(columns, axis=-1), np.argmax(np.stack(shown, axis=-1), axis=-1)
 
 
+Fits = dict[tuple[str, frozenset[str], frozenset[str]], dict[str, TargetModel]]
+"""Models of a timing table by family, networks known and networks held out: target -> model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Whole-network timings of the targets of several families.
@@ -159,7 +160,7 @@ class Measured:
     latency_ms: Mapping[str, Mapping[str, float]]
     ops: Mapping[str, OpTable]
     held_out: frozenset[str] = frozenset()
-    fits: dict[tuple[str, frozenset[str]], dict[str, TargetModel]] = field(default_factory=dict)
+    fits: Fits = field(default_factory=dict)
     matrices: dict[tuple[str, str], Floats] = field(default_factory=dict)
 
     def without(self, networks: frozenset[str]) -> Measured:
@@ -189,6 +190,21 @@ class Measured:
         moved = self.total(network, "traffic") + self.total(network, "weights")
         return self.total(network, "macs") * target.mac_floor_ms + moved * ELEMENT_FLOOR_MS
 
+    def trains(self, network: str, family: str) -> bool:
+        """Whether a network teaches a family its prices: its unit runs it, and all has a price."""
+        apart = ("unpriced", *(feature for feature, _ in FAMILIES[family].fallback))
+        return not any(self.total(network, feature) for feature in apart)
+
+    def predict(self, network: str, model: TargetModel) -> float:
+        """Milliseconds of a network by a model: `TargetModel.predict` on the kept features."""
+        sums: list[float] = []
+        for state in model.states:
+            sums += [self.total(network, state.feature)] if state.feature else []
+            for component in state.components:
+                priced = component.priced_ms(self.matrix(network, component.form)).sum()
+                sums.append(self.floor_ms(network, component.target) + float(priced))
+        return float(model.combine(np.array(sums)))
+
 
 def fit_family(family: str, measured: Measured) -> dict[str, TargetModel]:
     """Models of all targets of a family that have timings, fitted together.
@@ -196,7 +212,7 @@ def fit_family(family: str, measured: Measured) -> dict[str, TargetModel]:
     Networks in a fallback's state do not train the unit; neither do those with ops that no form has
     a price for.
     """
-    key = (family, measured.held_out)
+    key = (family, frozenset(measured.ops), measured.held_out)
     if key not in measured.fits:
         measured.fits[key] = _fit_family(family, measured)
     return measured.fits[key]
@@ -207,9 +223,8 @@ def _fit_family(family: str, measured: Measured) -> dict[str, TargetModel]:
     targets = [
         t for t in TARGETS.values() if t.family == family and measured.latency_ms.get(str(t))
     ]
-    apart = ("unpriced", *(feature for feature, _ in spec.fallback))
     names = list(measured.ops)
-    trains = np.array([not any(measured.total(name, f) for f in apart) for name in names])
+    trains = np.array([measured.trains(name, family) for name in names])
     components: dict[str, list[Component]] = {str(target): [] for target in targets}
     floors = np.array([[measured.floor_ms(name, t) for name in names] for t in targets])
     rows = [measured.latency_ms[str(target)] for target in targets]
@@ -266,9 +281,17 @@ def _fallback_scale(
     return math.exp(sum(ratios) / (len(ratios) + len(targets)))
 
 
-def _price(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"expected a number, got {value!r}")
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"a price must be finite and not negative, got {value!r}")
-    return float(value)
+def _state(data: Mapping[str, Any]) -> State:
+    feature, components = text(data["feature"]), []
+    for item in listed(data["components"]):
+        form = FORMS[item["form"]]
+        if set(item["prices_ms"]) != set(form.features):
+            raise ValueError(f"form {form.name!r} has prices of {', '.join(form.features)}")
+        prices = tuple(number(item["prices_ms"][name], 0.0) for name in form.features)
+        constant_ms = number(item["constant_ms"], 0.0)
+        components.append(Component(form, constant_ms, prices, TARGETS[item["unit_of"]]))
+    if not components:
+        raise ValueError("a state needs at least one component")
+    if feature and feature not in FEATURES:
+        raise ValueError(f"unknown feature {feature!r}")
+    return State(feature, tuple(components), number(data["scale"], 1e-6))

@@ -7,13 +7,13 @@ by `python -m palmette.latency.trace_networks`.
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
-import pandas as pd
-
+from palmette.latency.tables import read_csv
 from palmette.space import ZOO, Architecture, InputError, Op, load
 from palmette.space.errors import expect
 from palmette.space.files import write_text
@@ -29,18 +29,16 @@ def read_op_list(path: Path) -> tuple[Op, ...]:
         InputError: missing column, unreadable op, a count that is not a positive integer; the
             message names file and row.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error})") from None
+    table = read_csv(path)
     for column in COLUMNS:
         expect(column in table, f"{path}: column '{column}' is missing; it needs op and count")
+    expect(len(table) > 0, f"{path}: the list has no ops")
     ops: list[Op] = []
-    rows = zip(table["op"].tolist(), table["count"].tolist(), strict=True)
-    for row, (text, count) in enumerate(rows, start=2):
+    rows = zip(table.index, table["op"].tolist(), table["count"].tolist(), strict=True)
+    for row, text, count in rows:
         expect(
-            count.isdigit() and 0 < int(count) <= 100_000,
-            f"{path}: row {row}: count must be a positive integer, got '{count}'",
+            re.fullmatch("[1-9][0-9]{0,4}", count) is not None,
+            f"{path}: row {row}: count must be an integer from 1 to 99999, got '{count}'",
         )
         try:
             ops += [Op.from_text(text)] * int(count)
@@ -56,32 +54,47 @@ def write_op_list(path: Path, ops: Iterable[Op]) -> None:
     write_text(path, "\n".join([",".join(COLUMNS), *rows, ""]))
 
 
-def shipped_names() -> list[str]:
-    """Networks that palmette ships as op lists, beyond the zoo."""
-    return sorted(item.name.removesuffix(".csv") for item in SHIPPED.iterdir())
-
-
 @functools.cache
-def network_ops(subject: str, folder: Path | None = None) -> tuple[Op, ...]:
+def shipped_names() -> tuple[str, ...]:
+    """Networks that palmette ships as op lists, beyond the zoo."""
+    names = (item.name for item in SHIPPED.iterdir())
+    return tuple(sorted(name.removesuffix(".csv") for name in names if name.endswith(".csv")))
+
+
+def network_ops(subject: str) -> tuple[Op, ...]:
     """Ops of a timed network.
 
     Args:
-        subject: zoo name, name of a shipped op list, architecture text, or path of an op-list CSV.
-        folder: where relative paths start; default the current folder.
+        subject: zoo name, zoo name at a resolution in px (`mobilenet_v2@192x256`, height before
+            width), name of a shipped op list, architecture text, or path of an op-list CSV.
 
     Raises:
         InputError: nothing of that name; the message lists the known networks.
     """
-    if subject in ZOO:
-        return load(subject).ops()
     if subject.endswith(".csv"):
-        return read_op_list((folder or Path()) / subject)
+        return read_op_list(Path(subject))
     if "|" in subject:
         return Architecture.from_text(subject).ops()
-    if subject in shipped_names():
-        return read_op_list(Path(str(SHIPPED / f"{subject}.csv")))
+    name, at, size = subject.partition("@")
+    if name in ZOO:
+        return (load(name).with_resolution(*_size(subject, size)) if at else load(name)).ops()
+    if name in shipped_names():
+        expect(not at, f"network '{subject}': only zoo networks come at other resolutions")
+        return _shipped_ops(name)
     known = ", ".join([*ZOO, *shipped_names()])
     raise InputError(
         f"network '{subject}' is unknown; give the path of an op-list .csv, an architecture text,"
         f" or one of {known}"
     )
+
+
+def _size(subject: str, size: str) -> tuple[int, int]:
+    found = re.fullmatch("([0-9]{1,5})x([0-9]{1,5})", size)
+    if found is None:
+        raise InputError(f"network '{subject}': resolution must be HxW in px, got '{size}'")
+    return int(found.group(1)), int(found.group(2))
+
+
+@functools.cache
+def _shipped_ops(name: str) -> tuple[Op, ...]:
+    return read_op_list(Path(str(SHIPPED / f"{name}.csv")))

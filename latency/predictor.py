@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,13 +14,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 
 from palmette.latency import uncertainty as spreads
-from palmette.latency.effects import Effect, Support, effects, support
+from palmette.latency.effects import Effect, Support
+from palmette.latency.fitted import Fitted, fit_parts, measured_networks
 from palmette.latency.forms import FAMILIES
-from palmette.latency.model import Measured, TargetModel, fit_family
+from palmette.latency.model import Fits, TargetModel
 from palmette.latency.op_lists import network_ops
-from palmette.latency.targets import TARGETS, Target, find_target
+from palmette.latency.stored import listed, number, text
+from palmette.latency.targets import Target, find_target
 from palmette.latency.timings import read_timings
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE, Uncertainty, hull_channels
 from palmette.space import Architecture, CompiledSpace, InputError, Op, OpTable
@@ -49,6 +51,10 @@ class Interval:
     upper_ms: Floats
 
 
+class UnfittedError(InputError, NotFittedError):
+    """A predictor was asked before it was fitted."""
+
+
 class LatencyPredictor(BaseEstimator):
     """Milliseconds of a network on one target, fitted to whole-network timings.
 
@@ -71,13 +77,12 @@ class LatencyPredictor(BaseEstimator):
         """Fit to a timing table (see `read_timings`), with the target's relatives.
 
         Raises:
-            InputError: unknown target, or fewer than four networks timed on it.
+            InputError: unknown target, or too few networks timed on it or its relatives.
         """
         target = find_target(self.target)
-        _, fitted = fit_predictors(timings, target.family)
-        expect(str(target) in fitted, f"target '{target}': the table has no timings of it")
-        self.__dict__.update(fitted[str(target)].__dict__ | {"target": self.target})
-        return self
+        found = fit_parts(measured_networks(timings, target.family), target.family)
+        expect(str(target) in found, f"target '{target}': the table has no timings of it")
+        return self._take(found[str(target)])
 
     def predict(self, subjects: Sequence[Subject]) -> Floats:
         """Milliseconds of networks, shape (networks,).
@@ -86,6 +91,7 @@ class LatencyPredictor(BaseEstimator):
             subjects: architectures, zoo names, op lists, or any torch modules that take an image of
                 224 px (trace others with `palmette.space.trace.trace_ops` and pass the ops).
         """
+        self._expect_fitted()
         ms: Floats = self.model_.predict([OpTable.of(ops_of(subject)) for subject in subjects])
         return ms
 
@@ -100,14 +106,17 @@ class LatencyPredictor(BaseEstimator):
         Two-sided: the share of networks whose time lies inside; otherwise the share below
         `upper_ms`, and the share above `lower_ms`.
         """
+        self._expect_fitted()
         tables = [OpTable.of(ops_of(subject)) for subject in subjects]
         ms = self.model_.predict(tables)
         sums = np.array([hull_channels(ops).sum(axis=0) for ops in tables])
+        sums = sums.reshape(len(tables), len(spreads.CHANNELS))
         factor = self.uncertainty_.factor(sums, confidence, two_sided)
         return Interval(ms, ms / factor, ms * factor)
 
     def state_of(self, subject: Subject) -> str:
         """What a network is assumed to run on: `native`, or `fallback: ...` to another unit."""
+        self._expect_fitted()
         feature = self.model_.state_of(OpTable.of(ops_of(subject)))
         if not feature:
             return "native"
@@ -116,20 +125,25 @@ class LatencyPredictor(BaseEstimator):
 
     def class_of(self, subject: Subject) -> str:
         """Class of networks whose spread the interval takes: `mobile` or `other`."""
+        self._expect_fitted()
         sums = hull_channels(OpTable.of(ops_of(subject))).sum(axis=0)
         return spreads.CLASSES[int(spreads.class_index(sums))]
 
     def outside(self, subject: Subject) -> bool:
         """Whether a network's work lies outside that of all timed networks."""
+        self._expect_fitted()
         sums = hull_channels(OpTable.of(ops_of(subject))).sum(axis=0)
         return bool(self.uncertainty_.outside(sums))
 
     def breakdown(self, subject: Subject) -> pd.DataFrame:
-        """Milliseconds per op: columns op, ms, share; their sum is `predict` without the constant.
+        """Milliseconds per op: columns op, ms, share of the network's milliseconds.
 
-        With blended forms the parts are the geometric blend's tangent: each form's ops scaled by
-        total over its own sum, averaged.
+        They add up to `predict` less the constant. A geometric blend of forms is split by its
+        tangent: each form gives an op the share that the op has in the form's own total, the
+        constant's included; an op's share is the mean over the forms. The constant's share of a
+        blend, which is missing from the sum, is thus the mean of the forms' own.
         """
+        self._expect_fitted()
         ops = ops_of(subject)
         table = OpTable.of(ops)
         name = self.model_.state_of(table)
@@ -144,6 +158,7 @@ class LatencyPredictor(BaseEstimator):
 
     def compile(self, space: CompiledSpace) -> CompiledLatency:
         """The predictor as lookup tables over a search space."""
+        self._expect_fitted()
         width = len(self.model_.channels(OpTable.of(())).T)
 
         def op_values(ops: OpTable) -> Floats:
@@ -155,6 +170,7 @@ class LatencyPredictor(BaseEstimator):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the fitted predictor."""
+        self._expect_fitted()
         return {
             "format": FORMAT,
             "features_version": FEATURES_VERSION,
@@ -163,7 +179,7 @@ class LatencyPredictor(BaseEstimator):
             "uncertainty": self.uncertainty_.to_dict(),
             "support": self.support_.to_dict(),
             "effects": [asdict(effect) for effect in self.effects_],
-            "held_out_errors": self.held_out_errors_,
+            "held_out_errors": dict(self.held_out_errors_),
         }
 
     def write(self, path: Path) -> None:
@@ -178,46 +194,63 @@ class LatencyPredictor(BaseEstimator):
             InputError: unreadable, not JSON, another format version, or a malformed value.
         """
         try:
-            text = path.read_text("utf-8")
+            content = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read ({error})") from None
-        return cls.from_json(text, str(path))
+        return cls.from_json(content, str(path))
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> LatencyPredictor:
+    def from_json(cls, content: str, where: str) -> LatencyPredictor:
         """Predictor from JSON text; raises as `read`, naming `where`."""
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = json.loads(content)
+        except (ValueError, RecursionError) as error:  # also a number or a nesting without end
             raise InputError(f"{where}: not valid JSON ({error})") from None
         expect(
             isinstance(data, dict)
             and data.get("format") == FORMAT
-            and data.get("features_version") == FEATURES_VERSION,
+            and type(data.get("features_version")) is int  # true equals 1
+            and data["features_version"] == FEATURES_VERSION,
             f"{where}: expected 'format' \"{FORMAT}\" and 'features_version' {FEATURES_VERSION};"
             " fit it again with this version of palmette",
         )
         try:
             model = TargetModel.from_dict(data["model"])
-            predictor = cls(str(model.target))
-            predictor.model_ = model
-            predictor.uncertainty_ = Uncertainty.from_dict(data["uncertainty"])
-            predictor.support_ = Support.from_dict(data["support"])
-            predictor.effects_ = tuple(Effect(**effect) for effect in data["effects"])
-            predictor.held_out_errors_ = {
-                str(name): float(error) for name, error in data["held_out_errors"].items()
-            }
-            predictor.timings_hash_ = str(data["timings_hash"])
+            fitted = Fitted(
+                model,
+                Uncertainty.from_dict(data["uncertainty"]),
+                Support.from_dict(data["support"]),
+                tuple(Effect.from_dict(effect) for effect in listed(data["effects"])),
+                {name: number(error) for name, error in data["held_out_errors"].items()},
+                text(data["timings_hash"]),
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{where}: malformed predictor ({type(error).__name__}: {error}); fit it again"
             ) from None
-        return predictor
+        return cls(str(model.target))._take(fitted)
 
     @property
     def mape(self) -> float:
         """Mean absolute error over the timed networks, each held out, in percent."""
+        self._expect_fitted()
         return 100 * float(np.mean([abs(np.expm1(e)) for e in self.held_out_errors_.values()]))
+
+    def _take(self, fitted: Fitted) -> LatencyPredictor:
+        self.model_ = fitted.model
+        self.uncertainty_ = fitted.uncertainty
+        self.support_ = fitted.support
+        self.effects_ = fitted.effects
+        self.held_out_errors_ = fitted.held_out_errors
+        self.timings_hash_ = fitted.timings_hash
+        return self
+
+    def _expect_fitted(self) -> None:
+        if not hasattr(self, "model_"):
+            raise UnfittedError(
+                f"the predictor of '{self.target}' is not fitted; call `fit`, or get a fitted one"
+                " from `load_predictor` or `LatencyPredictor.read`"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,57 +297,21 @@ def ops_of(subject: Subject) -> tuple[Op, ...]:
     return trace_ops(subject, (3, 224, 224))
 
 
-def measured_networks(timings: pd.DataFrame, family: str) -> Measured:
-    """Whole-network timings of a family and of those it falls back to; duplicates are averaged."""
-    wanted = {family, *(other for _, other in FAMILIES[family].fallback)}
-    latency_ms: dict[str, dict[str, float]] = {}
-    networks = timings[timings["subject_kind"] == "network"]
-    for (target, subject), rows in networks.groupby(["target", "subject"], sort=True):
-        if TARGETS[str(target)].family in wanted:
-            value = float(np.exp(np.log(rows["latency_ms"].astype(float)).mean()))
-            latency_ms.setdefault(str(target), {})[str(subject)] = value
-    names = sorted({name for rows in latency_ms.values() for name in rows})
-    return Measured(latency_ms, {name: OpTable.of(network_ops(name)) for name in names})
-
-
-def fit_predictors(
-    timings: pd.DataFrame, family: str
-) -> tuple[Measured, dict[str, LatencyPredictor]]:
-    """Predictors of all targets of a family that have timings, fitted together."""
-    measured = measured_networks(timings, family)
-    targets = [name for name in measured.latency_ms if TARGETS[name].family == family]
-    for name in targets:
-        count = len(measured.latency_ms[name])
-        expect(count >= 4, f"target '{name}': {count} networks timed; at least 4 are needed")
-    if not targets:
-        return measured, {}
-    fits = spreads.held_out_fits(family, measured)
-    errors = spreads.held_out_errors(targets, measured, fits)
-    digest = hashlib.sha256(repr(sorted(measured.latency_ms.items())).encode()).hexdigest()[:16]
-    predictors = {}
-    for name, model in fit_family(family, measured).items():
-        predictor = LatencyPredictor(name)
-        predictor.model_ = model
-        predictor.held_out_errors_ = errors[name]
-        predictor.uncertainty_ = spreads.estimate(measured, errors[name])
-        predictor.support_ = support(name, model, measured)
-        members = [fit[name] for fit in fits.values() if name in fit]
-        predictor.effects_ = effects(model, members, predictor.support_)
-        predictor.timings_hash_ = digest
-        predictors[name] = predictor
-    return measured, predictors
-
-
-def fit_all(timings: pd.DataFrame) -> dict[str, LatencyPredictor]:
+def fit_all(timings: pd.DataFrame, fits: Fits | None = None) -> dict[str, LatencyPredictor]:
     """Predictors of every target that a timing table has rows of.
 
+    Args:
+        timings: as `read_timings` gives them.
+        fits: models of the same table that were fitted before.
+
     Raises:
-        InputError: no whole network in the table, or fewer than four on a target.
+        InputError: no whole network in the table, or too few on a target.
     """
+    fits = {} if fits is None else fits
     found = {
-        name: predictor
+        name: LatencyPredictor(name)._take(parts)
         for family in FAMILIES
-        for name, predictor in fit_predictors(timings, family)[1].items()
+        for name, parts in fit_parts(measured_networks(timings, family, fits), family).items()
     }
     expect(bool(found), "the table has no timing of a whole network")
     return found

@@ -13,9 +13,12 @@ their largest log distance in MACs, elements or weights (a choice of ours, not a
 
 from __future__ import annotations
 
+import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,8 @@ from scipy.special import stdtrit
 
 from palmette.latency.features import FEATURES
 from palmette.latency.model import Measured, TargetModel, fit_family
-from palmette.space import OpTable
+from palmette.latency.stored import listed, number, whole
+from palmette.space import ZOO, Architecture, OpTable, load
 from palmette.space.errors import expect
 
 Floats = NDArray[np.float64]
@@ -32,14 +36,25 @@ Floats = NDArray[np.float64]
 DEFAULT_CONFIDENCE = 0.8
 HULL_FEATURES = ("macs", "elements", "weights")
 HULL_GROWTH = 0.1
+LEAST_SPREAD = 1e-3
+"""Timings are printed to two or three digits: no fit of a few can be better than that."""
 CLASSES = ("mobile", "other")
 CHANNELS = ("macs_dense", "macs_depth", "unpriced", *HULL_FEATURES)
 """Feature sums from which a network's class and its distance from the timed ones follow."""
 
 
+@functools.cache
 def design(network: str) -> str:
-    """Name without width and resolution: what must be held out together."""
-    return re.sub(r"_\d+\.\d+$", "", re.sub(r"(_backbone_\d+|@.*)$", "", network))
+    """Name without width and resolution: what must be held out together.
+
+    Architecture texts lose their resolution alone, and those of zoo networks become their names.
+    """
+    if "|" in network:
+        architecture = Architecture.from_text(network)
+        zoo = (name for name in ZOO if load(name).stages == architecture.stages)
+        return next(zoo, architecture.to_text().partition(" ")[2])
+    name = Path(network).stem if network.endswith(".csv") else network
+    return re.sub(r"_\d+\.\d+$", "", re.sub(r"(_backbone_\d+|@\d+x\d+)$", "", name))
 
 
 def class_index(sums: Floats) -> NDArray[np.int64]:
@@ -56,6 +71,11 @@ def class_index(sums: Floats) -> NDArray[np.int64]:
 def hull_channels(ops: OpTable) -> Floats:
     """Values of `CHANNELS` for each op, shape (ops, channels)."""
     return np.stack([FEATURES[name](ops) for name in CHANNELS], axis=1)
+
+
+def hull_sums(measured: Measured, network: str) -> Floats:
+    """Sums of `CHANNELS` over a timed network, shape (channels,)."""
+    return np.array([measured.total(network, name) for name in CHANNELS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +115,10 @@ class Uncertainty:
             two_sided: see `confidence`.
         """
         expect(0.5 < confidence < 1, f"confidence must be above 0.5, below 1; got {confidence}")
-        count = np.array(self.networks)[class_index(sums)]
+        count = np.array(self.networks)
         quantile = stdtrit(count, (1 + confidence) / 2 if two_sided else confidence)
-        factor: Floats = np.exp(quantile * self.log_spread(sums) * np.sqrt(1 + 1 / count))
+        width = quantile * np.sqrt(1 + 1 / count)  # of each class: the quantiles are dear
+        factor: Floats = np.exp(width[class_index(sums)] * self.log_spread(sums))
         return factor
 
     def to_dict(self) -> dict[str, Any]:
@@ -114,13 +135,14 @@ class Uncertainty:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Uncertainty:
         """From plain values; raises KeyError, TypeError or ValueError on malformed ones."""
-        rows = [data["classes"][name] for name in CLASSES]
-        spread, counts = [float(r["spread"]) for r in rows], [int(r["networks"]) for r in rows]
-        low_high = [data["hull"][name] for name in HULL_FEATURES]
-        hull = tuple((float(low), float(high)) for low, high in low_high)
-        if min(spread) <= 0 or min(counts) < 1:
-            raise ValueError("spreads and numbers of networks must be positive")
-        return cls((spread[0], spread[1]), (counts[0], counts[1]), hull)
+        classes = [data["classes"][name] for name in CLASSES]
+        spread = [number(row["spread"], LEAST_SPREAD) for row in classes]
+        counts = [whole(row["networks"], 1) for row in classes]
+        hull = []
+        for name in HULL_FEATURES:
+            low, high = (number(value) for value in listed(data["hull"][name]))
+            hull.append((low, number(high, low)))
+        return cls((spread[0], spread[1]), (counts[0], counts[1]), tuple(hull))
 
 
 def held_out_fits(family: str, measured: Measured) -> dict[str, dict[str, TargetModel]]:
@@ -143,7 +165,7 @@ def held_out_errors(
     for target in targets:
         rows = measured.latency_ms[target]
         errors[target] = {
-            name: float(np.log(fits[design(name)][target].predict([measured.ops[name]])[0] / ms))
+            name: math.log(measured.predict(name, fits[design(name)][target]) / ms)
             for name, ms in rows.items()
             if target in fits[design(name)]
         }
@@ -155,12 +177,12 @@ def estimate(measured: Measured, errors: Mapping[str, float]) -> Uncertainty:
 
     A class that no timed network is of takes the spread of all.
     """
-    sums = {name: hull_channels(measured.ops[name]).sum(axis=0) for name in errors}
+    sums = {name: hull_sums(measured, name) for name in errors}
     everything = _mean_squares(errors)
     mobile = {name: e for name, e in errors.items() if class_index(sums[name]) == 0}
     squares = [_mean_squares(mobile) or everything, everything]
     logs = np.log(np.array([total[3:] for total in sums.values()]))
-    spread = [float(np.sqrt(np.mean(values))) for values in squares]
+    spread = [max(float(np.sqrt(np.mean(values))), LEAST_SPREAD) for values in squares]
     hull = zip(logs.min(axis=0).tolist(), logs.max(axis=0).tolist(), strict=True)
     return Uncertainty((spread[0], spread[1]), (len(squares[0]), len(squares[1])), tuple(hull))
 

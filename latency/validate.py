@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import kendalltau
 
+from palmette.latency.fitted import measured_networks
 from palmette.latency.forms import FAMILIES
-from palmette.latency.model import Measured, fit_family
-from palmette.latency.predictor import LatencyPredictor, fit_all, fit_predictors
+from palmette.latency.model import Fits, Measured, fit_family
+from palmette.latency.predictor import LatencyPredictor, fit_all
 from palmette.latency.targets import TARGETS
 from palmette.latency.uncertainty import (
     design,
     estimate,
     held_out_errors,
     held_out_fits,
-    hull_channels,
+    hull_sums,
 )
 from palmette.space import MOBILENET_LIKE, CompiledSpace, SearchSpace, compile_space
 
@@ -64,10 +65,18 @@ class Row:
         return abs(math.log(self.measured_ms / self.predicted_ms)) <= math.log(self.factor_80)
 
 
-def held_out_rows(timings: pd.DataFrame, family: str) -> list[Row]:
-    """Every timed network of a family's targets, predicted without its design."""
-    measured, _ = fit_predictors(timings, family)
-    rows = []
+def held_out_rows(timings: pd.DataFrame, family: str, fits: Fits | None = None) -> list[Row]:
+    """Every timed network of a family's targets, predicted without its design.
+
+    Args:
+        timings: as `read_timings` gives them.
+        family: of `FAMILIES`.
+        fits: models of the same table that were fitted before.
+    """
+    measured = measured_networks(timings, family, fits)
+    rows: list[Row] = []
+    if not any(TARGETS[target].family == family for target in measured.latency_ms):
+        return rows
     for held in sorted({design(name) for name in measured.ops}):
         inside = measured.without(frozenset(n for n in measured.ops if design(n) == held))
         models = fit_family(family, inside)
@@ -75,15 +84,13 @@ def held_out_rows(timings: pd.DataFrame, family: str) -> list[Row]:
         for target, model in models.items():
             spread = estimate(inside, errors[target])
             for name in (n for n in measured.latency_ms[target] if design(n) == held):
-                ops = measured.ops[name]
-                sums = hull_channels(ops).sum(axis=0)
                 rows.append(
                     Row(
                         target,
                         name,
                         measured.latency_ms[target][name],
-                        float(model.predict([ops])[0]),
-                        float(spread.factor(sums, CONFIDENCE)),
+                        inside.predict(name, model),
+                        float(spread.factor(hull_sums(inside, name), CONFIDENCE)),
                         {
                             baseline: predict(inside, target, name)
                             for baseline, predict in BASELINES.items()
@@ -112,7 +119,7 @@ def scores(rows: list[Row]) -> dict[str, float]:
     return result
 
 
-def validate(timings: pd.DataFrame) -> tuple[list[Row], dict[str, Any]]:
+def validate(timings: pd.DataFrame, fits: Fits | None = None) -> tuple[list[Row], dict[str, Any]]:
     """All held-out rows, and the metrics that `palmette latency validate --json` prints.
 
     `lono_mape_mobilenet_like`: mean over the 2020 targets of the error on the MobileNet-like eight.
@@ -120,9 +127,10 @@ def validate(timings: pd.DataFrame) -> tuple[list[Row], dict[str, Any]]:
     resolutions; `lono_mape_modern_512`: on the backbones timed at 512 px.
     `targets_beating_flops` of `targets`: with a lower error than FLOPs and offset, on the networks
     of the two lines above (all networks of the iPhone 12).
-    `coverage_80`, `interval_factor_80`: of the 80 % intervals on mobile networks of those.
+    `coverage_80`, `interval_factor_80`: of the 80 % intervals of the same networks.
     """
-    rows = [row for family in FAMILIES for row in held_out_rows(timings, family)]
+    fits = {} if fits is None else fits
+    rows = [row for family in FAMILIES for row in held_out_rows(timings, family, fits)]
     heads = {target: headline(rows, target) for target in TARGETS}
     by_target = {target: scores(head) for target, head in heads.items() if head}
     old = [v["mape"] for t, v in by_target.items() if TARGETS[t].runtime in OLD_RUNTIMES]
@@ -135,8 +143,8 @@ def validate(timings: pd.DataFrame) -> tuple[list[Row], dict[str, Any]]:
         "lono_mape_modern_512": scores(large)["mape"] if large else None,
         "targets_beating_flops": sum(beating),
         "targets": len(by_target),
-        "coverage_80": float(np.mean([row.covered for row in inner])),
-        "interval_factor_80": float(np.median([row.factor_80 for row in inner])),
+        "coverage_80": float(np.mean([row.covered for row in inner])) if inner else None,
+        "interval_factor_80": float(np.median([r.factor_80 for r in inner])) if inner else None,
     }
     return rows, metrics
 
@@ -196,7 +204,7 @@ def _nearest(count: int) -> Callable[[Measured, str, str], float]:
     """Baseline: the nearest timed networks in log work, each scaled by its MACs, averaged."""
 
     def logs(measured: Measured, name: str) -> Floats:
-        found: Floats = np.log(hull_channels(measured.ops[name]).sum(axis=0)[3:])
+        found: Floats = np.log(hull_sums(measured, name)[3:])
         return found
 
     def predict(measured: Measured, target: str, network: str) -> float:
@@ -226,10 +234,11 @@ BASELINES: dict[str, Callable[[Measured, str, str], float]] = {
 
 def report(timings: pd.DataFrame) -> tuple[list[tuple[str, list[str], list[list[str]]]], Any]:
     """Tables (title, columns, rows) and metrics of `palmette latency validate`."""
-    rows, metrics = validate(timings)
+    fits: Fits = {}
+    predictors = fit_all(timings, fits)
+    rows, metrics = validate(timings, fits)
     metrics["monotonicity_violations"] = 0
     compiled = compile_space(SearchSpace.preset("mobilenet_v2"))
-    predictors = fit_all(timings)
     for predictor in predictors.values():
         metrics["monotonicity_violations"] += monotonicity_violations(
             predictor, compiled, MONOTONE_STEPS, seed=0

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -46,7 +46,7 @@ def targets(as_json: Json = False) -> None:
     """List what can be searched for, the error behind it, and what it cannot identify."""
     from palmette.latency import TARGETS, load_predictor
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, target in TARGETS.items():
         predictor = load_predictor(name)
         rows.append(
@@ -179,7 +179,9 @@ def predict(
     arch: Arch,
     target: TargetName,
     confidence: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.8,
-    resolution: Annotated[int, typer.Option(help="Input side of a module.py:factory.")] = 224,
+    resolution: Annotated[
+        int | None, typer.Option(help="Input side of a module.py:factory; default 224.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
@@ -248,7 +250,9 @@ def latency_fit(
     """Fit predictors to a table of timings; one JSON file per target."""
     from palmette.latency import TARGETS, published_timings, read_timings
     from palmette.latency.predictor import file_name, fit_all
+    from palmette.space.errors import expect
 
+    expect(not out.exists() or out.is_dir(), f"--out: {out} is not a folder")
     timings = published_timings() if table is None else read_timings(table)
     predictors = fit_all(timings)
     for name, predictor in predictors.items():
@@ -283,6 +287,7 @@ def latency_validate(
 
 @app.command()
 def search(
+    context: typer.Context,
     target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
     budget_ms: Annotated[float | None, typer.Option(help="Milliseconds of one image.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
@@ -305,29 +310,38 @@ def search(
     from palmette import search as engine
     from palmette.space.errors import InputError
 
-    with _progress(evaluations) as report:
-        if resume is not None:
-            run = engine.resume(resume, progress=report)
-        elif target is None or budget_ms is None:
-            raise InputError("search: give --target and --budget-ms, or --resume FOLDER")
-        else:
-            run = engine.run(
-                target,
-                budget_ms,
-                out or engine.default_folder(target, budget_ms),
-                progress=report,
-                space=space_name,
-                confidence=confidence,
-                params_m=params_m,
-                macs_m=macs_m,
-                lam=lam,
-                recipe=recipe,
-                evaluations=evaluations,
-                shortlist=shortlist,
-                seed=seed,
-                extrapolate=extrapolate,
-                predictor=predictor,
-            )
+    if resume is not None:
+        _expect_alone(context, "resume", "export_pick", "as_json")
+    elif target is None or budget_ms is None:
+        raise InputError("search: give --target and --budget-ms, or --resume FOLDER")
+    else:
+        out = out or engine.default_folder(target, budget_ms)
+    try:
+        with _progress() as report:
+            if resume is not None:
+                run = engine.resume(resume, progress=report)
+            else:
+                assert target is not None and budget_ms is not None and out is not None
+                run = engine.run(
+                    target,
+                    budget_ms,
+                    out,
+                    progress=report,
+                    space=space_name,
+                    confidence=confidence,
+                    params_m=params_m,
+                    macs_m=macs_m,
+                    lam=lam,
+                    recipe=recipe,
+                    evaluations=evaluations,
+                    shortlist=shortlist,
+                    seed=seed,
+                    extrapolate=extrapolate,
+                    predictor=predictor,
+                )
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: palmette search --resume {resume or out}", file=sys.stderr)
+        raise typer.Exit(130) from None
     package = engine.export_pick(run) if export_pick else None
     if as_json:
         print(json.dumps({**engine.summary(run), "package": str(package) if package else None}))
@@ -371,42 +385,64 @@ def main() -> None:
     from palmette.space.errors import InputError
 
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except typer.TyperException as error:
         _fail(error.format_message())
-    except KeyboardInterrupt:
-        print("interrupted; a search goes on with --resume", file=sys.stderr)
-        sys.exit(130)
+    except OSError as error:  # of a disk or a folder: what we write, or a read that nothing guards
+        _fail(str(error))
+    sys.exit(code or 0)  # an interrupt comes as code 130
 
 
-def _fail(message: str) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    if message:  # a command without arguments has printed its help, and has none
+        print("error: " + " ".join(message.split()), file=sys.stderr)
     sys.exit(2)
+
+
+def _expect_alone(context: typer.Context, *allowed: str) -> None:
+    """Raise InputError if another option than these was given."""
+    from palmette.space.errors import expect
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        expect(
+            not given or parameter.name in allowed,
+            f"{parameter.opts[0]}: can't be changed when a run goes on; leave it out, or begin a"
+            " new run",
+        )
 
 
 def _architecture(text: str) -> Architecture:
     from palmette.space import Architecture, load
-    from palmette.space.errors import InputError
+    from palmette.space.errors import InputError, expect
 
     if text.endswith(".json"):
         try:
             return Architecture.from_json(Path(text).read_text("utf-8"), text)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{text}: cannot be read ({error})") from None
+    expect(".py:" not in text, f"{text}: this needs an architecture, not a torch module")
     return Architecture.from_text(text) if "|" in text else load(text)
 
 
-def _ops(text: str, resolution: int) -> Any:
+def _ops(text: str, resolution: int | None) -> Any:
     """Ops of anything that ARCH may name."""
     from palmette.latency.op_lists import network_ops
+    from palmette.space.errors import expect
 
     if ".py:" in text:
+        resolution = 224 if resolution is None else resolution
+        expect(0 < resolution <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
         from palmette.space.factory import module_from_file
         from palmette.space.trace import trace_ops
 
         return trace_ops(module_from_file(text), (3, resolution, resolution))
+    expect(
+        resolution is None, "--resolution: is for module.py:factory; an architecture has its own"
+    )
     return _architecture(text).ops() if text.endswith(".json") else network_ops(text)
 
 
@@ -433,8 +469,8 @@ def _status(text: str) -> Any:
 
 
 @contextmanager
-def _progress(evaluations: int) -> Iterator[Callable[[int, float], None]]:
-    """Progress bar with the hypervolume of what was found; on standard error."""
+def _progress() -> Iterator[Callable[[int, int, float], None]]:
+    """Progress bar with the hypervolume of what was found; on standard error, if one looks on."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -444,11 +480,18 @@ def _progress(evaluations: int) -> Iterator[Callable[[int, float], None]]:
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}  hypervolume {task.fields[volume]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("compiling the space", total=evaluations, volume="-")
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("compiling the space", total=1, volume="-")
 
-        def report(done: int, volume: float) -> None:
-            bar.update(task, description="searching", completed=done, volume=f"{volume:.4g}")
+        def report(done: int, planned: int, volume: float) -> None:
+            bar.update(
+                task,
+                description="searching",
+                completed=done,
+                total=planned,
+                volume=f"{volume:.4g}",
+            )
 
         yield report
 

@@ -6,7 +6,8 @@ cross whole groups of genes with a mate that is near on the front (near points a
 they differ in can be exchanged), and change up to three genes. Islands search apart at first and
 are merged later: separate searches end in different local optima, and crossing those repairs what
 one search alone keeps. At the end comes Pareto local search (Paquete et al. 2004): every one-gene
-neighbour of every archived code, to a fixpoint as far as the budget goes.
+neighbour of every archived code, to a fixpoint as far as the budget goes. Within a batch no code
+comes twice; between batches one may.
 
 The random numbers of a generation derive from seed and generation alone, and a `State` is never
 changed: a search that is stopped anywhere goes on from its last state exactly as if it had not
@@ -15,6 +16,7 @@ been.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -78,8 +80,8 @@ class Settings:
     batch: int | None = None
     """Evaluations a generation; by default a 200th of the budget, from 100 to 4,000."""
     islands: int | None = None
-    """Archives that search apart; by default one per 50,000 evaluations, from 1 to 8."""
-    merge_at: float = 0.6
+    """Archives that search apart; by default one per 80,000 evaluations, from 1 to 12."""
+    merge_at: float = 0.7
     """Share of the budget after which the islands are merged."""
     polish_at: float = 0.9
     """Share of the budget after which unexplored neighbours come first."""
@@ -87,20 +89,23 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.merge_at <= self.polish_at <= 1:
             raise ValueError(f"settings: needs 0 <= merge_at <= polish_at <= 1, got {self}")
-        if min(self.batch or 1, self.islands or 1) < 1:
+        if any(count is not None and count < 1 for count in (self.batch, self.islands)):
             raise ValueError(f"settings: batch and islands must be positive, got {self}")
 
     def fill(self, evaluations: int) -> tuple[int, int]:
         """Batch and islands for a budget."""
         batch = self.batch or min(max(evaluations // 200, 100), 4_000)
-        return batch, self.islands or min(max(evaluations // 50_000, 1), 8)
+        return batch, self.islands or min(max(evaluations // 80_000, 1), 12)
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Non-dominated feasible codes, or while there are none those of the least violation.
+    """The front of some codes and the edge beyond it, sorted by the first objective.
 
-    `explored` marks codes whose neighbours were all evaluated.
+    The edge: for each step of the front, the infeasible code that would improve the front there and
+    violates least; the way to a good feasible code often leads over such. While nothing is
+    feasible, the codes of least violation, sorted by it. `explored` marks codes whose neighbours
+    were all evaluated.
     """
 
     codes: Codes
@@ -120,9 +125,12 @@ class Archive:
         codes, objectives, violation, explored = (
             np.concatenate([getattr(part, name) for part in parts]) for name in cls.__slots__
         )
-        feasible = np.flatnonzero(violation == 0)
+        feasible, beyond = np.flatnonzero(violation == 0), np.flatnonzero(violation)
         if len(feasible):
-            kept = feasible[non_dominated(objectives[feasible])]
+            front = feasible[non_dominated(objectives[feasible])]
+            edge = beyond[_edge(objectives[front], objectives[beyond], violation[beyond])]
+            kept = np.concatenate([front, edge])
+            kept = kept[np.argsort(objectives[kept, 0], kind="stable")]
         else:
             kept = np.argsort(violation, kind="stable")[:_INFEASIBLE_KEPT]
         return cls(codes[kept], objectives[kept], violation[kept], explored[kept])
@@ -130,16 +138,26 @@ class Archive:
     def with_batch(self, codes: Codes, evaluation: Evaluation) -> Archive:
         """The archive after a batch was evaluated."""
         objectives, violation = evaluation.objectives, evaluation.violation
-        if self.feasible:  # most of a batch is covered: sort only the rest
-            new = (violation == 0) & ~covered(self.objectives, objectives)
-            codes, objectives, violation = codes[new], objectives[new], violation[new]
+        new = ~covered(self.objectives[self.feasible], objectives)  # most is covered
+        codes, objectives, violation = codes[new], objectives[new], violation[new]
         fresh = Archive(codes, objectives, violation, np.zeros(len(codes), dtype=np.bool_))
         return Archive.merged([self, fresh]) if len(codes) else self
 
     @property
-    def feasible(self) -> bool:
-        """Whether these are feasible codes."""
-        return len(self.violation) > 0 and bool(self.violation[0] == 0)
+    def feasible(self) -> Mask:
+        """Mask of the feasible codes: the front."""
+        mask: Mask = self.violation == 0
+        return mask
+
+
+def _edge(front: Floats, objectives: Floats, violation: Floats) -> Ints:
+    """Indices of the infeasible codes to keep beside a front."""
+    useful = np.flatnonzero(~(covered(front, objectives) | np.isnan(objectives).any(axis=1)))
+    step = np.searchsorted(front[:, 0], objectives[useful, 0])
+    order = np.lexsort((violation[useful], step))
+    first = np.unique(step[order], return_index=True)[1]
+    edge: Ints = useful[order[first]]
+    return edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +170,13 @@ class State:
 
     def objectives(self) -> Floats:
         """Objectives (n, 2) of `front`, sorted by the first; quicker than the whole front."""
-        parts = [island.objectives for island in self.islands if island.feasible]
-        objectives = np.concatenate(parts) if parts else np.empty((0, 2))
+        objectives = np.concatenate([a.objectives[a.feasible] for a in self.islands])
         return objectives[non_dominated(objectives)]
 
     def front(self) -> Front:
         """Feasible non-dominated codes found so far; empty while there are none."""
         merged = Archive.merged(self.islands)
-        count = len(merged.codes) if merged.feasible else 0
-        return Front(merged.codes[:count], merged.objectives[:count])
+        return Front(merged.codes[merged.feasible], merged.objectives[merged.feasible])
 
 
 def evolve(
@@ -177,7 +193,8 @@ def evolve(
 
     Args:
         problem: what to search.
-        evaluations: budget; the search ends when exactly so many codes were evaluated.
+        evaluations: budget; the search ends when exactly so many codes were evaluated. If that is
+            enough for every code of the space, each is evaluated once and the front is exact.
         seed: of the random numbers; the same arguments give the same front.
         groups: a number for each gene; crossover exchanges genes of one number together. By default
             each gene is a group of its own.
@@ -215,32 +232,11 @@ def generations(
     settings: Settings | None = None,
     start: State | None = None,
 ) -> Iterator[State]:
-    """The states of `evolve`, one after each generation."""
-    cardinalities = np.asarray(problem.cardinalities, dtype=np.int64)
-    settings = settings or Settings()
-    batch, islands = settings.fill(evaluations)
-    moves = _Moves.of(cardinalities, groups)
-    state = start or State(0, 0, (Archive.empty(len(cardinalities)),) * islands)
-    while state.evaluations < evaluations:
-        rng = np.random.default_rng((seed, state.generation))
-        share = state.evaluations / evaluations
-        if len(state.islands) > 1 and share >= settings.merge_at:
-            state = replace(state, islands=(Archive.merged(state.islands),))
-        turn = state.generation % len(state.islands)
-        archive = state.islands[turn]
-        if share >= settings.polish_at and not archive.explored.all():
-            archive, codes = moves.neighbours(archive, batch, rng)
-        elif len(archive.codes):
-            codes = moves.children(archive.codes, batch, rng)
-        else:
-            codes = rng.integers(0, cardinalities, size=(batch, len(cardinalities)))
-        codes = moves.distinct(codes)[: evaluations - state.evaluations]
-        archive = archive.with_batch(codes, _evaluated(problem, codes))
-        state = State(
-            state.generation + 1,
-            state.evaluations + len(codes),
-            (*state.islands[:turn], archive, *state.islands[turn + 1 :]),
-        )
+    """The states of `evolve`, one after each generation; the arguments are the same."""
+    search = _Search.of(problem, evaluations, seed, groups, settings or Settings())
+    state = start or State(0, 0, (Archive.empty(search.moves.genes),) * search.islands)
+    while state.evaluations < search.evaluations:
+        state = search.step(state)
         yield state
 
 
@@ -249,6 +245,62 @@ def groups_of(names: Sequence[str]) -> list[int]:
     sections = [name.partition(".")[0] for name in names]
     order = list(dict.fromkeys(sections))
     return [order.index(section) for section in sections]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What stays the same from generation to generation."""
+
+    problem: Problem
+    moves: _Moves
+    seed: int
+    evaluations: int
+    settings: Settings
+    batch: int
+    islands: int
+    whole: bool
+    """Whether the budget is enough for every code there is."""
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        evaluations: int,
+        seed: int,
+        groups: Sequence[int] | None,
+        settings: Settings,
+    ) -> _Search:
+        moves = _Moves.of(np.asarray(problem.cardinalities, dtype=np.int64), groups)
+        size = math.prod(moves.cardinalities.tolist())
+        batch, islands = settings.fill(evaluations)
+        if size <= evaluations:
+            return cls(problem, moves, seed, size, settings, batch, 1, True)
+        return cls(problem, moves, seed, evaluations, settings, batch, islands, False)
+
+    def step(self, state: State) -> State:
+        """The state one generation later."""
+        rng = np.random.default_rng((self.seed, state.generation))
+        share = state.evaluations / self.evaluations
+        islands = state.islands
+        if len(islands) > 1 and share >= self.settings.merge_at:
+            islands = (Archive.merged(islands),)
+        turn = state.generation % len(islands)
+        archive = islands[turn]
+        if self.whole:
+            codes = self.moves.enumerated(state.evaluations, self.batch)
+        elif share >= self.settings.polish_at and not archive.explored.all():
+            archive, codes = self.moves.neighbours(archive, self.batch, rng)
+        elif len(archive.codes):
+            codes = self.moves.children(archive.codes, self.batch, rng)
+        else:
+            codes = self.moves.random(self.batch, rng)
+        codes = self.moves.distinct(codes)[: self.evaluations - state.evaluations]
+        archive = archive.with_batch(codes, _evaluated(self.problem, codes))
+        return State(
+            state.generation + 1,
+            state.evaluations + len(codes),
+            (*islands[:turn], archive, *islands[turn + 1 :]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +337,21 @@ class _Moves:
             np.concatenate(steps),
             odd.astype(np.uint64),
         )
+
+    @property
+    def genes(self) -> int:
+        """Length of a code."""
+        return len(self.cardinalities)
+
+    def random(self, count: int, rng: np.random.Generator) -> Codes:
+        """Uniform random codes."""
+        return rng.integers(0, self.cardinalities, size=(count, self.genes))
+
+    def enumerated(self, start: int, count: int) -> Codes:
+        """The next codes in counting order, last gene fastest."""
+        stop = min(start + count, math.prod(self.cardinalities.tolist()))
+        digits = np.unravel_index(np.arange(start, stop), self.cardinalities.tolist())
+        return np.stack(digits, axis=1).astype(np.int64)
 
     def distinct(self, codes: Codes) -> Codes:
         """The codes, each once, in an order that only depends on the set."""

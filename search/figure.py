@@ -76,7 +76,8 @@ def front_figure(run: Run) -> Any:
         height=620,
     )
     # references far beyond the budget would squeeze the front into a corner
-    figure.update_xaxes(range=[0.9 * float(front["ms"].min()), 1.9 * run.config.budget_ms])
+    widest = min(1.9 * run.config.budget_ms, 2.5 * float(front["ms_at_confidence"].max()))
+    figure.update_xaxes(range=[0.9 * float(front["ms"].min()), widest])
     return figure
 
 

@@ -69,8 +69,8 @@ def hypervolume_share(objectives: Floats, exact: Floats) -> float:
     """Hypervolume over that of the exact front, in the box of its ideal and its nadir.
 
     Args:
-        objectives: shape (n, 2).
-        exact: the exact front, shape (m, 2); at least two points.
+        objectives: shape (n, 2); what lies outside the box adds nothing.
+        exact: the exact front, shape (m, 2); at least three points.
 
     Raises:
         ValueError: another shape, a NaN, or an exact front without area.

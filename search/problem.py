@@ -10,7 +10,7 @@ space before the search begins.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from palmette.search.evolution import Evaluation
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
-from palmette.space.search_space import Codes
+from palmette.space.search_space import Choice, Codes
 from palmette.train import AccuracyPrior, CompiledPrior
 
 Floats = NDArray[np.float64]
@@ -30,8 +30,9 @@ _GUARDED = 1e-3
 """Violation of a code from which a guard withholds a reward: less than any broken limit."""
 
 _STARTS = 10_000
+_DESCENTS = 32
 
-_BARRED_BY = {"kernel": "kernel", "activation": "activation", "resolution": "resolution"}
+_BARRED_KEYS = ("kernel", "activation", "resolution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,28 +168,36 @@ class SearchProblem:
             self.latency.outside(codes),
         )
 
-    def fastest_ms(self, seed: int = 0) -> float:
-        """Least time at the confidence that descent from small and random networks finds.
+    def fastest(self, seed: int = 0) -> Codes:
+        """Code (genes,) of the least time at the confidence, all limits but the budget kept.
 
-        The smallest network need not be it: far from all that was timed, intervals are wide.
+        As far as descents from small and random networks find it. The smallest network need not be
+        it: far from all that was timed, intervals are wide. If no network keeps the limits, the
+        code that comes closest.
         """
-        rng = np.random.default_rng(seed)
-        starts = np.concatenate(
-            [np.zeros_like(self.cardinalities)[None, :], self.space.sample(_STARTS, rng)]
-        )
-        times = self._upper_ms(starts)
-        best = float(times.min())
-        code = starts[int(np.argmin(times))]
-        while True:
-            around = self.space.neighbours(code)
-            times = self._upper_ms(around)
-            if times.min() >= best:
-                return best
-            best, code = float(times.min()), around[int(np.argmin(times))]
+        free = replace(self, limits=replace(self.limits, budget_ms=math.inf))
+        smallest = np.zeros_like(self.cardinalities)[None, :]
+        starts = self.space.sample(_STARTS, np.random.default_rng(seed))
+        codes = np.concatenate([smallest, starts])
+        best = codes[free._order(codes)[:_DESCENTS]]
+        ends = np.stack([free._descend(code) for code in best])
+        fastest: Codes = ends[free._order(ends)[0]]
+        return fastest
 
-    def _upper_ms(self, codes: Codes) -> Floats:
-        codes = self.compiled_codes.full(codes)
-        return self.latency.interval(codes, self.limits.confidence, two_sided=False).upper_ms
+    def _order(self, codes: Codes) -> NDArray[np.int64]:
+        """Indices of codes (n, genes), those that break limits least first, then the fastest."""
+        found = self.candidates(codes)
+        order: NDArray[np.int64] = np.lexsort((found.upper_ms, found.violation))
+        return order
+
+    def _descend(self, code: Codes) -> Codes:
+        """The code from which no change of one gene is better."""
+        while True:
+            around = np.concatenate([code[None, :], self.space.neighbours(code)])
+            first = int(self._order(around)[0])
+            if first == 0:
+                return code
+            code = around[first]
 
 
 def pose(
@@ -209,10 +218,14 @@ def pose(
         extrapolate: keep choices that the target's timings cannot identify.
 
     Raises:
-        InputError: no choice of a gene is left, or no network of the space fits the budget; the
-            message names the fastest possible.
+        InputError: no choice of a gene is left, no network of the space keeps the limits, or none
+            fits the budget; the message names the fastest possible.
     """
     searched, barred = (space, []) if extrapolate else identified(space, predictor)
+    expect(
+        bool(searched.genes),
+        f"space '{space.name}': one network is left to choose from; nothing to search",
+    )
     # the full space is compiled, so that targets with different choices share its tables
     compiled = compile_space(space)
     problem = SearchProblem(
@@ -224,45 +237,65 @@ def pose(
         limits,
         tuple(barred),
     )
-    fastest = problem.fastest_ms()
+    _check_possible(problem)
+    return problem
+
+
+def _check_possible(problem: SearchProblem) -> None:
+    """Raise InputError if no network of the space keeps the limits."""
+    limits, name = problem.limits, problem.space.name
+    code = problem.fastest()[None, :]
+    found = replace(problem, limits=replace(limits, budget_ms=math.inf)).candidates(code)
+    if found.violation[0] > 0:
+        architecture = problem.space.decode(code[0])
+        broken = problem.prior.prior.active_guards(architecture)
+        raise InputError(
+            f"no network of space '{name}' keeps all limits; the nearest has"
+            f" {found.params[0] / 1e6:.3g} M parameters and {found.macs[0] / 1e6:.3g} M MACs"
+            + (f", and guards of the accuracy prior: {'; '.join(broken)}" if broken else "")
+        )
+    fastest = float(found.upper_ms[0])
     expect(
         fastest <= limits.budget_ms,
-        f"budget of {limits.budget_ms:g} ms: the fastest network of space '{space.name}' takes"
-        f" {fastest:.3g} ms on {predictor.model_.target} at confidence {limits.confidence:g};"
-        " raise the budget, lower the confidence or give a space with smaller networks",
+        f"budget of {limits.budget_ms:g} ms: the fastest network of space '{name}' takes"
+        f" {_rounded_up(fastest):g} ms on {problem.latency.predictor.model_.target} at confidence"
+        f" {limits.confidence:g}; raise the budget, lower the confidence or give a space with"
+        " smaller networks",
     )
-    return problem
+
+
+def _rounded_up(ms: float) -> float:
+    """Four digits, so that a budget of the printed figure is possible."""
+    step = 10.0 ** (math.floor(math.log10(ms)) - 3)
+    return math.ceil(ms / step) * step
 
 
 def identified(space: SearchSpace, predictor: LatencyPredictor) -> tuple[SearchSpace, list[str]]:
     """The space without the choices that a target's timings cannot identify, and their names."""
-    known, barred = predictor.support_, []
-    for gene in space.genes:
-        key = gene.name.split(".")[1]
-        allowed = []
-        for choice in gene.choices:
-            wanted = f"{key}:{choice}" if key in _BARRED_BY else ""
-            if key == "se" and choice:
-                wanted = "se:1"
-            if known.has(wanted):
-                allowed.append(choice)
-            else:
-                barred.append(f"{gene.name}={choice}")
-        if len(allowed) < len(gene.choices):
-            try:
-                space = space.restrict(gene.name, allowed)
-            except InputError:
-                raise InputError(
-                    f"space '{space.name}': the timings of {predictor.model_.target} identify none"
-                    f" of {gene.name} = {list(gene.choices)}; --extrapolate searches all the same"
-                ) from None
+    barred = []
+    for section, table in space.sections.items():
+        for key, choices in table.items():
+            gene = f"{section}.{key}"
+            allowed = [choice for choice in choices if _identified(predictor, key, choice)]
+            expect(
+                bool(allowed),
+                f"space '{space.name}': the timings of {predictor.model_.target} identify none of"
+                f" {gene} = {list(choices)}; --extrapolate searches all the same",
+            )
+            barred += [f"{gene}={choice}" for choice in choices if choice not in allowed]
+            space = space.restrict(gene, allowed)
     return space, barred
+
+
+def _identified(predictor: LatencyPredictor, key: str, choice: Choice) -> bool:
+    if key == "se":
+        return not choice or predictor.support_.has("se:1")
+    return key not in _BARRED_KEYS or predictor.support_.has(f"{key}:{choice}")
 
 
 def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
     """Rows of a front: estimates and text of each code."""
     found = problem.candidates(codes)
-    factor = found.upper_ms / found.ms
     z = 1.2815515655446004  # 80 % of a normal distribution lies within z standard deviations
     rows = []
     for index, architecture in enumerate(problem.space.decode_batch(codes)):
@@ -271,7 +304,7 @@ def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
             {
                 "id": architecture.id,
                 "ms": float(found.ms[index]),
-                "ms_at_confidence": float(found.ms[index] * factor[index]),
+                "ms_at_confidence": float(found.upper_ms[index]),
                 "top1": top1,
                 "top1_low": top1 - z * sigma,
                 "top1_high": top1 + z * sigma,

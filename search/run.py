@@ -8,9 +8,11 @@ generation), and finished trials are kept.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ from palmette.search.run_folder import RunFolder
 from palmette.search.sampler import ShortlistSampler
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.space.errors import expect
-from palmette.space.files import write_text
+from palmette.space.files import write_bytes, write_text
 from palmette.train import TIE_POINTS, AccuracyPrior
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 EVALUATIONS = 1_000_000
 SHORTLIST = 64
-Progress = Callable[[int, float], None]
-"""Called with evaluations so far and the hypervolume (ms x points) of what was found."""
+Progress = Callable[[int, int, float], None]
+"""Called with evaluations so far, evaluations in all, and the hypervolume (ms x points) so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class SearchConfig:
     """Path of a predictor's JSON; default the one shipped for the target."""
 
     def __post_init__(self) -> None:
+        expect(
+            0 < self.budget_ms < math.inf,
+            f"budget_ms: must be a positive number, got {self.budget_ms:g}",
+        )
         expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
         expect(self.shortlist >= 3, f"shortlist: at least 3, got {self.shortlist}")
         expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
@@ -141,11 +147,17 @@ def run(
         InputError: unknown target, space or option, an impossible budget, a folder in use.
     """
     config = SearchConfig(str(find_target(target)), float(budget_ms), **options)
-    problem = _problem(config)
     folder = RunFolder(out)
+    folder.check_free()
+    problem = _problem(config, folder)
     with folder.driver():
-        folder.begin(config.to_dict())
-        return _search(config, problem, folder, progress)
+        folder.begin(config.to_dict(), _identity(problem))
+        _copy_inputs(config, folder)
+        try:
+            return _search(config, problem, folder, progress)
+        except InputError:
+            folder.discard()
+            raise
 
 
 def resume(out: Path, *, progress: Progress | None = None) -> Run:
@@ -155,26 +167,55 @@ def resume(out: Path, *, progress: Progress | None = None) -> Run:
         InputError: no run there, a corrupt one, or another process at work in it.
     """
     folder = RunFolder(out)
-    config = SearchConfig.from_dict(folder.read_config(), str(folder.config))
-    problem = _problem(config)
+    search, about = folder.read_config()
+    config = SearchConfig.from_dict(search, str(folder.config))
+    problem = _problem(config, folder)
+    for name, value in _identity(problem).items():
+        expect(
+            about.get(name) == value,
+            f"{folder.config}: {name} is {about.get(name)!r}, but what would be searched now has"
+            f" {value!r}; resume with the files and version of palmette that it began with",
+        )
     with folder.driver():
         return _search(config, problem, folder, progress)
 
 
-def _problem(config: SearchConfig) -> SearchProblem:
-    is_file = config.space.endswith(".toml")
-    space = SearchSpace.read(Path(config.space)) if is_file else SearchSpace.preset(config.space)
-    predictor = (
-        LatencyPredictor.read(Path(config.predictor))
-        if config.predictor
-        else load_predictor(config.target)
-    )
-    expect(
-        str(predictor.model_.target) == config.target,
-        f"{config.predictor}: is a predictor of {predictor.model_.target}, not of {config.target}",
-    )
+def _problem(config: SearchConfig, folder: RunFolder) -> SearchProblem:
+    """The problem of a config; files that it names are read from the run's folder if it has them.
+
+    A folder without them is that of a new run.
+    """
+    if config.space.endswith(".toml"):
+        kept, given = folder.space, Path(config.space)
+        space = replace(SearchSpace.read(kept if kept.is_file() else given), name=given.stem)
+    else:
+        space = SearchSpace.preset(config.space)
+    if config.predictor:
+        kept, given = folder.predictor, Path(config.predictor)
+        predictor = LatencyPredictor.read(kept if kept.is_file() else given)
+        timed = str(predictor.model_.target)
+        wanted = str(find_target(config.target))
+        expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
+    else:
+        predictor = load_predictor(config.target)
     limits = Limits(config.budget_ms, config.confidence, config.params_m, config.macs_m, config.lam)
     return pose(space, predictor, limits, recipe=config.recipe, extrapolate=config.extrapolate)
+
+
+def _identity(problem: SearchProblem) -> dict[str, str]:
+    """Hashes of what `run.toml` only names; a run must go on with the same."""
+    predictor = json.dumps(problem.latency.predictor.to_dict(), sort_keys=True)
+    return {
+        "space_id": problem.space.id,
+        "predictor_id": hashlib.sha256(predictor.encode()).hexdigest()[:12],
+    }
+
+
+def _copy_inputs(config: SearchConfig, folder: RunFolder) -> None:
+    if config.space.endswith(".toml"):
+        write_bytes(folder.space, Path(config.space).read_bytes())
+    if config.predictor:
+        write_bytes(folder.predictor, Path(config.predictor).read_bytes())
 
 
 def _search(
@@ -188,6 +229,7 @@ def _search(
 
     distributions = _distributions(problem.space)
     study = folder.study(ShortlistSampler(propose, distributions, seed=config.seed))
+    _check_finished(study, problem.space, folder)
     while len(_finished(study)) < study.user_attrs.get("shortlist", math.inf):
         trial = study.ask(distributions)
         if "shortlist" not in study.user_attrs:
@@ -210,9 +252,11 @@ def _shortlist(
 ) -> list[dict[str, Any]]:
     """Parameters of the networks to hand out: the front, thinned evenly, best score first."""
 
+    planned = min(config.evaluations, problem.space.size)
+
     def report(_: int, evaluations: int, found: Any) -> None:
         if progress is not None:
-            progress(evaluations, hypervolume(found, _reference(config)))
+            progress(evaluations, planned, hypervolume(found, _reference(config)))
 
     found = evolve(
         problem,
@@ -221,15 +265,13 @@ def _shortlist(
         groups=groups_of([gene.name for gene in problem.space.genes]),
         on_generation=report,
     )
-    expect(
-        len(found.codes) > 0,
-        "no network of the space keeps all limits; raise --budget-ms, --params-m or --macs-m",
-    )
-    count = min(config.shortlist, len(found.codes))
-    kept = np.unique(np.linspace(0, len(found.codes) - 1, count).round().astype(np.int64))[::-1]
+    # a budget just above the fastest leaves so few networks that a short search finds none
+    codes = found.codes if len(found) else problem.fastest()[None, :]
+    count = min(config.shortlist, len(codes))
+    kept = np.unique(np.linspace(0, len(codes) - 1, count).round().astype(np.int64))[::-1]
     return [
         {gene.name: gene.choices[int(i)] for gene, i in zip(problem.space.genes, code, strict=True)}
-        for code in found.codes[kept]
+        for code in codes[kept]
     ]
 
 
@@ -255,6 +297,17 @@ def _finished(study: optuna.Study) -> list[Any]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _check_finished(study: optuna.Study, space: SearchSpace, folder: RunFolder) -> None:
+    """Raise InputError for a finished trial that lacks something, as when a record got lost."""
+    for trial in _finished(study):
+        whole = all(trial.params.get(gene.name) in gene.choices for gene in space.genes)
+        expect(
+            whole and "limits" in trial.constraints and len(trial.values or ()) == 2,
+            f"{folder.journal}: corrupt: trial {trial.number} is finished, but no network of this"
+            " space with its results; the run can't be resumed",
+        )
 
 
 def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:

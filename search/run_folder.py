@@ -1,5 +1,6 @@
 """A run's folder: `run.toml`, the Optuna study, `front.csv`, `front.html`, `models/`.
 
+Beside `run.toml` lie copies of the files that it names, so that a folder can be moved.
 One driver at a time: a lock that the system itself lets go of when a process dies, so a kill leaves
 nothing to clean up by hand.
 """
@@ -12,7 +13,7 @@ import os
 import platform
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +42,16 @@ class RunFolder:
         return self.path / "run.toml"
 
     @property
+    def space(self) -> Path:
+        """Copy of the space's TOML file, where the user gave one."""
+        return self.path / "space.toml"
+
+    @property
+    def predictor(self) -> Path:
+        """Copy of the predictor's JSON, where the user gave one."""
+        return self.path / "predictor.json"
+
+    @property
     def journal(self) -> Path:
         """The Optuna study."""
         return self.path / "study.journal"
@@ -56,33 +67,49 @@ class RunFolder:
         return self.path / "front.html"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that drives the run."""
+        return self.path / "driver.lock"
+
+    @property
     def models(self) -> Path:
         """Exported packages."""
         return self.path / "models"
 
-    def begin(self, config: Mapping[str, Any]) -> None:
-        """Make the folder and write `run.toml`.
-
-        Raises:
-            InputError: the folder holds something already.
-        """
-        occupied = self.path.exists() and (
-            not self.path.is_dir() or any(f.name != "driver.lock" for f in self.path.iterdir())
-        )
+    def check_free(self) -> None:
+        """Raise InputError unless a new run may begin here; changes nothing."""
+        try:
+            occupied = self.path.exists() and any(file != self.lock for file in self.path.iterdir())
+        except OSError as error:
+            raise InputError(f"{self.path}: can't be a run's folder ({error.strerror})") from None
         expect(
             not occupied,
             f"{self.path}: is not empty; name another folder with --out, or go on with --resume",
         )
+
+    def begin(self, config: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+        """Write `run.toml`, as the folder's driver; `about` goes beside the versions.
+
+        Raises:
+            InputError: the folder holds something already.
+        """
+        self.check_free()
         about = {
             "format": FORMAT,
             "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}",
             **{f"version_{name}": version(name) for name in _LIBRARIES},
+            **about,
         }
         write_text(self.config, _toml({"run": about, "search": dict(config)}))
 
-    def read_config(self) -> dict[str, Any]:
-        """The `search` table of `run.toml`.
+    def discard(self) -> None:
+        """Take back what a new run wrote before it found nothing; as the folder's driver."""
+        for path in (self.journal, self.predictor, self.space, self.config, self.lock):
+            path.unlink(missing_ok=True)
+
+    def read_config(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The tables `search` and `run` of `run.toml`.
 
         Raises:
             InputError: no run in this folder, or its file is corrupt.
@@ -90,27 +117,34 @@ class RunFolder:
         expect(self.config.is_file(), f"{self.path}: holds no run ({self.config.name} is missing)")
         try:
             data = tomllib.loads(self.config.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"{self.config}: corrupt ({error}); the run can't be resumed"
             ) from None
-        expect(
-            data.get("run", {}).get("format") == FORMAT and isinstance(data.get("search"), dict),
-            f'{self.config}: corrupt: needs a table [run] with format = "{FORMAT}" and [search]',
-        )
-        found: dict[str, Any] = data["search"]
-        return found
+        about, search = data.get("run"), data.get("search")
+        if not (
+            isinstance(about, dict) and about.get("format") == FORMAT and isinstance(search, dict)
+        ):
+            raise InputError(
+                f'{self.config}: corrupt: needs a table [run] with format = "{FORMAT}" and a table'
+                " [search]"
+            )
+        return search, about
 
     @contextmanager
     def driver(self) -> Iterator[None]:
-        """Hold the folder for this process.
+        """Hold the folder for this process; made here and left empty, it is removed again.
 
         Raises:
-            InputError: another process holds it.
+            InputError: another process holds it, or it can't be made or written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        path = self.path / "driver.lock"
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            _remove_empty(made)
+            raise InputError(f"{self.path}: can't be a run's folder ({error.strerror})") from None
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,6 +153,7 @@ class RunFolder:
             yield
         finally:
             os.close(handle)
+            _remove_empty(made)
 
     def study(self, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
         """The run's study, made if it isn't there; call it as the folder's driver.
@@ -137,18 +172,21 @@ class RunFolder:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _repair(self.journal)
         try:
-            study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(self.journal))),
-                study_name=STUDY,
-                directions=["minimize", "maximize"],
-                sampler=sampler,
-                load_if_exists=True,
-            )
+            storage = JournalStorage(JournalFileBackend(str(self.journal)))
+            if any(study.study_name == STUDY for study in storage.get_all_studies()):
+                study = optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
+            else:
+                study = optuna.create_study(
+                    study_name=STUDY,
+                    storage=storage,
+                    sampler=sampler,
+                    directions=["minimize", "maximize"],
+                )
             for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 study.tell(trial.number, state=TrialState.FAIL)
                 if trial.params:
                     study.enqueue_trial(trial.params)
-        except (KeyError, ValueError, AttributeError, TypeError) as error:
+        except (KeyError, ValueError, AttributeError, TypeError, AssertionError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
                 f"{self.journal}: corrupt ({reason}); the run can't be resumed"
@@ -158,21 +196,27 @@ class RunFolder:
 
 def _repair(journal: Path) -> None:
     """Cut a torn last line and remove a dead driver's lock, which others would wait for."""
-    Path(f"{journal}.lock").unlink(missing_ok=True)
-    if not journal.is_file():
-        return
-    data = journal.read_bytes()
+    data = journal.read_bytes() if journal.is_file() else b""
     whole = data[: data.rfind(b"\n") + 1]
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            json.loads(line)
-        except ValueError:
-            raise InputError(
-                f"{journal}: corrupt: line {number} is not JSON; the run can't be resumed"
-            ) from None
+            known = isinstance(json.loads(line)["op_code"], int)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            known = False
+        expect(
+            known, f"{journal}: corrupt: line {number} is not a record; the run can't be resumed"
+        )
+    Path(f"{journal}.lock").unlink(missing_ok=True)
     if len(whole) < len(data):
         with journal.open("r+b") as file:
             file.truncate(len(whole))
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders, innermost first, up to one that holds something."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
@@ -188,5 +232,6 @@ def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float) and value == float("inf"):
         return "inf"
-    # JSON's strings, numbers, booleans and lists are TOML's
-    return json.dumps(value)
+    # JSON's strings, numbers, booleans and lists are TOML's, but for two details of strings: TOML
+    # has no pairs of escaped surrogates, and wants DEL escaped
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

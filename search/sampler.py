@@ -153,8 +153,10 @@ class ShortlistSampler(BaseSampler):
                 proposals = list(self._propose()) if self._propose else []
                 _check_names(proposals)
                 taken = self._taken(study, proposals[0] if proposals else {})
-                left = {_key(proposal): proposal for proposal in reversed(proposals)}
-                self._queue = deque(left[key] for key in reversed(left) if key not in taken)
+                distinct: dict[_Key, Params] = {}
+                for proposal in proposals:
+                    distinct.setdefault(_key(proposal), proposal)
+                self._queue = deque(p for key, p in distinct.items() if key not in taken)
             return self._queue
 
     def _taken(self, study: Study, names: Params) -> set[_Key]:

@@ -9,7 +9,7 @@ from typing import Any
 from palmette.export import export_for_runtime
 from palmette.latency import find_target
 from palmette.search.references import references
-from palmette.search.run import Run
+from palmette.search.run import Run, SearchConfig
 from palmette.train import TIE_POINTS
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
@@ -35,9 +35,9 @@ def comparison(run: Run) -> list[dict[str, Any]]:
         for index, row in enumerate(front.to_dict("records"))
         if row["pick"] or index in shown
     ]
-    zoo = references(run.problem.latency.predictor, config.recipe, config.confidence)
+    zoo = references(run.problem.latency.predictor, config.recipe, config.confidence, config.lam)
     for other in zoo.to_dict("records"):
-        inside = other["ms_at_confidence"] <= config.budget_ms
+        over = _broken_limit(other, config)
         rows.append(
             {
                 "name": other["network"],
@@ -46,7 +46,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "top1": other["top1"],
                 "published": other["published_top1"],
                 "params_m": other["params_m"],
-                "verdict": _verdict(other["score"] - pick["score"]) if inside else "over budget",
+                "verdict": over or _verdict(other["score"] - pick["score"]),
             }
         )
     return sorted(rows, key=lambda row: float(row["ms"]))
@@ -111,6 +111,14 @@ def default_folder(target: str, budget_ms: float) -> Path:
     name = f"{find_target(target).alias.replace('/', '-')}-{budget_ms:g}ms"
     folders = [Path("runs") / name, *(Path("runs") / f"{name}-{i}" for i in range(2, 10_000))]
     return next(folder for folder in folders if not folder.exists())
+
+
+def _broken_limit(row: dict[Any, Any], config: SearchConfig) -> str:
+    """What a reference network has too much of; nothing if it keeps the limits."""
+    if row["ms_at_confidence"] > config.budget_ms:
+        return "over budget"
+    broken = [name for name in ("params_m", "macs_m") if row[name] > getattr(config, name)]
+    return f"over {broken[0]}" if broken else ""
 
 
 def _verdict(difference: float) -> str:

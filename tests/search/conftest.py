@@ -1,0 +1,97 @@
+"""A space small enough to be counted out, with choices that some targets cannot identify."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from palmette.search import Run, run
+from palmette.space import SearchSpace
+
+SMALL = """
+format = "palmette/space@1"
+[network]
+resolution = [160, 192, 224]
+activation = ["relu6", "hswish"]
+se = [0.0, 0.25]
+[stem]
+channels = [16, 32]
+[[stages]]
+stride = 1
+channels = 16
+kernel = 3
+expansion = 1
+depth = 1
+[[stages]]
+stride = 2
+channels = [24, 32]
+kernel = [3, 5, 7]
+expansion = [3, 6]
+depth = [1, 2]
+[[stages]]
+stride = 2
+channels = 40
+kernel = [3, 5]
+expansion = 6
+depth = [1, 2]
+[[stages]]
+stride = 2
+channels = 80
+kernel = 3
+expansion = 6
+depth = [1, 3]
+[[stages]]
+stride = 2
+channels = [160, 192]
+kernel = 3
+expansion = 6
+depth = [1, 3]
+[head]
+channels = 1280
+"""
+
+
+@pytest.fixture(scope="session")
+def small_toml() -> str:
+    """TOML of the space, for tests that change it or write it to a file."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_space() -> SearchSpace:
+    """18,432 networks; 4,096 on iphone-11/ane, whose timings identify less."""
+    return SearchSpace.from_toml(SMALL, "small")
+
+
+@pytest.fixture(scope="session")
+def small_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The space as a file."""
+    path = tmp_path_factory.mktemp("space") / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder_bytes() -> Callable[[Path], dict[str, bytes]]:
+    """Bytes of every file of a folder by its place in it."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def finished(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that nothing disturbed; its folder is not to be changed (see `copied`)."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    options = {"space": str(small_file), "evaluations": 2000, "shortlist": 8, "seed": 3}
+    return run("iphone-11/ane", 6.0, folder, **options)
+
+
+@pytest.fixture
+def copied(finished: Run, tmp_path: Path) -> Path:
+    """A copy of the finished run's folder, to damage."""
+    return Path(shutil.copytree(finished.folder.path, tmp_path / "copy"))

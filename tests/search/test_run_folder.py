@@ -1,0 +1,292 @@
+"""A run's folder is held by one process, survives a kill, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from palmette.search.run_folder import RunFolder, _toml
+from palmette.space import InputError
+
+CONFIG = {"target": "iphone-11/ane", "budget_ms": 6.0, "params_m": math.inf, "recipe": None}
+Read = Callable[[Path], dict[str, bytes]]
+
+
+def study_of(folder: Path) -> optuna.Study:
+    return RunFolder(folder).study(optuna.samplers.RandomSampler(seed=0))
+
+
+def begun(path: Path) -> RunFolder:
+    folder = RunFolder(path)
+    with folder.driver():
+        folder.begin(CONFIG, {"space_id": "abc"})
+    return folder
+
+
+# --- who may begin, and who may drive -------------------------------------------------------------
+
+
+def test_a_run_begins_in_a_folder_that_is_new_or_empty(tmp_path: Path) -> None:
+    for path in (tmp_path / "a" / "new", tmp_path):
+        if path == tmp_path:  # empty but for what the first left
+            path = tmp_path / "empty"
+            path.mkdir()
+        assert begun(path).config.is_file()
+
+
+@pytest.mark.parametrize("name", ["note.txt", ".hidden", "run.toml"])
+def test_a_folder_that_holds_something_is_refused_and_left_as_it_was(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(InputError, match="is not empty; name another folder") as error:
+        RunFolder(tmp_path).check_free()
+    assert str(tmp_path) in str(error.value)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("below", ["", "sub", "sub/folder"])
+def test_a_path_on_or_below_a_file_is_refused_in_one_line(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    folder = RunFolder(tmp_path / "file" / below)
+    with pytest.raises(InputError, match="can't be a run's folder"), folder.driver():
+        raise AssertionError("driven")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_folders_that_stay_empty_are_removed_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "runs" / "a" / "b")
+    with pytest.raises(InputError, match="nothing found"), folder.driver():
+        folder.begin(CONFIG, {})
+        folder.discard()
+        raise InputError("nothing found")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path: Path) -> None:
+    with RunFolder(tmp_path).driver():
+        RunFolder(tmp_path).begin(CONFIG, {})
+        RunFolder(tmp_path).discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_driver_is_refused_by_the_folders_name(tmp_path: Path) -> None:
+    with (
+        RunFolder(tmp_path).driver(),
+        pytest.raises(InputError, match="another search is running in this folder") as error,
+        RunFolder(tmp_path).driver(),
+    ):
+        raise AssertionError("driven twice")
+    assert str(tmp_path) in str(error.value)
+
+
+def test_the_next_driver_is_let_in_when_one_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), RunFolder(tmp_path).driver():
+        raise KeyboardInterrupt
+    with RunFolder(tmp_path).driver():
+        pass
+
+
+# --- run.toml -------------------------------------------------------------------------------------
+
+PLAIN = st.text() | st.booleans() | st.integers() | st.floats(min_value=0, allow_nan=False)
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), PLAIN))
+def test_plain_values_come_back_from_toml(table: dict[str, Any]) -> None:
+    assert tomllib.loads(_toml({"run": {}, "search": table}))["search"] == table
+
+
+def test_a_value_of_none_is_left_out() -> None:
+    assert tomllib.loads(_toml({"search": {"a": None, "b": 1}})) == {"search": {"b": 1}}
+
+
+def test_the_config_comes_back_with_what_it_was_made_by(tmp_path: Path) -> None:
+    search, about = begun(tmp_path / "run").read_config()
+    assert search == {"target": "iphone-11/ane", "budget_ms": 6.0, "params_m": math.inf}
+    assert about["format"] == "palmette/run@1"
+    assert about["space_id"] == "abc"
+    assert {"python", "machine", "version_palmette", "version_numpy"} <= about.keys()
+
+
+GOOD = '[run]\nformat = "palmette/run@1"\n[search]\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0",
+        "[run",
+        "run = 3",
+        'run = 3\nsearch = "x"',
+        "[search]\ntarget = 'iphone-11/ane'\nbudget_ms = 6.0",
+        GOOD.replace("run@1", "run@2"),
+        GOOD.replace("[search]", ""),
+        GOOD.replace("[search]", "[[search]]"),
+        "a = " + "[" * 5000,
+        "a = 1e" + "9" * 5000,
+        "a = " + "9" * 5000,
+    ],
+)
+def test_a_corrupt_config_is_told_by_file_and_nothing_changes(
+    tmp_path: Path, text: str, folder_bytes: Read
+) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(InputError, match=r"run\.toml: corrupt"):
+        RunFolder(tmp_path).read_config()
+    assert folder_bytes(tmp_path) == before
+
+
+def test_a_config_that_is_no_text_is_corrupt(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"run\.toml: corrupt"):
+        RunFolder(tmp_path).read_config()
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file", "folder for a file"])
+def test_a_folder_without_a_run_says_so(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "run"
+    if kind == "file":
+        path.write_text("")
+    elif kind != "missing":
+        path.mkdir()
+    if kind == "folder for a file":
+        (path / "run.toml").mkdir()
+    with pytest.raises(InputError, match=r"run: holds no run \(run.toml is missing\)"):
+        RunFolder(path).read_config()
+
+
+# --- the study ------------------------------------------------------------------------------------
+
+
+def started(folder: Path, finished: int = 2) -> optuna.Study:
+    """A study with finished trials and one that its driver's death left running."""
+    study = study_of(folder)
+    space = {"x": optuna.distributions.CategoricalDistribution((1, 2, 3))}
+    for _ in range(finished):
+        study.tell(study.ask(space), [1.0, 2.0])
+    study.ask(space)
+    return study
+
+
+def states(study: optuna.Study) -> list[str]:
+    return [trial.state.name for trial in study.get_trials()]
+
+
+def test_a_trial_that_a_dead_driver_left_is_failed_and_waits_again(tmp_path: Path) -> None:
+    left = started(tmp_path).get_trials()
+    study = study_of(tmp_path)
+    assert states(study) == ["COMPLETE", "COMPLETE", "FAIL", "WAITING"]
+    assert study.get_trials()[:2] == left[:2]
+    assert study.get_trials()[3].system_attrs["fixed_params"] == left[2].params
+
+
+def test_a_trial_that_died_without_parameters_does_not_wait(tmp_path: Path) -> None:
+    study_of(tmp_path).ask()
+    assert states(study_of(tmp_path)) == ["FAIL"]
+
+
+def test_a_torn_last_line_is_cut_and_the_lines_before_are_kept(tmp_path: Path) -> None:
+    started(tmp_path)
+    journal = RunFolder(tmp_path).journal
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-15])
+    assert states(study_of(tmp_path))[:2] == ["COMPLETE", "COMPLETE"]
+    last = whole[:-1].rfind(b"\n") + 1
+    assert journal.read_bytes()[:last] == whole[:last]
+
+
+def test_a_dead_drivers_lock_is_not_waited_for(tmp_path: Path) -> None:
+    started(tmp_path)
+    journal = RunFolder(tmp_path).journal
+    lock = Path(f"{journal}.lock")
+    lock.symlink_to(journal)
+    assert states(study_of(tmp_path))[-1] == "WAITING"
+    assert not lock.is_symlink()
+
+
+def test_the_lock_that_is_removed_is_the_one_that_the_journal_takes(tmp_path: Path) -> None:
+    """So that another version of Optuna that locks by another file is noticed."""
+    taken = []
+    backend = JournalFileBackend(str(tmp_path / "study.journal"))
+    storage = JournalStorage(backend)
+    lock: Any = backend._lock
+    acquire = lock.acquire
+
+    def watched() -> bool:
+        found: bool = acquire()
+        taken.extend(path.name for path in tmp_path.iterdir() if path.is_symlink())
+        return found
+
+    lock.acquire = watched
+    optuna.create_study(storage=storage)
+    assert set(taken) == {"study.journal.lock"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"garbage",
+        b"\xff\xfe\x80",
+        b"{",
+        b"3",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"op_code": "4"}',
+        b"[" * 100_000,
+    ],
+)
+def test_garbage_in_the_middle_of_a_journal_is_told_and_nothing_changes(
+    tmp_path: Path, line: bytes, folder_bytes: Read
+) -> None:
+    started(tmp_path)
+    journal = RunFolder(tmp_path).journal
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]) + b'{"torn')
+    Path(f"{journal}.lock").symlink_to(journal)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(InputError, match=r"study\.journal: corrupt.*the run can't be resumed"):
+        study_of(tmp_path)
+    assert folder_bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"op_code": 99}', b'{"op_code": 4, "worker_id": "w"}', b'{"op_code": 0}']
+)
+def test_a_record_that_says_nothing_is_told(tmp_path: Path, line: bytes) -> None:
+    started(tmp_path)
+    journal = RunFolder(tmp_path).journal
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]))
+    before = journal.read_bytes()
+    with pytest.raises(InputError, match=r"study\.journal: corrupt.*the run can't be resumed"):
+        study_of(tmp_path)
+    assert journal.read_bytes() == before
+
+
+def test_an_empty_journal_is_a_new_study(tmp_path: Path) -> None:
+    RunFolder(tmp_path).journal.write_bytes(b"")
+    assert study_of(tmp_path).get_trials() == []
+
+
+def test_opening_a_finished_study_again_changes_nothing(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, values=[1.0, 2.0]))
+    before = RunFolder(tmp_path).journal.read_bytes()
+    assert states(study_of(tmp_path)) == ["COMPLETE"]
+    assert RunFolder(tmp_path).journal.read_bytes() == before

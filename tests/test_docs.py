@@ -1,0 +1,281 @@
+"""Documentation says what is true: links lead somewhere, commands exist, every example is read.
+
+Fenced blocks are checked by their language: none (command lines, architectures, ops), `toml`
+(search spaces), `json` (architectures), `csv` (timing tables, op lists), `python` (run).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from palmette import cli
+from palmette.latency import TARGETS, load_predictor, published_timings, read_timings
+from palmette.latency.op_lists import read_op_list
+from palmette.latency.timings import REQUIRED, RULES
+from palmette.latency.validate import OLD_RUNTIMES
+from palmette.search.references import references
+from palmette.space import ACTIVATIONS, BLOCKS, MOBILENET_LIKE, Architecture, Op, SearchSpace
+from palmette.space.ops import KINDS
+
+ROOT = Path(__file__).parents[1]
+NAMES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
+    *(f"{folder}/README.md" for folder in ("space", "export", "latency", "train", "search")),
+]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+INLINE = re.compile(r"`([^`]+)`")
+ARCHITECTURE = re.compile(r"\d+x\d+ stem_\S+ \|.*")
+BLOCK_TEXT = re.compile(rf"({'|'.join([*BLOCKS, 'stem', 'head'])})(_[a-z0-9.]+)*_?[a-z0-9.]+")
+COMMAND = typer.main.get_command(cli.app)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def fenced(name: str, *languages: str) -> list[str]:
+    return [body for language, body in FENCE.findall(text(name)) if language in languages]
+
+
+def plain_lines(name: str) -> Iterator[str]:
+    """Lines of blocks without a language."""
+    for body in fenced(name, ""):
+        yield from body.splitlines()
+
+
+def quoted(name: str) -> list[str]:
+    """Inline code outside of blocks, on one line each."""
+    return [" ".join(code.split()) for code in INLINE.findall(FENCE.sub("", text(name)))]
+
+
+def command_lines(name: str) -> list[list[str]]:
+    """Arguments of every `palmette` line in a block."""
+    lines = (line.removeprefix("$ ") for line in plain_lines(name))
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("palmette ")]
+
+
+def parse(arguments: list[str]) -> None:
+    """Go through a command line as the program does, up to the call of its function."""
+    command: Any = COMMAND
+    with command.make_context("palmette", list(arguments)) as context:
+        while hasattr(command, "resolve_command"):
+            rest = [*context._protected_args, *context.args]
+            name, command, rest = command.resolve_command(context, rest)
+            context = command.make_context(name, rest, parent=context)
+
+
+def resolve(words: list[str]) -> tuple[Any, list[str]]:
+    """Command that the leading words name, and the words after it."""
+    command: Any = COMMAND
+    while hasattr(command, "commands") and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_relative_links_lead_to_files(name: str) -> None:
+    targets = [link.partition("#")[0] for link in LINK.findall(text(name)) if "://" not in link]
+    missing = [link for link in targets if not ((ROOT / name).parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_command_lines_parse(name: str) -> None:
+    for arguments in command_lines(name):
+        parse(arguments)
+
+
+def test_a_wrong_command_line_does_not_parse() -> None:
+    for words in (["serach"], ["search", "--budget", "1"], ["predict", "mobilenet_v2"]):
+        with pytest.raises(typer.TyperException):
+            parse(words)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quoted_commands_and_options_exist(name: str) -> None:
+    for code in quoted(name):
+        words = code.split()
+        if words[0] != "palmette" or len(words) == 1:
+            continue
+        command, rest = resolve(words[1:])
+        assert command is not COMMAND, code
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in rest if word.startswith("--")} <= known, code
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_named_alone_belong_to_some_command(name: str) -> None:
+    commands = [
+        resolve([*path]) for path in (["search"], ["export"], ["accuracy"], ["latency", "validate"])
+    ]
+    known = {opt for command, _ in commands for p in command.params for opt in p.opts}
+    named = {code.split()[0] for code in quoted(name) if code.startswith("--")}
+    assert named <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_make_targets_and_python_files_exist(name: str) -> None:
+    targets = re.findall(r"^(\w[\w-]*):", text("Makefile"), re.MULTILINE)
+    for code in [*plain_lines(name), *quoted(name)]:
+        words = code.split("#")[0].split()
+        if words[:1] == ["make"]:
+            assert words[1] in targets, code
+        if words[:1] == ["python"] and words[1] == "-m":
+            assert importlib.util.find_spec(words[2]) is not None, code
+        elif words[:1] == ["python"]:
+            assert (ROOT / words[1]).is_file(), code
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_architecture_texts_parse(name: str) -> None:
+    for line in [
+        *plain_lines(name),
+        *(line for body in fenced(name, "text") for line in body.splitlines()),
+    ]:
+        found = ARCHITECTURE.search(line.replace('"', "  "))
+        if found:
+            Architecture.from_text(found.group().split("  ")[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_block_texts_parse(name: str) -> None:
+    """After 16 channels, of which ratios and groups make whole numbers."""
+    for code in quoted(name):
+        if BLOCK_TEXT.fullmatch(code) is None or "_" not in code:
+            continue
+        kind = code.partition("_")[0]
+        parts = {"stem": "stem_k3_s2_c16_relu", "block": "ds_k3_s1_c16_relu", "head": "head"}
+        parts[kind if kind in parts else "block"] = code
+        Architecture.from_text("64x64 " + " | ".join(parts.values()))
+
+
+def test_every_block_and_activation_is_documented_with_an_example() -> None:
+    page = text("docs/architecture.md")
+    for kind in (*BLOCKS, "stem", "head"):
+        assert f"| `{kind}` |" in page
+    assert all(f"`{act}`" in page for act in ACTIVATIONS) and all(f"`{k}`" in page for k in KINDS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_op_texts_parse(name: str) -> None:
+    for line in plain_lines(name):
+        if " -> " in line and line.split()[0] in KINDS:
+            assert Op.from_text(line).to_text() == line
+
+
+def test_the_json_of_an_architecture_is_the_text_beside_it() -> None:
+    (example,) = fenced("docs/architecture.md", "json")
+    architecture = Architecture.from_dict(json.loads(example))
+    assert architecture.to_text() in list(plain_lines("docs/architecture.md"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_search_spaces_are_read(name: str) -> None:
+    for body in fenced(name, "toml"):
+        assert SearchSpace.from_toml(body, "example").size > 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_are_read(name: str, tmp_path: Path) -> None:
+    for body in fenced(name, "csv"):
+        path = tmp_path / "table.csv"
+        path.write_text(body)
+        rows = read_timings(path) if body.startswith("subject_kind") else read_op_list(path)
+        assert len(rows) > 1
+
+
+def test_every_column_of_the_timing_table_is_documented() -> None:
+    page = text("docs/latency.md")
+    assert all(f"`{column}`" in page for column in RULES)
+    (example,) = fenced("docs/latency.md", "csv")
+    assert example.split("\n")[0].split(",")[: len(REQUIRED)] == list(REQUIRED)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if fenced(name, "python")])
+def test_python_examples_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for body in fenced(name, "python"):
+        exec(compile(body, name, "exec"), {})
+    assert "Traceback" not in capsys.readouterr().err
+
+
+# Figures
+
+
+ERROR_ROW = re.compile(r"^\| `(\S+@\S+)` \| (\d+) \| ([\d.]+) \| (\d+) \|", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/latency.md"])
+def test_held_out_errors_are_those_of_the_shipped_predictors(name: str) -> None:
+    rows = {target: row for target, *row in ERROR_ROW.findall(text(name))}
+    assert set(rows) == set(TARGETS)
+    for target, (count, mean, worst) in rows.items():
+        old = TARGETS[target].runtime in OLD_RUNTIMES
+        errors = [
+            100 * abs(math.expm1(error))
+            for network, error in load_predictor(target).held_out_errors_.items()
+            if (network in MOBILENET_LIKE if old else "_backbone_" not in network)
+        ]
+        shown = (str(len(errors)), f"{sum(errors) / len(errors):.1f}", f"{max(errors):.0f}")
+        assert (count, mean, worst) == shown, target
+
+
+def test_the_printed_comparison_has_the_predictions_of_today() -> None:
+    (printed,) = (body for body in fenced("README.md", "text") if "against the pick" in body)
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
+    rows = {row[0]: row[1:6] for row in cells if row}
+    zoo = references(load_predictor("iphone-13/ane"), None, 0.8)
+    for row in zoo.to_dict("records"):
+        assert rows[row["network"]] == [
+            f"{row['ms']:.3g}",
+            f"{row['ms_at_confidence']:.3g}",
+            f"{row['top1']:.1f}",
+            f"{row['published_top1']:.1f}",
+            f"{row['params_m']:.1f}",
+        ]
+
+
+def test_numbers_of_timed_networks_are_those_of_the_table() -> None:
+    counts = published_timings().groupby("target")["subject"].nunique()
+    rows = re.findall(
+        r"^\| (`iphone.*?) \| A\d+ \| ([\d, ]+) \|", text("docs/latency.md"), re.MULTILINE
+    )
+    shown = []
+    for names, numbers in rows:
+        first = names.split("`")[1]
+        units = re.findall(r"/(cpu|gpu|ane)", names)
+        targets = [re.sub(r"/\w+@", f"/{unit}@", first) for unit in units]
+        shown += list(zip(targets, map(int, numbers.split(",")), strict=True))
+    assert dict(shown) == counts.to_dict()
+
+
+def test_the_printed_estimate_is_the_one_of_today(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.accuracy("mobilenet_v2")
+    assert capsys.readouterr().out in fenced("docs/accuracy.md", "text")
+
+
+# Lengths
+
+
+def test_contributing_has_at_most_fifty_lines() -> None:
+    assert len(text("CONTRIBUTING.md").splitlines()) <= 50
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.count("/") and "docs" not in name])
+def test_a_folder_is_explained_in_at_most_forty_lines(name: str) -> None:
+    assert len(text(name).splitlines()) <= 40
