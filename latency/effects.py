@@ -3,7 +3,7 @@
 An effect is the relative difference that one change makes to MobileNetV2 at 224 px. Its interval
 spans what the model says without each timed design in turn, and what each blended form says alone.
 
-A choice is *identified* if at least two of the timed networks in the same state show it, or, for a
+A choice is *identified* if at least two of the timed designs in the same state show it, or, for a
 resolution, if it lies within a factor of 1.25 of one that was timed. A search bars the others.
 """
 
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from palmette.latency.model import Measured, TargetModel
 from palmette.latency.stored import flag, listed, number, text, whole
+from palmette.latency.uncertainty import design
 from palmette.space import Architecture, Block, OpTable, load
 
-MIN_NETWORKS = 2
+MIN_DESIGNS = 2
 RESOLUTION_REACH = 1.25
 KERNELS = (3, 5, 7, 9, 11)
 ACTIVATIONS = ("relu", "relu6", "hswish", "swish")
@@ -166,18 +167,22 @@ class Support:
 
 
 def support(target: str, model: TargetModel, measured: Measured) -> Support:
-    """Choices shown by at least two networks among a target's timings.
+    """Choices shown by at least two designs among a target's timings.
 
     Only networks in the state of the unit itself tell what a kernel or an activation costs there;
     squeeze-and-excitation counts in whatever state it brings.
     """
     timed = {name: measured.ops[name] for name in measured.latency_ms[target]}
-    own = [ops for ops in timed.values() if not model.state_of(ops)]
+    own = {name: ops for name, ops in timed.items() if not model.state_of(ops)}
     sides = [int(ops.out_height[0] * ops.stride[0]) for ops in timed.values()]
     return Support(
-        tuple(k for k in KERNELS if _shown([o.depthwise & (o.kernel == k) for o in own])),
-        tuple(act for act in ACTIVATIONS if _shown([o.has_act(act) for o in own])),
-        _shown([o.broadcast & o.is_kind("mul") for o in timed.values()]),
+        tuple(
+            kernel
+            for kernel in KERNELS
+            if _shown({n: ops.depthwise & (ops.kernel == kernel) for n, ops in own.items()})
+        ),
+        tuple(act for act in ACTIVATIONS if _shown({n: o.has_act(act) for n, o in own.items()})),
+        _shown({name: ops.broadcast & ops.is_kind("mul") for name, ops in timed.items()}),
         (round(min(sides) / RESOLUTION_REACH), round(max(sides) * RESOLUTION_REACH)),
     )
 
@@ -204,9 +209,9 @@ def effects(
     return tuple(found)
 
 
-def _shown(masks: Iterable[NDArray[np.bool_]]) -> bool:
-    """Whether ops of enough networks fit; one mask over its ops per network."""
-    return sum(bool(mask.any()) for mask in masks) >= MIN_NETWORKS
+def _shown(masks: Mapping[str, NDArray[np.bool_]]) -> bool:
+    """Whether ops of enough designs fit; masks by network. Widths of one design count once."""
+    return len({design(name) for name, mask in masks.items() if mask.any()}) >= MIN_DESIGNS
 
 
 def _single_forms(model: TargetModel) -> list[TargetModel]:

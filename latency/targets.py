@@ -58,6 +58,8 @@ TARGETS: dict[str, Target] = {
         Target("iphone-x", "gpu", "coreml-ios12", "A11", "gpu-2020", 0.41),
         Target("iphone-11", "ane", "coreml-ios13", "A13", "ane-2020", 3.0),
         Target("iphone-xs", "ane", "coreml-ios13", "A12", "ane-2020", 2.5),
+        # the table behind iphone-13 names neither system nor unit: read as iOS 16, Neural Engine,
+        # by its dates and its milliseconds
         Target("iphone-13", "ane", "coreml-ios16", "A15", "ane-ios16", 7.9),
         Target("iphone-12", "ane", "coreml-ios16", "A14", "ane-ios16", 5.5),
     )

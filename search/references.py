@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from palmette.latency import LatencyPredictor
+from palmette.latency import LatencyPredictor, published_timings
 from palmette.space import ZOO, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
@@ -15,18 +17,21 @@ def references(
 ) -> pd.DataFrame:
     """The zoo on a target, fastest first.
 
-    Columns: network, ms, ms_at_confidence (one-sided), top1 (the prior's, with `recipe`, as for the
+    Columns: network, ms, ms_at_confidence (one-sided), timed_ms (the published timing on this
+    target, NaN without one), top1 (the prior's, with `recipe`, as for the
     picks), score (`lam` standard deviations off), published_top1 and its recipe, params_m, macs_m.
     """
     names = list(ZOO)
     architectures = [load(name) for name in names]
     time = predictor.predict_interval(architectures, confidence, two_sided=False)
+    timed = published_ms(str(predictor.model_.target))
     accuracy = AccuracyPrior.load().evaluate(architectures, recipe)
     table = pd.DataFrame(
         {
             "network": names,
             "ms": time.ms,
             "ms_at_confidence": time.upper_ms,
+            "timed_ms": [timed.get(name, math.nan) for name in names],
             "top1": accuracy.top1,
             "score": accuracy.score(lam),
             "published_top1": [ZOO[name].top1 for name in names],
@@ -36,3 +41,10 @@ def references(
         }
     )
     return table.sort_values("ms", ignore_index=True)
+
+
+def published_ms(target: str) -> dict[str, float]:
+    """Published timings of a target by network, ms."""
+    timings = published_timings()
+    own = timings[timings["target"] == target]
+    return dict(zip(own["subject"], own["latency_ms"].astype(float), strict=True))

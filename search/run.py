@@ -251,7 +251,6 @@ def _shortlist(
     config: SearchConfig, problem: SearchProblem, progress: Progress | None
 ) -> list[dict[str, Any]]:
     """Parameters of the networks to hand out: the front, thinned evenly, best score first."""
-
     planned = min(config.evaluations, problem.space.size)
 
     def report(_: int, evaluations: int, found: Any) -> None:
@@ -267,12 +266,20 @@ def _shortlist(
     )
     # a budget just above the fastest leaves so few networks that a short search finds none
     codes = found.codes if len(found) else problem.fastest()[None, :]
-    count = min(config.shortlist, len(codes))
-    kept = np.unique(np.linspace(0, len(codes) - 1, count).round().astype(np.int64))[::-1]
+    kept = _thinned(found.objectives if len(found) else np.zeros((1, 2)), config.shortlist)[::-1]
     return [
         {gene.name: gene.choices[int(i)] for gene, i in zip(problem.space.genes, code, strict=True)}
         for code in codes[kept]
     ]
+
+
+def _thinned(objectives: Any, count: int) -> Any:
+    """Indices of at most `count` points of a front, evenly spaced along it, both ends included."""
+    reach = np.ptp(objectives, axis=0)
+    steps = np.diff(objectives, axis=0) / np.where(reach > 0, reach, 1.0)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+    wanted = np.linspace(0.0, along[-1], min(count, len(along)))
+    return np.unique(np.searchsorted(along, wanted - 1e-12))
 
 
 def _reference(config: SearchConfig) -> Any:

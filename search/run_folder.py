@@ -105,7 +105,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Take back what a new run wrote before it found nothing; as the folder's driver."""
-        for path in (self.journal, self.predictor, self.space, self.config, self.lock):
+        for path in (self.journal, self.predictor, self.space, self.config):
             path.unlink(missing_ok=True)
 
     def read_config(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -133,7 +133,7 @@ class RunFolder:
 
     @contextmanager
     def driver(self) -> Iterator[None]:
-        """Hold the folder for this process; made here and left empty, it is removed again.
+        """Hold the folder for this process; made here and left without a run, it is removed.
 
         Raises:
             InputError: another process holds it, or it can't be made or written.
@@ -152,14 +152,16 @@ class RunFolder:
                 raise InputError(f"{self.path}: another search is running in this folder") from None
             yield
         finally:
+            if not self.config.is_file():
+                self.lock.unlink(missing_ok=True)
             os.close(handle)
             _remove_empty(made)
 
     def study(self, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
         """The run's study, made if it isn't there; call it as the folder's driver.
 
-        A last line torn by a crash is cut off, a dead driver's lock is removed, and trials that it
-        left running are marked as failed and put back in the queue.
+        A last line torn by a crash is cut off, and trials that a dead driver left running are
+        marked as failed and put back in the queue.
 
         Raises:
             InputError: the journal is corrupt.
@@ -172,7 +174,8 @@ class RunFolder:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         _repair(self.journal)
         try:
-            storage = JournalStorage(JournalFileBackend(str(self.journal)))
+            journal = JournalFileBackend(str(self.journal), _HeldByDriver())  # type: ignore[arg-type]
+            storage = JournalStorage(journal)
             if any(study.study_name == STUDY for study in storage.get_all_studies()):
                 study = optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
             else:
@@ -194,8 +197,22 @@ class RunFolder:
         return study
 
 
+class _HeldByDriver:
+    """A journal's lock that locks nothing: the folder's driver is alone with it.
+
+    Optuna's own lock outlives a kill, and an interrupt while it is let go of ends in another error.
+    """
+
+    def acquire(self) -> bool:
+        """Always possible."""
+        return True
+
+    def release(self) -> None:
+        """Nothing to do."""
+
+
 def _repair(journal: Path) -> None:
-    """Cut a torn last line and remove a dead driver's lock, which others would wait for."""
+    """Cut a last line that a crash tore."""
     data = journal.read_bytes() if journal.is_file() else b""
     whole = data[: data.rfind(b"\n") + 1]
     for number, line in enumerate(whole.splitlines(), start=1):
@@ -206,7 +223,6 @@ def _repair(journal: Path) -> None:
         expect(
             known, f"{journal}: corrupt: line {number} is not a record; the run can't be resumed"
         )
-    Path(f"{journal}.lock").unlink(missing_ok=True)
     if len(whole) < len(data):
         with journal.open("r+b") as file:
             file.truncate(len(whole))

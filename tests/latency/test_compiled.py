@@ -96,10 +96,10 @@ def test_compiled_and_traced_milliseconds_are_equal_for_any_code(
     data: st.DataObject,
 ) -> None:
     code = np.array([data.draw(st.integers(0, n - 1)) for n in small.space.cardinalities.tolist()])
-    network = small.space.decode(code)
+    network, two_sided = small.space.decode(code), data.draw(st.booleans())
     for table in small_tables.values():
-        fast = table.interval(code[None, :])
-        slow = table.predictor.predict_interval([network])
+        fast = table.interval(code[None, :], 0.9, two_sided)
+        slow = table.predictor.predict_interval([network], 0.9, two_sided)
         for name in ("ms", "lower_ms", "upper_ms"):
             assert getattr(fast, name) == pytest.approx(getattr(slow, name), rel=1e-9)
 

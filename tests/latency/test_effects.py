@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from palmette.latency import TARGETS, LatencyPredictor
 from palmette.latency.effects import CHANGES, Support
+from palmette.latency.op_lists import network_ops
 from palmette.space import Architecture, DepthwiseSeparable, InvertedResidual, load
 
 BASE = load("mobilenet_v2")
@@ -143,6 +145,16 @@ def test_hard_swish_is_unknown_where_no_native_network_has_it(
         assert not known.has("activation:hswish") and not known.has("activation:swish")
         assert known.has("activation:relu6") and known.has("activation:relu")
         assert shipped[f"{phone}/gpu@coreml-ios13"].support_.has("activation:hswish")
+
+
+def test_widths_of_one_design_tell_no_more_than_one_of_them(
+    timings: pd.DataFrame, shipped: dict[str, LatencyPredictor]
+) -> None:
+    """MobileNetV3-Large, in two widths, has the only hard-swishes of the iPhone 13."""
+    timed = timings.loc[timings["target"] == "iphone-13/ane@coreml-ios16", "subject"]
+    having = [name for name in timed if any(op.act == "hswish" for op in network_ops(name))]
+    assert sorted(having) == ["mobilenet_v3_large", "mobilenet_v3_large_0.75"]
+    assert not any(shipped[target].support_.has("activation:hswish") for target in NEW)
 
 
 def test_gates_are_known_everywhere(shipped: dict[str, LatencyPredictor]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from palmette.latency import TARGETS, LatencyPredictor
 from palmette.latency.fitted import measured_networks
-from palmette.latency.model import Measured
+from palmette.latency.model import Fits, Measured
 from palmette.latency.uncertainty import design
 from palmette.latency.validate import (
     BASELINES,
@@ -43,8 +43,8 @@ def row(measured: float, predicted: float, factor: float = 1.25, **values: Any) 
 
 
 @pytest.fixture(scope="module")
-def modern(timings: pd.DataFrame) -> list[Row]:
-    return held_out_rows(timings, FAMILY)
+def modern(timings: pd.DataFrame, fits: Fits) -> list[Row]:
+    return held_out_rows(timings, FAMILY, fits)
 
 
 def test_what_is_held_out_has_no_say_in_its_own_prediction(

@@ -110,7 +110,7 @@ def test_structures_that_the_prior_may_not_judge_are_violations(small_toml: str)
     problem = pose(space, load_predictor("iphone-11/ane"), Limits(100.0))
     codes = problem.space.sample(60, np.random.default_rng(0))
     prior = AccuracyPrior.load().evaluate(problem.space.decode_batch(codes))
-    assert 0 < (prior.violation > 0).sum() < 60
+    assert 0 < (prior.violation > 0).sum() < len(codes)
     np.testing.assert_array_equal(
         problem.candidates(codes).violation > 0, (prior.violation > 0) | prior.guarded
     )
@@ -283,7 +283,7 @@ def test_what_stays_of_a_space_is_what_the_timings_identify(
     [
         ("[160, 192, 224]", "160", "network.resolution"),
         ("[160, 192, 224]", "[96, 128]", "network.resolution"),
-        ('["relu6", "hswish"]', '"hswish"', "network.activation"),
+        ('["relu", "relu6", "hswish"]', '"hswish"', "network.activation"),
         ("kernel = [3, 5, 7]", "kernel = 7", "stage2.kernel"),
     ],
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,13 +20,14 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from palmette.latency import LatencyPredictor, load_predictor
+from palmette.latency import load_predictor
 from palmette.search import Run, SearchConfig, SearchProblem, resume, run
 from palmette.search.front import non_dominated
 from palmette.search.run_folder import RunFolder
 from palmette.space import Architecture, InputError
 
 Read = Callable[[Path], dict[str, bytes]]
+MODULE = sys.modules["palmette.search.run"]  # the package's `run` is the function
 RESULTS = ("front.csv", "front.html")
 KEPT = ("run.toml", "space.toml", "front.csv", "front.html")
 
@@ -44,8 +45,14 @@ def same_results(folder: Path, finished: Run) -> bool:
 
 
 def trials_of(folder: Path) -> list[FrozenTrial]:
-    storage = JournalStorage(JournalFileBackend(str(RunFolder(folder).journal)))
+    storage = JournalStorage(JournalFileBackend(str(journal_of(folder))))
+    if not storage.get_all_studies():
+        return []
     return optuna.load_study(study_name="palmette", storage=storage).get_trials()
+
+
+def journal_of(folder: Path) -> Path:
+    return RunFolder(folder).journal
 
 
 def complete(folder: Path) -> dict[int, FrozenTrial]:
@@ -71,7 +78,7 @@ def test_the_file_of_the_front_is_the_front(finished: Run) -> None:
 
 def test_the_front_is_sorted_by_milliseconds_and_nothing_on_it_is_dominated(finished: Run) -> None:
     front = finished.front
-    assert len(front) == 8
+    assert 6 <= len(front) <= 10
     assert front["ms"].is_monotonic_increasing
     objectives = front[["ms", "score"]].to_numpy() * np.array([1.0, -1.0])
     assert len(non_dominated(objectives)) == len(front)
@@ -95,8 +102,8 @@ def test_the_pick_is_the_fastest_of_those_that_tie_with_the_best(finished: Run) 
 
 def test_each_network_of_the_shortlist_is_one_trial_with_its_results(finished: Run) -> None:
     trials = complete(finished.folder.path)
-    assert list(trials) == list(range(8))
-    assert distinct(trials) == 8
+    assert list(trials) == list(range(len(finished.front)))
+    assert distinct(trials) == len(trials)
     # best score first
     scores = [trial.values[1] for trial in trials.values()]
     assert scores == sorted(scores, reverse=True)
@@ -122,7 +129,7 @@ def test_the_values_of_run_toml_give_the_same_bytes_again(finished: Run, tmp_pat
 def test_the_seed_is_what_a_short_search_depends_on(finished: Run, tmp_path: Path) -> None:
     fronts = {
         again(finished, tmp_path / str(seed), seed=seed, evaluations=1000).folder.front.read_bytes()
-        for seed in (0, 1, 2)
+        for seed in (0, 1)
     }
     assert len(fronts) > 1
 
@@ -144,7 +151,7 @@ def test_a_finished_run_is_read_without_searching_again(
     def no_search(*_: Any, **__: Any) -> None:
         raise AssertionError("searched")
 
-    monkeypatch.setattr("palmette.search.run.evolve", no_search)
+    monkeypatch.setattr(MODULE, "evolve", no_search)
     resume(copied)
 
 
@@ -182,8 +189,9 @@ def test_progress_of_a_search_through_everything_ends_at_the_spaces_size(
     finished: Run, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int, float]] = []
-    again(finished, tmp_path, evaluations=50_000, progress=lambda *news: seen.append(news))
-    assert seen[-1][:2] == (4096, 4096)
+    found = again(finished, tmp_path, evaluations=50_000, progress=lambda *n: seen.append(n))
+    size = found.problem.space.size
+    assert seen[-1][:2] == (size, size)
 
 
 # --- interrupted and killed -----------------------------------------------------------------------
@@ -203,7 +211,7 @@ def test_an_interrupt_during_the_search_leaves_a_run_that_goes_on(
     assert same_results(tmp_path, finished)
 
 
-@pytest.mark.parametrize("at", [0, 3, 7])
+@pytest.mark.parametrize("at", [0, 2, 5])
 def test_an_interrupt_during_the_trials_leaves_a_run_that_goes_on(
     finished: Run, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,18 +237,31 @@ def test_an_interrupt_during_the_trials_leaves_a_run_that_goes_on(
     trials = trials_of(tmp_path)
     assert trials[at].state == TrialState.FAIL
     assert trials[at + 1].params == trials[at].params
-    assert len(after) == distinct(after) == 8
+    assert len(after) == distinct(after) == len(finished.front)
 
 
-CUTS = [0.0, 0.002, 0.01, 0.05, 0.1, 0.13, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 0.995, 1.0]
-
-
-@pytest.mark.parametrize("share", CUTS)
-@pytest.mark.parametrize("torn", [False, True])
+# shares of the journal's lines: no study, no trial, a trial without and with a few and with all
+# parameters, without the shortlist's length, later trials, all but the last result
+@pytest.mark.parametrize(
+    ("share", "torn"),
+    [
+        (0.0, True),
+        (0.011, False),
+        (0.022, True),
+        (0.05, False),
+        (0.1, True),
+        (0.12, False),
+        (0.13, False),
+        (0.4, True),
+        (0.7, False),
+        (0.99, False),
+        (1.0, True),
+    ],
+)
 def test_a_run_cut_off_anywhere_in_its_journal_comes_to_the_same_front(
     finished: Run, copied: Path, share: float, torn: bool
 ) -> None:
-    journal = RunFolder(copied).journal
+    journal = journal_of(copied)
     lines = journal.read_bytes().splitlines(keepends=True)
     count = round(share * (len(lines) - 1))
     journal.write_bytes(b"".join(lines[:count]) + (lines[count][:-15] if torn else b""))
@@ -252,12 +273,12 @@ def test_a_run_cut_off_anywhere_in_its_journal_comes_to_the_same_front(
     assert same_results(copied, finished)
     after = complete(copied)
     assert {number: after[number] for number in before} == before
-    assert len(after) == distinct(after) == 8
+    assert len(after) == distinct(after) == len(finished.front)
 
 
 PALMETTE = [sys.executable, "-c", "from palmette.cli import main; main()"]
 KILLED_SEARCH = ("--target", "iphone-13/ane", "--budget-ms", "0.9")
-KILLED_OPTIONS = {"evaluations": 150_000, "shortlist": 32, "seed": 7}
+KILLED_OPTIONS = {"evaluations": 150_000, "shortlist": 64, "seed": 7}
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -271,13 +292,13 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 def searching(folder: Path) -> bool:
     """The study's first ask has begun: the search over the predictors is under way."""
-    journal = RunFolder(folder).journal
+    journal = journal_of(folder)
     return journal.is_file() and b'"op_code":4' in journal.read_bytes()
 
 
-def told(folder: Path, count: int) -> bool:
-    """So many trials are finished, and the study is not."""
-    return RunFolder(folder).journal.read_bytes().count(b'"datetime_complete"') >= count
+def finishing(folder: Path, count: int) -> bool:
+    """So many trials were finished with values."""
+    return journal_of(folder).read_bytes().count(b'"state":1,') >= count
 
 
 def end(process: subprocess.Popen[str], sign: int, when: Callable[[], bool]) -> tuple[int, str]:
@@ -293,35 +314,30 @@ def end(process: subprocess.Popen[str], sign: int, when: Callable[[], bool]) -> 
 
 
 def test_a_search_killed_again_and_again_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    """Real processes: interrupted and killed during the search, and killed amid the trials."""
+    """Real processes: killed during the search, killed and interrupted amid the trials."""
     undisturbed = run("iphone-13/ane", 0.9, tmp_path / "undisturbed", **KILLED_OPTIONS)
     folder = tmp_path / "killed"
     options = [f"--{name}={value}" for name, value in KILLED_OPTIONS.items()]
 
-    code, errors = end(
+    code, _ = end(
         start([*KILLED_SEARCH, *options, "--out", str(folder)]),
-        signal.SIGINT,
+        signal.SIGKILL,
         lambda: searching(folder),
     )
-    assert code == 130
-    assert errors == f"interrupted; go on with: palmette search --resume {folder}\n"
-    assert complete(folder) == {}
-
-    trials = len(trials_of(folder))
-    code, _ = end(
-        start(["--resume", str(folder)]),
-        signal.SIGKILL,
-        lambda: RunFolder(folder).journal.read_bytes().count(b'"op_code":4') > trials,
-    )
     assert code == -signal.SIGKILL
+    assert not (folder / "front.csv").exists()
 
     kept: dict[int, FrozenTrial] = {}
-    for count in (3, 17):
+    for count, sign in ((3, signal.SIGKILL), (12, signal.SIGINT)):
         process = start(["--resume", str(folder)])
-        code, _ = end(process, signal.SIGKILL, lambda c=count: told(folder, c + 2))  # type: ignore[misc]
-        assert code == -signal.SIGKILL
+        code, errors = end(process, sign, lambda goal=count: finishing(folder, goal))  # type: ignore[misc]
+        if sign == signal.SIGKILL:
+            assert code == -sign, errors
+        else:
+            assert code == 130, errors
+            assert errors == f"interrupted; go on with: palmette search --resume {folder}\n"
         found = complete(folder)
-        assert count <= len(found) < 32
+        assert count <= len(found) < 64
         assert {number: found[number] for number in kept} == kept
         kept = found
 
@@ -343,7 +359,7 @@ def test_a_folder_in_use_is_refused_before_anything_is_computed(
     def no_problem(*_: Any, **__: Any) -> None:
         raise AssertionError("computed")
 
-    monkeypatch.setattr("palmette.search.run._problem", no_problem)
+    monkeypatch.setattr(MODULE, "_problem", no_problem)
     before = folder_bytes(copied)
     with pytest.raises(InputError, match="is not empty; name another folder"):
         again(finished, copied)
@@ -366,7 +382,7 @@ def test_a_second_driver_is_refused_and_the_first_is_left_alone(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"budget_ms": 0.1}, "the fastest network of space 'small' takes 2.366 ms"),
+        ({"budget_ms": 0.1}, "the fastest network of space 'small' takes [0-9.]+ ms"),
         ({"budget_ms": float("nan")}, "budget_ms: must be a positive number, got nan"),
         ({"budget_ms": float("inf")}, "budget_ms: must be a positive number, got inf"),
         ({"macs_m": 1.0}, "keeps all limits"),
@@ -397,7 +413,7 @@ def test_a_run_that_fails_after_it_began_leaves_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise InputError("nothing found")
 
-    monkeypatch.setattr("palmette.search.run._shortlist", fail)
+    monkeypatch.setattr(MODULE, "_shortlist", fail)
     with pytest.raises(InputError, match="nothing found"):
         again(finished, tmp_path / "a" / "run")
     assert list(tmp_path.iterdir()) == []
@@ -410,18 +426,16 @@ def test_a_predictor_of_another_target_is_refused(finished: Run, tmp_path: Path)
 
 
 def test_a_predictor_of_ones_own_is_searched_with(finished: Run, tmp_path: Path) -> None:
-    predictor = LatencyPredictor.from_json(
-        (tmp_path / "x").read_text() if False else _as_json(load_predictor("iphone-11/ane")), "x"
-    )
-    predictor.write(tmp_path / "mine.json")
-    found = again(finished, tmp_path / "run", predictor=str(tmp_path / "mine.json"))
-    pd.testing.assert_frame_equal(found.front, finished.front)
-
-
-def _as_json(predictor: LatencyPredictor) -> str:
-    import json
-
-    return json.dumps(predictor.to_dict())
+    # the same prices, but a spread so small that nothing of the budget is kept back
+    values = load_predictor("iphone-11/ane").to_dict()
+    for row in values["uncertainty"]["classes"].values():
+        row["spread"] = 0.001
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps(values))
+    found = again(finished, tmp_path / "run", predictor=str(mine))
+    kept_back = found.front["ms_at_confidence"] / found.front["ms"]
+    assert kept_back.median() < 1.01
+    assert (finished.front["ms_at_confidence"] / finished.front["ms"]).median() > 1.05
 
 
 def edited(folder: Path, old: str, new: str) -> None:
@@ -464,7 +478,9 @@ def test_a_run_does_not_go_on_in_another_space(copied: Path, folder_bytes: Read)
     space = copied / "space.toml"
     space.write_text(space.read_text().replace("channels = [24, 32]", "channels = [24, 40]"))
     before = folder_bytes(copied)
-    with pytest.raises(InputError, match=r"run\.toml: space_id is '.*' but what would be searched"):
+    with pytest.raises(
+        InputError, match=r"run\.toml: space_id is '.*', but what would be searched"
+    ):
         resume(copied)
     assert folder_bytes(copied) == before
 
@@ -480,7 +496,7 @@ def test_a_run_does_not_go_on_with_another_predictor(copied: Path) -> None:
 def test_a_journal_that_lost_records_of_a_finished_trial_is_told(
     copied: Path, lost: str, folder_bytes: Read
 ) -> None:
-    journal = RunFolder(copied).journal
+    journal = journal_of(copied)
     lines = journal.read_text().splitlines(keepends=True)
     mine = [i for i, line in enumerate(lines) if '"trial_id":2,' in line and lost in line]
     assert mine
@@ -508,7 +524,12 @@ def test_a_config_comes_back_from_its_plain_values() -> None:
     )
 
 
-def test_a_budget_just_above_the_fastest_finds_at_least_the_fastest(tmp_path: Path) -> None:
-    found = run("iphone-11/ane", 2.1159, tmp_path, evaluations=1000)
+def test_the_fastest_that_an_impossible_budget_is_told_can_be_found(tmp_path: Path) -> None:
+    """Also by a search of the preset that is too short to come near it."""
+    with pytest.raises(InputError) as error:
+        run("iphone-11/ane", 0.1, tmp_path / "run", evaluations=1000)
+    told = re.search(r"takes ([0-9.]+) ms", str(error.value))
+    assert told is not None
+    found = run("iphone-11/ane", float(told[1]), tmp_path / "run", evaluations=1000)
     assert len(found.front) >= 1
-    assert found.front["ms_at_confidence"].max() <= 2.1159
+    assert found.front["ms_at_confidence"].max() <= float(told[1])

@@ -1,0 +1,93 @@
+"""The throughput benchmark: its ways agree, its figures are ratios, its input is checked."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from palmette.latency import load_predictor
+from palmette.space import InputError, SearchSpace, compile_space
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "predictor_throughput.py"
+TABLES = 40
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("predictor_throughput", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_both_numpy_references_sum_the_rows_of_a_table(benchmark: ModuleType) -> None:
+    compiled = compile_space(SearchSpace.preset("mnasnet"))
+    table = load_predictor("iphone-11/ane").compile(compiled).table
+    codes = compiled.space.sample(TABLES, np.random.default_rng(0))
+    rows = table.rows(codes)
+    expected = [sum(table.values[row] for row in code) for code in rows]
+    for way in (benchmark.gather, benchmark.gather_per_slot):
+        assert way(table, rows) == pytest.approx(np.array(expected), rel=1e-12)
+        assert way(table, rows) == pytest.approx(table.sums(codes), rel=1e-12)
+
+
+def test_compiled_predictions_keep_up_with_numpy_and_leave_traces_behind(
+    benchmark: ModuleType,
+) -> None:
+    metrics = benchmark.measure("iphone-13/ane", "mnasnet", codes=5000, repeats=3)
+    assert metrics["ratio_to_numpy"] >= 0.2
+    assert metrics["ratio_to_numpy_one_gather"] >= metrics["ratio_to_numpy"]
+    assert metrics["ratio_to_traced"] > 1000
+    assert metrics["candidates_per_second"] > metrics["traced_per_second"]
+    assert 0 < metrics["compile_seconds_cached"] < metrics["compile_seconds"]
+    assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
+    benchmark.show(metrics)
+
+
+def test_paths_that_disagree_end_the_benchmark(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = SearchSpace.preset("mnasnet")
+    latency = load_predictor("iphone-13/ane").compile(compile_space(space))
+    slow = benchmark.traced
+
+    def wrong(*arguments: object) -> object:
+        found = slow(*arguments)
+        return type(found)(found.ms, found.lower_ms, found.upper_ms * (1 + 1e-6))
+
+    monkeypatch.setattr(benchmark, "traced", wrong)
+    with pytest.raises(AssertionError, match="compiled and traced upper_ms disagree"):
+        benchmark.take_turns(latency, space, 10, 2, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"target": "iphone-99/ane"}, "target 'iphone-99/ane' is unknown"),
+        ({"space_name": "nowhere"}, "space 'nowhere' is unknown"),
+        ({"codes": 2}, "--codes: needs"),
+        ({"repeats": 0}, "--repeats: needs"),
+    ],
+)
+def test_bad_input_is_refused(benchmark: ModuleType, values: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        benchmark.measure(**values)
+
+
+def test_an_unknown_target_is_one_line_and_code_2(tmp_path: Path) -> None:
+    out = tmp_path / "it.json"
+    command = [sys.executable, str(SCRIPT), "--target", "iphone-99/ane", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and "target 'iphone-99/ane'" in done.stderr
+    assert not out.exists()

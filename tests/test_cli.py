@@ -1,0 +1,531 @@
+"""The command line: quick to answer, one line for every mistake, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palmette import cli
+from palmette.latency import TARGETS, load_predictor, published_timings
+from palmette.space import ZOO, load
+
+SPACE = """
+format = "palmette/space@1"
+[network]
+resolution = [192, 224]
+activation = "relu"
+[stem]
+channels = [16, 32]
+[[stages]]
+stride = 1
+channels = 16
+kernel = 3
+expansion = 1
+depth = 1
+[[stages]]
+stride = 2
+channels = [24, 32]
+kernel = [3, 5]
+expansion = [3, 6]
+depth = [1, 2]
+[[stages]]
+stride = 2
+channels = 40
+kernel = [3, 5]
+expansion = 6
+depth = [1, 2]
+[[stages]]
+stride = 2
+channels = 80
+kernel = 3
+expansion = 6
+depth = [1, 3]
+[[stages]]
+stride = 2
+channels = [160, 192]
+kernel = 3
+expansion = 6
+depth = [1, 3]
+[head]
+channels = 1280
+"""
+
+NETS = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU())
+
+def grey():
+    return nn.Conv2d(1, 8, 3)
+
+def broken():
+    raise ValueError("no\\nsuch layer")
+
+def leaves():
+    raise SystemExit(7)
+
+def text():
+    return "net"
+"""
+
+COLUMNS = "subject_kind,subject,target,latency_ms,source"
+TABLES = {
+    "column.csv": "subject_kind,subject,target,source\nnetwork,mobilenet_v2,iphone-13/ane,me\n",
+    "negative.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/ane,-1.5,me\n",
+    "nan.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/ane,nan,me\n",
+    "network.csv": f"{COLUMNS}\nnetwork,mobilenet_v9,iphone-13/ane,1.5,me\n",
+    "unit.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/npu,1.5,me\n",
+    "few.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/ane,1.5,me\n",
+    "empty.csv": "",
+    "binary.csv": "\0\1\2\3",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The last line of standard output."""
+        return json.loads(self.out.splitlines()[-1], parse_constant=_reject)
+
+
+Palmette = Callable[..., Answer]
+
+
+def _reject(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+@pytest.fixture
+def palmette(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Palmette:
+    """The command in a folder of its own, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["palmette", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        code = end.value.code
+        assert isinstance(code, int)
+        return Answer(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """The folder with a space, modules, and everything that is wrong with a file."""
+    (tmp_path / "space.toml").write_text(SPACE)
+    (tmp_path / "type.toml").write_text(SPACE.replace("stride = 1", 'stride = "one"'))
+    (tmp_path / "broken.toml").write_text("format = ")
+    (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "bad.py").write_text("def net(:\n")
+    (tmp_path / "garbage.json").write_text("{]")
+    (tmp_path / "list.json").write_text("[1]")
+    load_predictor("iphone-13/ane").write(tmp_path / "iphone-13.json")
+    cut = (tmp_path / "iphone-13.json").read_text()[:2000]
+    (tmp_path / "cut.json").write_text(cut)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "note.txt").write_text("mine")
+    (tmp_path / "corrupt").mkdir()
+    (tmp_path / "corrupt" / "run.toml").write_text('[run]\nformat = "palmette/run@1"\n')
+    (tmp_path / "norun").mkdir()
+    for name, text in TABLES.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def listing(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+SEARCH = ("search", "--target", "iphone-11/ane", "--space", "space.toml", "--evaluations", "1000")
+
+
+# --- quick answers --------------------------------------------------------------------------------
+
+
+def best_of(count: int, command: list[str]) -> float:
+    """Shortest of some runs, seconds."""
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+HELP = "import sys; sys.argv[1:] = ['--help']; from palmette.cli import main; main()"
+
+
+def test_help_answers_within_half_a_second() -> None:
+    # on a machine under load, where starting Python takes long, within twenty such starts
+    assert best_of(5, ["-c", HELP]) < max(0.5, 20 * best_of(5, ["-c", "pass"]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["targets"], ["zoo", "list"], ["space", "list"], ["space", "show", "mnasnet"]],
+)
+def test_a_command_that_only_lists_does_not_open_torch(arguments: list[str]) -> None:
+    code = (
+        f"import sys; sys.argv[1:] = {arguments!r}\nfrom palmette.cli import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [[], ["zoo"], ["space"], ["latency"]])
+def test_a_group_without_a_command_prints_its_help_and_no_error(
+    palmette: Palmette, arguments: list[str]
+) -> None:
+    answer = palmette(*arguments)
+    assert answer.code == 2
+    assert "Usage" in answer.out
+    assert answer.err == ""
+
+
+# --- one line for every mistake -------------------------------------------------------------------
+
+BUDGET = "search --target iphone-11/ane --space space.toml --evaluations 1000 --budget-ms"
+PREDICT = "predict mobilenet_v2 --target"
+KNOWN = "known: iphone-11/cpu@coreml-ios13, iphone-xs/cpu@coreml-ios13"
+MISTAKES = {
+    # command line
+    "frobnicate": "No such command 'frobnicate'",
+    "zoo frobnicate": "No such command 'frobnicate'",
+    "search --frobnicate": "No such option: --frobnicate",
+    "search": "give --target and --budget-ms, or --resume FOLDER",
+    "search --target iphone-13/ane": "give --target and --budget-ms",
+    "search --budget-ms 1": "give --target and --budget-ms",
+    "predict": "Missing argument 'ARCH'",
+    "predict mobilenet_v2": "Missing option '--target'",
+    # budgets and limits
+    f"{BUDGET} nan": "budget_ms: must be a positive number, got nan",
+    f"{BUDGET} -1": "budget_ms: must be a positive number, got -1",
+    f"{BUDGET} 0": "budget_ms: must be a positive number, got 0",
+    f"{BUDGET} inf": "budget_ms: must be a positive number, got inf",
+    f"{BUDGET} abc": "Invalid value for '--budget-ms'",
+    f"{BUDGET} 0.1": "the fastest network of space 'space' takes ",
+    f"{BUDGET} 6 --confidence 1.5": "confidence: must be above 0.5 and below 1, got 1.5",
+    f"{BUDGET} 6 --confidence nan": "confidence: must be above 0.5 and below 1, got nan",
+    f"{BUDGET} 6 --evaluations 0": "evaluations: at least 1000, got 0",
+    f"{BUDGET} 6 --evaluations 1e6": "Invalid value for '--evaluations'",
+    f"{BUDGET} 6 --shortlist 0": "shortlist: at least 3, got 0",
+    f"{BUDGET} 6 --seed -1": "seed: must not be negative, got -1",
+    f"{BUDGET} 6 --lam nan": "lam: must be from 0 to 10, got nan",
+    f"{BUDGET} 6 --params-m 0": "params_m: must be positive, got 0",
+    f"{BUDGET} 6 --macs-m nan": "macs_m: must be positive, got nan",
+    f"{BUDGET} 6 --macs-m 1": "no network of space 'space' keeps all limits; the nearest has",
+    f"{BUDGET} 6 --recipe secret": "recipe 'secret' is unknown; known: ",
+    # folders
+    f"{BUDGET} 6 --out file": "file: can't be a run's folder",
+    f"{BUDGET} 6 --out file/below": "file/below: can't be a run's folder",
+    f"{BUDGET} 6 --out {'n' * 300}": "can't be a run's folder",
+    f"{BUDGET} 6 --out full": "full: is not empty; name another folder with --out",
+    "search --resume missing": "missing: holds no run",
+    "search --resume norun": "norun: holds no run",
+    "search --resume file": "file: holds no run",
+    "search --resume corrupt": "run.toml: corrupt: needs a table [run]",
+    "search --resume corrupt --budget-ms 3": "--budget-ms: can't be changed when a run goes on",
+    "search --resume corrupt --seed 0": "--seed: can't be changed when a run goes on",
+    # targets, spaces and predictors
+    "search --target iphone-99/ane --budget-ms 1": KNOWN,
+    "search --target iphone-13/npu --budget-ms 1": KNOWN,
+    "search --target iphone-13/ane@coreml-ios13 --budget-ms 1": KNOWN,
+    f"{BUDGET} 6 --space secret": "space 'secret' is unknown; known: mnasnet, mobilenet_v2",
+    f"{BUDGET} 6 --space missing.toml": "missing.toml: cannot be read",
+    f"{BUDGET} 6 --space broken.toml": "broken.toml: not valid TOML",
+    f"{BUDGET} 6 --space type.toml": "type.toml: [stage1] stride: must be an integer from 1 to 2",
+    f"{BUDGET} 6 --space .": "space '.' is unknown",
+    f"{BUDGET} 6 --predictor missing.json": "missing.json: cannot be read",
+    f"{BUDGET} 6 --predictor garbage.json": "garbage.json: not valid JSON",
+    f"{BUDGET} 6 --predictor list.json": "list.json: ",
+    f"{BUDGET} 6 --predictor cut.json": "cut.json: not valid JSON",
+    f"{BUDGET} 6 --predictor iphone-13.json": "is a predictor of iphone-13/ane@coreml-ios16",
+    "space show secret": "space 'secret' is unknown; known: mnasnet, mobilenet_v2",
+    "space show type.toml": "type.toml: [stage1] stride",
+    "zoo show secret": "network 'secret' is not in the zoo; known: mobilenet_v1",
+    # networks
+    f"{PREDICT} iphone-99/ane": KNOWN,
+    f"{PREDICT} iphone-13/ane --confidence 1.5": "confidence must be above 0.5",
+    f"{PREDICT} iphone-13/ane --confidence nan": "confidence must be above 0.5",
+    f"{PREDICT} iphone-13/ane --resolution 192": "--resolution: is for module.py:factory",
+    "predict nonsense --target iphone-13/ane": "network 'nonsense' is unknown",
+    "predict a|b|c --target iphone-13/ane": "architecture text: ",
+    "predict missing.json --target iphone-13/ane": "missing.json: cannot be read",
+    "predict garbage.json --target iphone-13/ane": "garbage.json: not valid JSON",
+    "predict list.json --target iphone-13/ane": "list.json: ",
+    "predict full.json --target iphone-13/ane": "full.json: cannot be read",
+    "predict missing.py:net --target iphone-13/ane": "missing.py:net: no such Python file",
+    "predict bad.py:net --target iphone-13/ane": "bad.py:net: SyntaxError",
+    "predict nets.py:broken --target iphone-13/ane": "nets.py:broken: ValueError: no such layer",
+    "predict nets.py:leaves --target iphone-13/ane": "nets.py:leaves: SystemExit: 7",
+    "predict nets.py:nothing --target iphone-13/ane": "has no function 'nothing'",
+    "predict nets.py:text --target iphone-13/ane": "must return a torch.nn.Module, got str",
+    "predict nets.py:grey --target iphone-13/ane": "cannot be traced on an input of 3x224x224",
+    "predict nets.py:net --target iphone-13/ane --resolution 0": "--resolution: from 1 to 16384",
+    "predict nets.py:net --target iphone-13/ane --resolution -4": "--resolution: from 1 to 16384",
+    "accuracy nonsense": "network 'nonsense' is not in the zoo; known: mobilenet_v1",
+    "accuracy nets.py:net": "nets.py:net: this needs an architecture, not a torch module",
+    "accuracy mobilenet_v2 --recipe secret": "recipe 'secret' is unknown; known: ",
+    # timings
+    "latency fit column.csv --out out": "column.csv: column 'latency_ms' is missing",
+    "latency fit negative.csv --out out": "negative.csv: row 2: latency_ms",
+    "latency fit nan.csv --out out": "nan.csv: row 2: latency_ms",
+    "latency fit network.csv --out out": "row 2: subject: network 'mobilenet_v9' is unknown",
+    "latency fit unit.csv --out out": "unit.csv: row 2: target must be a known target: iphone-11",
+    "latency fit few.csv --out out": "at least 4 are needed",
+    "latency fit empty.csv --out out": "empty.csv: ",
+    "latency fit binary.csv --out out": "binary.csv: ",
+    "latency fit missing.csv --out out": "missing.csv: cannot be read",
+    "latency fit --out file": "--out: file is not a folder",
+    "latency validate negative.csv": "negative.csv: row 2: latency_ms",
+    "latency validate few.csv": "at least 4 are needed",
+    # packages
+    "export mobilenet_v2 --target iphone-99/ane --out m": KNOWN,
+    "export nonsense --target iphone-13/ane --out m": "network 'nonsense' is not in the zoo",
+    "export nets.py:net --target iphone-13/ane --out m": "needs an architecture",
+    "export mobilenet_v2 --target iphone-13/ane --out file/m": "file/m.mlpackage: ",
+    "export mobilenet_v2 --target iphone-13/ane --out m --kind tflite": "unknown format 'tflite'",
+    "export mobilenet_v2 --target iphone-13/ane --out m --labels no": "labels file no: cannot be",
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_one_line_of_help_and_leaves_nothing(
+    palmette: Palmette, files: Path, command: str
+) -> None:
+    before = listing(files)
+    answer = palmette(*command.split())
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1 and answer.err.endswith("\n")
+    assert MISTAKES[command] in answer.err
+    assert "Traceback" not in answer.err
+    found = listing(files)
+    assert {name: found.get(name) for name in before} == before
+    assert {name.partition("/")[0] for name in found.keys() - before.keys()} <= {"__pycache__"}
+
+
+def test_an_unknown_target_lists_every_known_one(palmette: Palmette) -> None:
+    error = palmette("predict", "mobilenet_v2", "--target", "iphone-99/ane").err
+    assert all(name in error for name in TARGETS)
+
+
+def test_a_mistake_in_a_real_process_is_one_line_and_code_two(files: Path) -> None:
+    program = [sys.executable, "-c", "from palmette.cli import main; main()"]
+    done = subprocess.run(
+        [*program, *f"{BUDGET} 0.1".split()],
+        cwd=files,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: budget of 0.1 ms: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_disk_that_refuses_is_one_line(
+    palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = listing(files)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device", "run.toml")
+
+    monkeypatch.setattr("palmette.search.run_folder.write_text", full)
+    answer = palmette(*SEARCH, "--budget-ms", "6", "--out", "run")
+    assert answer.code == 2
+    assert answer.err == "error: [Errno 28] No space left on device: 'run.toml'\n"
+    assert listing(files) == before
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = (
+        f"{sys.executable} -c 'from palmette.cli import main; main()' zoo list --json | head -c1"
+    )
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"[", b"")
+
+
+def test_an_interrupt_names_the_folder_to_go_on_with(
+    palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["palmette.search.run"], "evolve", interrupt)
+        answer = palmette(*SEARCH, "--budget-ms", "6")
+    assert answer.code == 130
+    command = "palmette search --resume runs/iphone-11-ane-6ms"
+    assert answer.err == f"interrupted; go on with: {command}\n"
+    assert palmette(*command.split()[1:]).code == 0
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def test_a_search_prints_picks_references_guards_and_where_it_is(
+    palmette: Palmette, files: Path
+) -> None:
+    answer = palmette(*SEARCH, "--budget-ms", "6")
+    assert (answer.code, answer.err) == (0, "")
+    for words in ("mobilenet_v2", "the pick: ", "barred: none", "runs/iphone-11-ane-6ms (", "0.8"):
+        assert words in " ".join(answer.out.split())
+    assert (files / "runs" / "iphone-11-ane-6ms" / "front.html").is_file()
+
+
+def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Path) -> None:
+    given = {
+        "space": "space.toml",
+        "confidence": 0.7,
+        "params_m": 5.0,
+        "macs_m": 280.0,
+        "lam": 1.5,
+        "recipe": "timm_ra",
+        "evaluations": 1100,
+        "shortlist": 5,
+        "seed": 9,
+        "predictor": "iphone-13.json",
+    }
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    found = palmette(
+        "search", "--target=iphone-13/ane", "--budget-ms=0.8", "--extrapolate", "--json", *options
+    ).json
+    assert found["config"] == given | {
+        "target": "iphone-13/ane@coreml-ios16",
+        "budget_ms": 0.8,
+        "extrapolate": True,
+    }
+    assert len(found["front"]) <= 5
+
+
+def test_a_search_answers_in_json_and_again_when_resumed(palmette: Palmette, files: Path) -> None:
+    first = palmette(*SEARCH, "--budget-ms", "6", "--out", "run", "--json")
+    assert (first.code, first.err) == (0, "")
+    assert first.json["folder"] == "run"
+    assert first.json["package"] is None
+    assert max(row["ms_at_confidence"] for row in first.json["front"]) <= 6.0
+    assert palmette("search", "--resume", "run", "--json").json == first.json
+
+
+def test_a_search_exports_its_pick(palmette: Palmette, files: Path) -> None:
+    found = palmette(*SEARCH, "--budget-ms", "6", "--out", "run", "--json", "--export").json
+    assert found["package"] == f"run/models/{found['pick']['id']}.mlmodel"
+    assert Path(found["package"]).is_file()
+
+
+def test_predictions_answer_in_json(palmette: Palmette, files: Path) -> None:
+    (files / "v2.json").write_text(load("mobilenet_v2").to_json())
+    answers = [
+        palmette("predict", name, "--target", "iphone-13/ane", "--json").json
+        for name in ("mobilenet_v2", load("mobilenet_v2").to_text(), "v2.json")
+    ]
+    assert answers[0] == answers[1] == answers[2]
+    found = answers[0]
+    assert found["target"] == "iphone-13/ane@coreml-ios16"
+    assert 0 < found["lower_ms"] < found["ms"] < found["upper_ms"]
+    assert sum(op["ms"] for op in found["ops"]) <= found["ms"] * (1 + 1e-9)
+
+
+def test_a_module_of_ones_own_is_predicted_at_its_resolution(
+    palmette: Palmette, files: Path
+) -> None:
+    def ms(*more: str) -> float:
+        answer = palmette("predict", "nets.py:net", "--target", "iphone-13/ane", "--json", *more)
+        return float(answer.json["ms"])
+
+    assert ms() == ms("--resolution", "224") < ms("--resolution", "448")
+
+
+def test_the_printed_prediction_has_the_interval_and_the_dearest_ops(palmette: Palmette) -> None:
+    answer = palmette("predict", "mobilenet_v2", "--target", "iphone-11/ane")
+    assert answer.code == 0
+    assert "ms, 80% interval " in answer.out
+    assert answer.out.count("%") >= 16
+
+
+def test_accuracy_answers_in_json(palmette: Palmette) -> None:
+    found = palmette("accuracy", "mobilenet_v2", "--recipe", "timm_ra", "--json").json
+    assert found["rung"] == "prior" and found["recipe"] == "timm_ra"
+    assert found["lower"] < found["top1"] < found["upper"]
+    assert "cross-validated MAE" in palmette("accuracy", "mobilenet_v2").out
+
+
+def test_an_export_answers_in_json(palmette: Palmette, files: Path) -> None:
+    small = "32x32 stem_k3_s2_c8_relu | ds_r1_k3_s2_c16_relu | head_c32_relu_n4"
+    answer = palmette("export", small, "--target", "iphone-11/ane", "--out", "net", "--json")
+    assert answer.json["package"] == "net.mlmodel"
+    assert answer.json["predicted_ms"] > 0
+    assert (files / "net.mlmodel").is_file()
+
+
+def test_lists_answer_in_json(palmette: Palmette) -> None:
+    assert [row["target"] for row in palmette("targets", "--json").json] == list(TARGETS)
+    assert [row["name"] for row in palmette("zoo", "list", "--json").json] == list(ZOO)
+    assert {row["name"] for row in palmette("space", "list", "--json").json} >= {"mobilenet_v2"}
+    assert palmette("space", "show", "mnasnet", "--json").json["name"] == "mnasnet"
+    assert palmette("zoo", "show", "fbnet_c", "--json").json["format"] == "palmette/architecture@1"
+    checked = palmette("zoo", "check", "--json").json
+    assert max(abs(row["params_difference"]) for row in checked) < 0.02
+
+
+@pytest.mark.parametrize("command", ["targets", "zoo list", "zoo check", "space list"])
+def test_lists_for_people_name_everything(palmette: Palmette, command: str) -> None:
+    answer = palmette(*command.split())
+    rows = palmette(*command.split(), "--json").json
+    assert (answer.code, answer.err) == (0, "")
+    for row in rows:
+        assert row.get("target", row.get("name")) in answer.out
+
+
+def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(
+    palmette: Palmette, files: Path
+) -> None:
+    timings = published_timings()
+    mine = timings[timings["target"] == "iphone-13/ane@coreml-ios16"]
+    mine.to_csv(files / "mine.csv", index=False)
+    found = palmette("latency", "fit", "mine.csv", "--out", "out", "--json").json
+    assert list(found) == ["iphone-13/ane@coreml-ios16"]
+    (predictor,) = (files / "out").iterdir()
+    answer = palmette(
+        *("search", "--target", "iphone-13/ane", "--budget-ms", "0.8", "--space", "space.toml"),
+        *("--evaluations", "1000", "--predictor", str(predictor), "--json"),
+    )
+    assert answer.code == 0 and len(answer.json["front"]) > 3
+
+
+@pytest.mark.slow
+def test_a_validation_answers_in_json_below_its_tables(palmette: Palmette) -> None:
+    answer = palmette("latency", "validate", "--json")
+    assert answer.json["targets"] == len(TARGETS)
+    assert len(answer.out.splitlines()) == 1
