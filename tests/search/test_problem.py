@@ -357,6 +357,16 @@ def test_the_fastest_of_the_preset_is_told_so_that_it_can_be_searched() -> None:
     pose(space, predictor, Limits(told_fastest(space, predictor, 0.1)))
 
 
+def test_no_change_of_one_gene_makes_the_fastest_network_of_the_preset_faster() -> None:
+    problem = pose(SearchSpace.preset("mobilenet_v2"), load_predictor("iphone-13/ane"), Limits(1e3))
+    fastest = problem.fastest()
+    around = problem.candidates(problem.space.neighbours(fastest))
+    least = problem.candidates(fastest[None, :]).upper_ms[0]
+    assert around.upper_ms[around.violation == 0].min() >= least
+    samples = problem.space.sample(20_000, np.random.default_rng(9))
+    assert problem.candidates(samples).upper_ms.min() > least
+
+
 @pytest.mark.parametrize("limit", ["params_m", "macs_m"])
 def test_a_limit_that_no_network_keeps_is_told_with_the_nearest(
     small_space: SearchSpace, limit: str
