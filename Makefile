@@ -40,3 +40,4 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/search_quality.py
 	$(RUN) $(BIN)/python benchmarks/predictor_throughput.py
 	$(RUN) $(BIN)/python benchmarks/prior_ranking.py
+	$(RUN) $(BIN)/python benchmarks/per_op_to_network.py
