@@ -228,11 +228,13 @@ def _search(
         return made
 
     distributions = _distributions(problem.space)
-    study = folder.study(ShortlistSampler(propose, distributions, seed=config.seed))
+    sampler = ShortlistSampler(propose, distributions, seed=config.seed)
+    study = folder.study(sampler)
     _check_finished(study, problem.space, folder)
     while len(_finished(study)) < study.user_attrs.get("shortlist", math.inf):
         trial = study.ask(distributions)
         if "shortlist" not in study.user_attrs:
+            sampler.remaining(study)  # makes the shortlist: a trial that waited did not need it
             study.set_user_attr("shortlist", len(made))
         found = problem.evaluate(_codes(problem.space, [trial.params]))
         trial.set_constraint("limits", float(found.violation[0]))

@@ -37,10 +37,8 @@ def module_from_file(reference: str) -> nn.Module:
         spec.loader.exec_module(loaded)
         function = getattr(loaded, factory, None)
         module = function() if callable(function) else None
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # whatever the user's own code raises is an error of that file
+    except (Exception, SystemExit) as error:
+        # whatever the user's own code raises is an error of that file
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{reference}: {reason}") from error
     expect(callable(function), f"{reference}: {name} has no function '{factory}'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,40 +241,36 @@ def test_an_interrupt_during_the_trials_leaves_a_run_that_goes_on(
     assert len(after) == distinct(after) == len(finished.front)
 
 
-# shares of the journal's lines: no study, no trial, a trial without and with a few and with all
-# parameters, without the shortlist's length, later trials, all but the last result
-@pytest.mark.parametrize(
-    ("share", "torn"),
-    [
-        (0.0, True),
-        (0.011, False),
-        (0.022, True),
-        (0.05, False),
-        (0.1, True),
-        (0.12, False),
-        (0.13, False),
-        (0.4, True),
-        (0.7, False),
-        (0.99, False),
-        (1.0, True),
-    ],
-)
-def test_a_run_cut_off_anywhere_in_its_journal_comes_to_the_same_front(
-    finished: Run, copied: Path, share: float, torn: bool
+@pytest.fixture(scope="module")
+def short(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of few trials, so that its journal has few lines."""
+    folder = tmp_path_factory.mktemp("short") / "run"
+    return again(finished, folder, evaluations=1000, shortlist=3)
+
+
+# the study, the first trial with its parameters, the shortlist's length, the result, the next trial
+LINES = range(21)
+
+
+@pytest.mark.parametrize("count", [*LINES, 30, -2, -1])
+def test_a_run_cut_off_after_any_line_of_its_journal_comes_to_the_same_front(
+    short: Run, tmp_path: Path, count: int
 ) -> None:
-    journal = journal_of(copied)
+    """Every other cut tears the next line, too."""
+    shutil.copytree(short.folder.path, tmp_path, dirs_exist_ok=True)
+    journal = journal_of(tmp_path)
     lines = journal.read_bytes().splitlines(keepends=True)
-    count = round(share * (len(lines) - 1))
-    journal.write_bytes(b"".join(lines[:count]) + (lines[count][:-15] if torn else b""))
+    assert b'"shortlist"' in b"".join(lines[: LINES.stop])
+    torn = lines[count][:-15] if count % 2 else b""
+    journal.write_bytes(b"".join(lines[:count]) + torn)
     for name in RESULTS:
-        (copied / name).unlink()
-    before = complete(copied)
-    Path(f"{journal}.lock").symlink_to(journal)
-    resume(copied)
-    assert same_results(copied, finished)
-    after = complete(copied)
+        (tmp_path / name).unlink()
+    before = complete(tmp_path)
+    resume(tmp_path)
+    assert same_results(tmp_path, short)
+    after = complete(tmp_path)
     assert {number: after[number] for number in before} == before
-    assert len(after) == distinct(after) == len(finished.front)
+    assert len(after) == distinct(after) == len(short.front)
 
 
 PALMETTE = [sys.executable, "-c", "from palmette.cli import main; main()"]

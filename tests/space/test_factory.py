@@ -26,6 +26,9 @@ def text():
 def broken():
     raise KeyError("no\\nsuch layer")
 
+def leaves():
+    raise SystemExit(7)
+
 def wants(argument):
     return nn.Identity()
 
@@ -51,6 +54,7 @@ def test_the_named_function_makes_the_module(file: Path) -> None:
     [
         ("text", "must return a torch.nn.Module, got str"),
         ("broken", "KeyError: 'no\\nsuch layer'"),
+        ("leaves", "SystemExit: 7"),
         ("wants", "TypeError: wants() missing 1 required positional argument"),
         ("missing", "has no function 'missing'"),
         ("number", "has no function 'number'"),
