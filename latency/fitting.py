@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from palmette.latency.forms import Form
+from palmette.latency.robust import soft_l1
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def fit_prices(design: Design, latency_ms: Floats) -> Floats:
         prices = prices_of(x)
         parts = np.stack([design.shares(row) * row for row in prices])[chips, networks]
         predicted = parts.sum(axis=1) + design.floors[chips, networks]
-        residual, slope = _soft_l1((np.log(predicted) - measured) / ROBUST_SCALE)
+        residual, slope = soft_l1((np.log(predicted) - measured) / ROBUST_SCALE)
         gradient = parts / predicted[:, None] * slope[:, None] / ROBUST_SCALE
         slopes = np.zeros((len(chips), len(x)))
         rows = np.arange(len(chips))
@@ -137,12 +138,3 @@ def _equal_shares(design: Design, latency_ms: Floats) -> Floats:
 def _positive_median(values: Floats) -> float:
     positive = values[values > 0]
     return float(np.median(positive)) if len(positive) else 1.0
-
-
-def _soft_l1(residual: Floats) -> tuple[Floats, Floats]:
-    """Signed root of the soft L1 loss, so that plain least squares minimises it; and its slope."""
-    root = np.sqrt(1.0 + residual**2)
-    soft = np.sign(residual) * np.sqrt(2.0 * (root - 1.0))
-    small = np.abs(residual) < 1e-6
-    slope = np.where(small, 1.0, residual / root / np.where(small, 1.0, soft))
-    return soft, slope

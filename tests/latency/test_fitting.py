@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from palmette.latency.fitting import (
     CHIP_SPREAD,
     Design,
-    _soft_l1,
     fit_prices,
 )
 from palmette.latency.forms import FORMS, Form
+from palmette.latency.robust import soft_l1
 
 Floats = NDArray[np.float64]
 
@@ -157,8 +157,8 @@ def test_the_rows_of_a_network_do_not_depend_on_the_order_of_its_ops() -> None:
 
 @given(st.floats(-1e3, 1e3))
 def test_the_squared_residual_is_the_soft_l1_loss(residual: float) -> None:
-    soft, slope = _soft_l1(np.array([residual]))
+    soft, slope = soft_l1(np.array([residual]))
     assert soft[0] ** 2 == pytest.approx(2 * (np.sqrt(1 + residual**2) - 1), rel=1e-6, abs=1e-12)
     step = 1e-6 * max(1.0, abs(residual))
-    (up, down), _ = _soft_l1(np.array([residual + step, residual - step]))
+    (up, down), _ = soft_l1(np.array([residual + step, residual - step]))
     assert slope[0] == pytest.approx((up - down) / (2 * step), rel=1e-3, abs=1e-3)
