@@ -13,8 +13,8 @@ and the number of kernels with an offset (all fitted to the whole networks of th
 same loss), and the plain sum of the measured ops. The 90 % intervals of (B) are split conformal on
 the training families' held-out errors.
 
-Files are those of `palmette.latency.op_rows`, any phone's: rows put aside are listed, networks that
-lost an op are left out.
+Files are any phone's that the import maps `mobile_ml_ops` and `mobile_ml_networks` fit: rows put
+aside are listed, networks that lost an op are left out.
 
     python benchmarks/per_op_to_network.py [--ops FILE --networks FILE --families FILE] [--json]
 """
@@ -24,8 +24,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from palmette.latency.kernels import KernelTable
-from palmette.latency.network_cost import (
-    ROBUST_SCALE,
+from palmette.latency.foreign.importing import import_timings
+from palmette.latency.foreign.maps import find_map
+from palmette.latency.per_op.kernels import KernelTable, kernel_from_text
+from palmette.latency.per_op.network_cost import (
     NetworkCalibration,
     TimedNetworks,
     choose,
@@ -43,23 +45,26 @@ from palmette.latency.network_cost import (
     fit_networks,
     least_kernel_ms,
 )
-from palmette.latency.op_cost import OP_MODELS, STRICT_MODELS
-from palmette.latency.op_rows import read_families, read_network_rows, read_op_rows
-from palmette.latency.robust import Prior, fit_positive
+from palmette.latency.per_op.op_cost import OP_MODELS, STRICT_MODELS
+from palmette.latency.timings import INCOMPLETE
+from palmette.latency.validation.per_op import BASELINES, CONFIDENCE, Score, baseline_ms
 from palmette.space import InputError
 from palmette.space.errors import expect
+from palmette.space.files import write_text
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "per_op_to_network.json"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 DEFAULTS = {
     "ops": DATA / "iphone_xs_gpu_tflite_ops.csv.gz",
     "networks": DATA / "iphone_xs_gpu_tflite_networks.csv.gz",
     "families": DATA / "network_families.csv",
 }
+ANY = "any-phone/gpu@any-runtime"
+"""Target of all rows: nothing here depends on it."""
 FOLDS, DRAWS, CALIBRATION = 6, 200, 5
-CONFIDENCE, CLOSE = 0.9, 0.1
 CHOSEN = "chosen"
 LABELS = {
     CHOSEN: "ops never measured, model chosen",
@@ -72,13 +77,6 @@ LABELS = {
     "macs_moved_count": "MACs, elements, kernels and offset",
     "raw_sum": "raw sum of measured ops",
 }
-BASELINES = {
-    "macs": ("macs",),
-    "parameters": ("weights",),
-    "macs_moved_count": ("macs", "moved", "count"),
-}
-WIDE = 3.0
-"""Spread of the log prior of a baseline's coefficients: it decides nothing but ties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,47 +95,34 @@ def read(ops: Path, networks: Path, families: Path) -> Loaded:
         InputError: a file breaks a rule, the files are of two devices, or fewer than `FOLDS`
             families remain.
     """
-    rows, whole, family = read_op_rows(ops), read_network_rows(networks), read_families(families)
-    for name in ("device", "processor"):
-        one, other = rows.passport[name], whole.passport[name]
-        expect(one == other, f"{ops} is of {name} '{one}', {networks} of '{other}'")
-    left_out = [f"{name}: left out: {reason}" for name, reason in rows.incomplete.items()]
-    usable = []
-    for name in sorted({*rows.networks, *whole.latency_ms} - set(rows.incomplete)):
-        lacks = [
-            what
-            for what, known in (
-                ("ops", rows.networks),
-                ("ms", whole.latency_ms),
-                ("family", family),
-            )
-            if name not in known
-        ]
-        left_out += [f"{name}: left out: no {' and no '.join(lacks)}"] if lacks else []
+    sources = [(ops, find_map("mobile_ml_ops")), (networks, find_map("mobile_ml_networks"))]
+    imported = import_timings(sources, families, ANY)
+    rows = imported.rows[imported.rows["part_of"] != ""]
+    whole = imported.rows[imported.rows["subject_kind"] == "network"]
+    ms = dict(zip(whole["subject"], whole["latency_ms"].astype(float), strict=True))
+    family = dict(zip(rows["part_of"], rows["family"], strict=True))
+    family |= dict(zip(whole["subject"], whole["family"], strict=True))
+    timed_inside = set(rows["part_of"])
+    lost = set(rows.loc[rows["flags"].str.contains(INCOMPLETE), "part_of"])
+    left_out, usable = [], []
+    for name in sorted(family.keys() - lost):  # those are among the notes of the import
+        has = {"ops": name in timed_inside, "ms": name in ms, "family": family[name] != ""}
+        lacks = " and no ".join(what for what, given in has.items() if not given)
+        left_out += [f"{name}: left out: no {lacks}"] if lacks else []
         usable += [] if lacks else [name]
     count = len({family[name] for name in usable})
     expect(count >= FOLDS, f"{ops}: {FOLDS} folds need as many families, got {count}")
     place = {name: at for at, name in enumerate(usable)}
-    chosen = [at for at, name in enumerate(rows.networks) if name in place]
+    chosen = rows[rows["part_of"].isin(usable)]
     timed = TimedNetworks(
-        KernelTable.of([rows.kernels[at] for at in chosen]),
-        rows.latency_ms[chosen],
-        np.array([place[rows.networks[at]] for at in chosen]),
-        np.array([whole.latency_ms[name] for name in usable]),
+        KernelTable.of([kernel_from_text(text) for text in chosen["subject"]]),
+        chosen["latency_ms"].astype(float).to_numpy(),
+        np.array([place[name] for name in chosen["part_of"]]),
+        np.array([ms[name] for name in usable]),
         tuple(family[name] for name in usable),
     )
-    bad = [str(row) for row in (*rows.quarantined, *whole.quarantined)]
-    return Loaded(timed, tuple(usable), (*bad, *left_out))
-
-
-def score(predicted: Floats, measured: Floats) -> dict[str, float]:
-    """Mean absolute error in %, share within 10 %, and the worst error in %."""
-    error = np.abs(predicted / measured - 1)
-    return {
-        "mape": 100 * float(error.mean()),
-        "within10": float((error <= CLOSE).mean()),
-        "worst": 100 * float(error.max()),
-    }
+    put_aside = (*map(str, imported.left_out), *imported.notes, *left_out)
+    return Loaded(timed, tuple(usable), put_aside)
 
 
 def measured_ops(networks: TimedNetworks, fold: Ints, draws: int = DRAWS) -> Floats:
@@ -163,25 +148,6 @@ def measured_ops(networks: TimedNetworks, fold: Ints, draws: int = DRAWS) -> Flo
     return found
 
 
-def baseline(networks: TimedNetworks, fold: Ints, columns: Sequence[str]) -> Floats:
-    """Held-out ms by sums of columns of the kernels and an offset, (networks,)."""
-    ones = np.ones(len(networks.kernels))
-    parts = [
-        networks.sums(ones if name == "count" else networks.kernels.column(name))
-        for name in columns
-    ]
-    table = np.stack([np.ones(len(networks.ms)), *parts], axis=1)
-    predicted = np.zeros(len(networks.ms))
-    for held in np.unique(fold):
-        out = fold == held
-        share = np.median(networks.ms[~out]) / table.shape[1]
-        middle = np.log(share / np.maximum(np.median(table[~out], axis=0), 1e-9))
-        prior = Prior(middle, np.full(len(middle), WIDE))
-        fitted = fit_positive(table[~out], networks.ms[~out], prior, ROBUST_SCALE)
-        predicted[out] = table[out] @ fitted.coefficients
-    return predicted
-
-
 @dataclass(frozen=True, slots=True)
 class Unmeasured:
     """Answers to (B): held-out ms (networks,) by `CHOSEN` and each model, and 90 % factors.
@@ -201,13 +167,22 @@ def unmeasured_ops(networks: TimedNetworks, fold: Ints) -> Unmeasured:
     factor, chosen = np.zeros(count), []
     for held in np.unique(fold):
         out = fold == held
-        models = fit_networks(networks.take(~out), OP_MODELS)
-        best = choose({name: models[name] for name in STRICT_MODELS})
+        others = networks.take(~out)
+        models = fit_networks(others, OP_MODELS)
+        strict = {name: models[name] for name in STRICT_MODELS}
+        best = choose(strict, others.timed(np.ones(len(others.ms), dtype=np.bool_)))
         for name, model in {CHOSEN: best, **models}.items():
             ms[name][out] = model.predict(networks.take(out))
         factor[out] = best.factor(CONFIDENCE)
         chosen.append(best.name)
     return Unmeasured(ms, factor, tuple(chosen))
+
+
+def fit_seconds(networks: TimedNetworks) -> float:
+    """Seconds that a predictor's fit to all kernels takes, the choice of its model included."""
+    begin = time.perf_counter()
+    choose(fit_networks(networks), networks.timed(np.ones(len(networks.ms), dtype=np.bool_)))
+    return time.perf_counter() - begin
 
 
 def measure(loaded: Loaded, draws: int = DRAWS) -> dict[str, Any]:
@@ -218,10 +193,10 @@ def measure(loaded: Loaded, draws: int = DRAWS) -> dict[str, Any]:
     unmeasured = unmeasured_ops(networks, fold)
     predicted = {
         **unmeasured.ms,
-        **{name: baseline(networks, fold, columns) for name, columns in BASELINES.items()},
+        **{name: baseline_ms(networks, fold, columns) for name, columns in BASELINES.items()},
         "raw_sum": networks.sums(networks.kernel_ms),
     }
-    rows = {name: score(ms, networks.ms) for name, ms in predicted.items()}
+    rows = {name: asdict(Score.of(ms, networks.ms)) for name, ms in predicted.items()}
     off = np.abs(np.log(predicted[CHOSEN] / networks.ms))
     inside = off <= np.log(unmeasured.factor)
     return {
@@ -236,6 +211,7 @@ def measure(loaded: Loaded, draws: int = DRAWS) -> dict[str, Any]:
         "networks": len(networks.ms),
         "kernels": len(networks.kernels),
         "put_aside": len(loaded.put_aside),
+        "fit_seconds": fit_seconds(networks),
         "chosen": list(unmeasured.chosen),
         "table": rows,
     }
@@ -256,6 +232,7 @@ def show(metrics: dict[str, Any], put_aside: Sequence[str]) -> None:
     for name, row in metrics["table"].items():
         print(f"{LABELS[name]:<36}{row['mape']:8.2f}{row['within10']:9.2f}{row['worst']:9.1f}")
     print(f"chosen in the folds: {', '.join(metrics['chosen'])}")
+    print(f"a fit to all of it: {metrics['fit_seconds']:.1f} s")
     print(
         f"90 % intervals: coverage {metrics['coverage_90']:.3f}"
         f" (p = {metrics['coverage_90_p']:.3f}), median factor {metrics['interval_factor_90']:.3f}"
@@ -267,6 +244,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     for name, path in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=Path, default=path, help=f"CSV of {name}")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the metrics")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
     arguments = parser.parse_args()
     try:
@@ -276,6 +254,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     show(metrics, loaded.put_aside)
+    files = " ".join(f"--{name} {getattr(arguments, name).name}" for name in DEFAULTS)
+    about = {"command": f"python benchmarks/per_op_to_network.py {files}"}
+    write_text(arguments.out, json.dumps({**about, **metrics}, indent=1) + "\n")
     if arguments.json:
         print(json.dumps(metrics))
     return 0

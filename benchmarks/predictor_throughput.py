@@ -33,8 +33,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.latency import CompiledLatency, Interval, find_target, load_predictor
-from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.latency import (
+    CompiledLatency,
+    Interval,
+    LatencyPredictor,
+    find_target,
+    load_predictor,
+)
+from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space, load
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
 from palmette.space.files import write_text
@@ -46,6 +52,7 @@ Ints = NDArray[np.int64]
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "predictor_throughput.json"
 SPACE = "mobilenet_v2"
 TARGET = "iphone-13/ane"
+BROKEN_DOWN = "mobilenet_v2"
 CODES, TRACED, REPEATS = 20_000, 6, 9
 AGREEMENT = 1e-9
 
@@ -142,8 +149,16 @@ def measure(
         "ratio_to_numpy": _median([least / turn.compiled for turn, least in pairs]),
         "ratio_to_numpy_one_gather": _median([turn.gather / turn.compiled for turn in turns]),
         "ratio_to_traced": _median([turn.traced / turn.compiled for turn in turns]),
+        "breakdown_ms": _breakdown_ms(predictor, repeats),
         **compilation,
     }
+
+
+def _breakdown_ms(predictor: LatencyPredictor, repeats: int) -> float:
+    """Milliseconds of wall time that the costs of a traced network's ops take, the median."""
+    ops = load(BROKEN_DOWN).ops()
+    predictor.breakdown(ops)  # warms up
+    return 1e3 * _median([_seconds(lambda: predictor.breakdown(ops))[1] for _ in range(repeats)])
 
 
 def _median(values: list[float]) -> float:
@@ -165,6 +180,7 @@ def show(metrics: dict[str, Any]) -> None:
         f" ({metrics['compile_processor_seconds']:.1f} s of one processor),"
         f" {metrics['compile_seconds_cached']:.1f} s from the cache"
     )
+    print(f"breakdown of the traced {BROKEN_DOWN}: {metrics['breakdown_ms']:.1f} ms")
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from palmette.latency import TARGETS, published_timings
-from palmette.latency.validate import headline, scores, validate
+from palmette.latency.validation.validate import headline, scores, validate
 
 ROOT = Path(__file__).parents[1]
 SEARCH = ["search", "--target", "iphone-13/ane", "--budget-ms", "0.9"]

@@ -33,9 +33,12 @@ FORMATS: dict[str, Format] = {
 """Formats by the name that coremltools gives them."""
 
 RUNTIME_KINDS: dict[str, str] = {
-    "coreml-ios12": "neuralnetwork",
-    "coreml-ios13": "neuralnetwork",
-    "coreml-ios16": "mlprogram",
+    **dict.fromkeys(("coreml-ios12", "coreml-ios13", "coreml-ios14"), "neuralnetwork"),
+    # Apple counted on from 18 to 26
+    **dict.fromkeys(
+        ("coreml-ios15", "coreml-ios16", "coreml-ios17", "coreml-ios18", "coreml-ios26"),
+        "mlprogram",
+    ),
 }
 """Format that each Core ML runtime timed; runtimes that are not here timed neither."""
 

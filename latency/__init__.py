@@ -3,9 +3,13 @@
 from palmette.latency.predictor import CompiledLatency as CompiledLatency
 from palmette.latency.predictor import Interval as Interval
 from palmette.latency.predictor import LatencyPredictor as LatencyPredictor
+from palmette.latency.predictor import fit as fit
 from palmette.latency.predictor import load_predictor as load_predictor
 from palmette.latency.predictor import published_timings as published_timings
 from palmette.latency.targets import TARGETS as TARGETS
 from palmette.latency.targets import Target as Target
 from palmette.latency.targets import find_target as find_target
+from palmette.latency.targets import parse_target as parse_target
+from palmette.latency.timings import conflicts as conflicts
+from palmette.latency.timings import read_timing_tables as read_timing_tables
 from palmette.latency.timings import read_timings as read_timings

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.latency.model import Measured, TargetModel
+from palmette.latency.per_op.op_timed import OpTimedModel
 from palmette.latency.stored import flag, listed, number, text, whole
 from palmette.latency.uncertainty import design
+from palmette.latency.whole.model import Measured, TargetModel
 from palmette.space import Architecture, Block, OpTable, load
 
 MIN_DESIGNS = 2
@@ -26,6 +27,7 @@ RESOLUTION_REACH = 1.25
 KERNELS = (3, 5, 7, 9, 11)
 ACTIVATIONS = ("relu", "relu6", "hswish", "swish")
 
+CostModel = TargetModel | OpTimedModel
 _Change = Callable[[Any, int], Block]
 
 
@@ -187,12 +189,10 @@ def support(target: str, model: TargetModel, measured: Measured) -> Support:
     )
 
 
-def effects(
-    model: TargetModel, members: Iterable[TargetModel], known: Support
-) -> tuple[Effect, ...]:
+def effects(model: CostModel, members: Iterable[CostModel], known: Support) -> tuple[Effect, ...]:
     """Effect of every change in `CHANGES` on MobileNetV2, by the model and by its members."""
     base = load("mobilenet_v2")
-    every = [model, *members, *_single_forms(model)]
+    every = [model, *members, *single_forms(model)]
     reference = _predict(every, base)
     found = []
     for name, (choice, change) in CHANGES.items():
@@ -214,8 +214,10 @@ def _shown(masks: Mapping[str, NDArray[np.bool_]]) -> bool:
     return len({design(name) for name, mask in masks.items() if mask.any()}) >= MIN_DESIGNS
 
 
-def _single_forms(model: TargetModel) -> list[TargetModel]:
+def single_forms(model: CostModel) -> list[CostModel]:
     """The model with each blended form alone."""
+    if isinstance(model, OpTimedModel):
+        return []
     count = max(len(state.components) for state in model.states)
     if count == 1:
         return []
@@ -231,6 +233,14 @@ def _single_forms(model: TargetModel) -> list[TargetModel]:
     ]
 
 
-def _predict(models: list[TargetModel], architecture: Architecture) -> Any:
-    known = Measured({}, {"it": OpTable.of(architecture.ops())})  # shares features over models
-    return np.array([known.predict("it", model) for model in models])
+def _predict(models: list[CostModel], architecture: Architecture) -> Any:
+    ops = OpTable.of(architecture.ops())
+    known = Measured({}, {"it": ops})  # shares features over models
+    return np.array(
+        [
+            known.predict("it", model)
+            if isinstance(model, TargetModel)
+            else float(model.predict([ops])[0])
+            for model in models
+        ]
+    )

@@ -18,14 +18,16 @@ from sklearn.exceptions import NotFittedError
 
 from palmette.latency import uncertainty as spreads
 from palmette.latency.effects import Effect, Support
-from palmette.latency.fitted import Fitted, fit_parts, measured_networks
-from palmette.latency.forms import FAMILIES
-from palmette.latency.model import Fits, TargetModel
+from palmette.latency.fit_targets import fit_every, fit_like, fit_target
 from palmette.latency.op_lists import network_ops
+from palmette.latency.per_op.op_cost import OP_MODELS, STRICT_MODELS
+from palmette.latency.per_op.op_timed import OpTimedModel
 from palmette.latency.stored import listed, number, text
-from palmette.latency.targets import Target, find_target
+from palmette.latency.targets import Target, find_target, parse_target
 from palmette.latency.timings import read_timings
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE, Uncertainty, hull_channels
+from palmette.latency.whole.fitted import Fitted
+from palmette.latency.whole.model import Fits, TargetModel
 from palmette.space import Architecture, CompiledSpace, InputError, Op, OpTable
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
@@ -37,8 +39,12 @@ if TYPE_CHECKING:
 
 FORMAT = "palmette/predictor@1"
 FEATURES_VERSION = 1
+LONG_JSON = 100_000
+MODELS: dict[str, type[TargetModel] | type[OpTimedModel]] = {"": TargetModel, "ops": OpTimedModel}
+"""Kind of a stored model -> its class."""
 DATA = files("palmette.latency") / "data"
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Subject = Union[Architecture, str, tuple[Op, ...], "nn.Module"]
 
 
@@ -56,10 +62,11 @@ class UnfittedError(InputError, NotFittedError):
 
 
 class LatencyPredictor(BaseEstimator):
-    """Milliseconds of a network on one target, fitted to whole-network timings.
+    """Milliseconds of a network on one target, fitted to timings of ops or of whole networks.
 
     Args:
-        target: full name or alias; see `palmette.latency.TARGETS`.
+        target: full name or alias of `palmette.latency.TARGETS`, or any `device/unit@runtime`.
+        op_models: names of op models to choose from if ops were timed; see `OP_MODELS`.
 
     Attributes:
         model_: `TargetModel`, prices and states.
@@ -68,21 +75,21 @@ class LatencyPredictor(BaseEstimator):
         effects_: predicted effect of one-change steps, with intervals.
         held_out_errors_: log of predicted over measured of each timed network, itself held out.
         timings_hash_: of the timings of the target's family and of those it falls back to.
+        compared_: held-out error in % of each op model that was compared, if ops were timed.
+        left_out_: what the fit did not use, and why; empty for one that was read.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, op_models: Sequence[str] = STRICT_MODELS) -> None:
         self.target = target
+        self.op_models = op_models
 
     def fit(self, timings: pd.DataFrame, y: None = None) -> LatencyPredictor:
-        """Fit to a timing table (see `read_timings`), with the target's relatives.
+        """Fit to a timing table (see `read_timings`); see `fit_target` for what is taken of it.
 
         Raises:
-            InputError: unknown target, or too few networks timed on it or its relatives.
+            InputError: malformed target, or too few timings of it; says what is missing.
         """
-        target = find_target(self.target)
-        found = fit_parts(measured_networks(timings, target.family), target.family)
-        expect(str(target) in found, f"target '{target}': the table has no timings of it")
-        return self._take(found[str(target)])
+        return self._take(fit_target(timings, parse_target(self.target), self.op_models))
 
     def predict(self, subjects: Sequence[Subject]) -> Floats:
         """Milliseconds of networks, shape (networks,).
@@ -117,11 +124,7 @@ class LatencyPredictor(BaseEstimator):
     def state_of(self, subject: Subject) -> str:
         """What a network is assumed to run on: `native`, or `fallback: ...` to another unit."""
         self._expect_fitted()
-        feature = self.model_.state_of(OpTable.of(ops_of(subject)))
-        if not feature:
-            return "native"
-        state = next(s for s in self.model_.states if s.feature == feature)
-        return f"fallback: {feature} put it on {state.components[0].target.alias}"
+        return self.model_.placement_of(OpTable.of(ops_of(subject)))
 
     def class_of(self, subject: Subject) -> str:
         """Class of networks whose spread the interval takes: `mobile` or `other`."""
@@ -130,41 +133,43 @@ class LatencyPredictor(BaseEstimator):
         return spreads.CLASSES[int(spreads.class_index(sums))]
 
     def outside(self, subject: Subject) -> bool:
-        """Whether a network's work lies outside that of all timed networks."""
+        """Whether a network's work lies outside that of all timed networks, or its ops' do."""
         self._expect_fitted()
-        sums = hull_channels(OpTable.of(ops_of(subject))).sum(axis=0)
-        return bool(self.uncertainty_.outside(sums))
+        ops = OpTable.of(ops_of(subject))
+        sums = hull_channels(ops).sum(axis=0)
+        strays = self.model_.strays(self.model_.channels(ops).sum(axis=0))
+        return bool(self.uncertainty_.outside(sums) | strays)
 
     def breakdown(self, subject: Subject) -> pd.DataFrame:
         """Milliseconds per op: columns op, ms, share of the network's milliseconds.
 
-        They add up to `predict` less the constant. A geometric blend of forms is split by its
-        tangent: each form gives an op the share that the op has in the form's own total, the
-        constant's included; an op's share is the mean over the forms. The constant's share of a
-        blend, which is missing from the sum, is thus the mean of the forms' own.
+        They add up to `predict` less the constant; see `TargetModel.split` for blends of forms, and
+        `OpTimedModel.split` for ops that are started together.
         """
         self._expect_fitted()
         ops = ops_of(subject)
-        table = OpTable.of(ops)
-        name = self.model_.state_of(table)
-        state = next(s for s in self.model_.states if s.feature == name)
-        total = float(self.model_.predict([table])[0])
-        parts = np.zeros(len(ops))
-        for component in state.components:
-            own = component.op_ms(table)
-            parts += own * total / (own.sum() + component.constant_ms) / len(state.components)
+        parts, total = self.model_.split(OpTable.of(ops))
         texts = [op.to_text() for op in ops]
         return pd.DataFrame({"op": texts, "ms": parts, "share": parts / total})
 
     def compile(self, space: CompiledSpace) -> CompiledLatency:
-        """The predictor as lookup tables over a search space."""
+        """The predictor as lookup tables over a search space.
+
+        Raises:
+            InputError: not fitted, or by an op model under which more work can be cheaper.
+        """
         self._expect_fitted()
+        expect(
+            self.model_.strict,
+            f"the predictor of '{self.target}' looks kernels up: more work can be cheaper under it,"
+            " which a search would exploit; fit it again without --lookup",
+        )
         width = len(self.model_.channels(OpTable.of(())).T)
 
-        def op_values(ops: OpTable) -> Floats:
-            return np.concatenate([self.model_.channels(ops), hull_channels(ops)], axis=1)
+        def op_values(ops: OpTable, first: Ints) -> Floats:
+            return np.concatenate([self.model_.channels(ops, first), hull_channels(ops)], axis=1)
 
-        return CompiledLatency(self, space.cost_table(op_values), width)
+        return CompiledLatency(self, space.sequence_table(op_values), width)
 
     # Storage
 
@@ -180,11 +185,17 @@ class LatencyPredictor(BaseEstimator):
             "support": self.support_.to_dict(),
             "effects": [asdict(effect) for effect in self.effects_],
             "held_out_errors": dict(self.held_out_errors_),
+            **({"compared": dict(self.compared_)} if self.compared_ else {}),
         }
 
     def write(self, path: Path) -> None:
         """Write the fitted predictor as JSON, atomically."""
-        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
+        data = self.to_dict()
+        # thousands of numbers of trees are not read by eye: a line for each entry will do
+        lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in data.items())
+        long = "{\n" + ",\n".join(lines) + "\n}"
+        short = json.dumps(data, indent=1)
+        write_text(path, (long if len(short) > LONG_JSON else short) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> LatencyPredictor:
@@ -215,7 +226,8 @@ class LatencyPredictor(BaseEstimator):
             " fit it again with this version of palmette",
         )
         try:
-            model = TargetModel.from_dict(data["model"])
+            kind = text(data["model"].get("kind", ""))
+            model = MODELS[kind].from_dict(data["model"])
             fitted = Fitted(
                 model,
                 Uncertainty.from_dict(data["uncertainty"]),
@@ -223,8 +235,9 @@ class LatencyPredictor(BaseEstimator):
                 tuple(Effect.from_dict(effect) for effect in listed(data["effects"])),
                 {name: number(error) for name, error in data["held_out_errors"].items()},
                 text(data["timings_hash"]),
+                {name: number(mape) for name, mape in data.get("compared", {}).items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"{where}: malformed predictor ({type(error).__name__}: {error}); fit it again"
             ) from None
@@ -236,6 +249,18 @@ class LatencyPredictor(BaseEstimator):
         self._expect_fitted()
         return 100 * float(np.mean([abs(np.expm1(e)) for e in self.held_out_errors_.values()]))
 
+    @property
+    def model_name(self) -> str:
+        """What was fitted, in words."""
+        self._expect_fitted()
+        return self.model_.name
+
+    @property
+    def file_name(self) -> str:
+        """Name of the predictor's file: its target's full name without slashes."""
+        self._expect_fitted()
+        return file_name(self.model_.target)
+
     def _take(self, fitted: Fitted) -> LatencyPredictor:
         self.model_ = fitted.model
         self.uncertainty_ = fitted.uncertainty
@@ -243,6 +268,8 @@ class LatencyPredictor(BaseEstimator):
         self.effects_ = fitted.effects
         self.held_out_errors_ = fitted.held_out_errors
         self.timings_hash_ = fitted.timings_hash
+        self.compared_ = fitted.compared
+        self.left_out_ = fitted.left_out
         return self
 
     def _expect_fitted(self) -> None:
@@ -278,10 +305,11 @@ class CompiledLatency:
         return Interval(ms, ms / factor, ms * factor)
 
     def outside(self, codes: Codes) -> NDArray[np.bool_]:
-        """Whether the work of codes lies outside that of the timed networks."""
-        sums = self.table.sums(codes)[:, self.width :]
-        outside: NDArray[np.bool_] = self.predictor.uncertainty_.outside(sums)
-        return outside
+        """Whether the work of codes lies outside that of the timed networks, or their ops' does."""
+        sums = self.table.sums(codes)
+        strays = self.predictor.model_.strays(sums[:, : self.width])
+        outside: NDArray[np.bool_] = self.predictor.uncertainty_.outside(sums[:, self.width :])
+        return outside | strays
 
 
 def ops_of(subject: Subject) -> tuple[Op, ...]:
@@ -305,16 +333,39 @@ def fit_all(timings: pd.DataFrame, fits: Fits | None = None) -> dict[str, Latenc
         fits: models of the same table that were fitted before.
 
     Raises:
-        InputError: no whole network in the table, or too few on a target.
+        InputError: too few timings of a target.
     """
-    fits = {} if fits is None else fits
-    found = {
-        name: LatencyPredictor(name)._take(parts)
-        for family in FAMILIES
-        for name, parts in fit_parts(measured_networks(timings, family, fits), family).items()
-    }
-    expect(bool(found), "the table has no timing of a whole network")
-    return found
+    parts = fit_every(timings, fits)
+    return {name: LatencyPredictor(name)._take(fitted) for name, fitted in parts.items()}
+
+
+def fit(
+    timings: pd.DataFrame,
+    target: str | None = None,
+    like: str | None = None,
+    lookup: bool = False,
+) -> dict[str, LatencyPredictor]:
+    """Predictors of a timing table by target.
+
+    Args:
+        timings: as `read_timings` gives them.
+        target: this one alone; by default every target that the table has rows of.
+        like: a related target that serves as the prior where `target` has few timings of whole
+            networks; its own are taken from the table, else from the published ones.
+        lookup: let look-up compete with the op models that a search can use.
+
+    Raises:
+        InputError: malformed target, or too few timings; says what is missing.
+    """
+    if target is None:
+        return fit_all(timings)
+    name = str(parse_target(target))
+    predictor = LatencyPredictor(name, OP_MODELS if lookup else STRICT_MODELS)
+    if like is None:
+        return {name: predictor.fit(timings)}
+    known = parse_target(like)
+    rows = timings if (timings["target"] == str(known)).any() else published_timings()
+    return {name: predictor._take(fit_like(timings, parse_target(target), known, rows))}
 
 
 @functools.cache

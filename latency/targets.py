@@ -8,10 +8,13 @@ The floors are physical upper bounds on what a chip can do, so that no op is eve
 the unit (Neural Engine: half of Apple's operations a second; GPU: fp16 rate of the shader cores;
 CPU: an assumed 1 TMAC/s for the matrix unit) and 1 TB/s of two-byte values for everything moved,
 an on-chip rate far above the DRAM of these phones. Fitted prices come on top.
+
+Timings of any other device, unit and runtime make a target of their own: `parse_target`.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from palmette.space.errors import InputError
@@ -29,14 +32,16 @@ class Target:
     runtime: str
     chip: str
     family: str
-    """Targets that are fitted together (see `palmette.latency.forms.FAMILIES`)."""
+    """Targets that are fitted together (see `FAMILIES` of `palmette.latency.whole.forms`); blank:
+    fitted from timings per op, or not one of `TARGETS`."""
     peak_tmacs: float
     """Upper bound on the unit's rate, 10^12 multiply-accumulates a second."""
 
     @property
     def alias(self) -> str:
-        """Short name, `device/unit`."""
-        return f"{self.device}/{self.unit}"
+        """Short name, `device/unit`; the full name of targets that are not of Core ML."""
+        short = f"{self.device}/{self.unit}"
+        return short if self.runtime.startswith("coreml") else f"{short}@{self.runtime}"
 
     @property
     def mac_floor_ms(self) -> float:
@@ -44,7 +49,7 @@ class Target:
         return 1e6 / (self.peak_tmacs * 1e12) * 1e3
 
     def __str__(self) -> str:
-        return f"{self.alias}@{self.runtime}"
+        return f"{self.device}/{self.unit}@{self.runtime}"
 
 
 TARGETS: dict[str, Target] = {
@@ -62,9 +67,14 @@ TARGETS: dict[str, Target] = {
         # by its dates and its milliseconds
         Target("iphone-13", "ane", "coreml-ios16", "A15", "ane-ios16", 7.9),
         Target("iphone-12", "ane", "coreml-ios16", "A14", "ane-ios16", 5.5),
+        Target("iphone-xs", "gpu", "tflite-2.10", "A12", "", 0.56),
     )
 }
-"""Every target that palmette can fit from published timings."""
+"""Every target that palmette ships a predictor of."""
+
+PEAK_TMACS = {"cpu": 2.0, "gpu": 10.0, "ane": 20.0}
+"""Upper bounds for units of devices that are not in `TARGETS`: above every phone of today."""
+_NAME = re.compile("([a-z0-9][a-z0-9._-]*)/(cpu|gpu|ane)@([a-z0-9][a-z0-9._-]*)")
 
 
 def find_target(name: str) -> Target:
@@ -80,6 +90,19 @@ def find_target(name: str) -> Target:
     raise InputError(f"target '{name}' is unknown; known: {known} (the part after @ may be left)")
 
 
-def relatives(target: Target) -> list[Target]:
-    """All targets of a target's family, itself included, in the table's order."""
-    return [other for other in TARGETS.values() if other.family == target.family]
+def parse_target(name: str) -> Target:
+    """Target by its name: one of `TARGETS`, by its alias too, or any `device/unit@runtime`.
+
+    Raises:
+        InputError: neither.
+    """
+    if name in TARGETS or any(name == target.alias for target in TARGETS.values()):
+        return find_target(name)
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise InputError(
+            f"target '{name}' must be device/unit@runtime, such as iphone-15/ane@coreml-ios18, in"
+            f" lower case, with the unit cpu, gpu or ane; known: {', '.join(TARGETS)}"
+        )
+    device, unit, runtime = found.groups()
+    return Target(device, unit, runtime, "", "", PEAK_TMACS[unit])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from palmette.latency.features import FEATURES
-from palmette.latency.model import Measured, TargetModel, fit_family
-from palmette.latency.stored import listed, number, whole
+from palmette.latency.stored import listed, number, text, whole
+from palmette.latency.whole.features import FEATURES
+from palmette.latency.whole.model import Measured, TargetModel, fit_family
 from palmette.space import ZOO, Architecture, OpTable, load
 from palmette.space.errors import expect
 
@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 DEFAULT_CONFIDENCE = 0.8
 HULL_FEATURES = ("macs", "elements", "weights")
 HULL_GROWTH = 0.1
+METHOD = "Student-t on leave-one-network-out log errors"
 LEAST_SPREAD = 1e-3
 """Timings are printed to two or three digits: no fit of a few can be better than that."""
 CLASSES = ("mobile", "other")
@@ -89,6 +90,8 @@ class Uncertainty:
     spread: tuple[float, float]
     networks: tuple[int, int]
     hull: tuple[tuple[float, float], ...]
+    method: str = METHOD
+    """How the spread was found, in words."""
 
     def log_spread(self, sums: Floats) -> Floats:
         """Spread of the log prediction from `CHANNELS` sums (..., channels)."""
@@ -124,7 +127,7 @@ class Uncertainty:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "method": "Student-t on leave-one-network-out log errors",
+            "method": self.method,
             "classes": {
                 name: {"spread": spread, "networks": count}
                 for name, spread, count in zip(CLASSES, self.spread, self.networks, strict=True)
@@ -142,7 +145,9 @@ class Uncertainty:
         for name in HULL_FEATURES:
             low, high = (number(value) for value in listed(data["hull"][name]))
             hull.append((low, number(high, low)))
-        return cls((spread[0], spread[1]), (counts[0], counts[1]), tuple(hull))
+        return cls(
+            (spread[0], spread[1]), (counts[0], counts[1]), tuple(hull), text(data["method"])
+        )
 
 
 def held_out_fits(family: str, measured: Measured) -> dict[str, dict[str, TargetModel]]:
@@ -173,23 +178,34 @@ def held_out_errors(
 
 
 def estimate(measured: Measured, errors: Mapping[str, float]) -> Uncertainty:
-    """Uncertainty of a target from its held-out errors (network -> log error).
+    """Uncertainty of a target from its held-out errors (network -> log error)."""
+    return estimate_from({name: hull_sums(measured, name) for name in errors}, errors)
 
-    A class that no timed network is of takes the spread of all.
+
+def estimate_from(
+    sums: Mapping[str, Floats],
+    errors: Mapping[str, float],
+    kin: Callable[[str], str] = design,
+    method: str = METHOD,
+) -> Uncertainty:
+    """Uncertainty from held-out log errors of networks and their `CHANNELS` sums.
+
+    `kin` says which networks were held out together: they count once. A class that no timed network
+    is of takes the spread of all.
     """
-    sums = {name: hull_sums(measured, name) for name in errors}
-    everything = _mean_squares(errors)
+    everything = _mean_squares(errors, kin)
     mobile = {name: e for name, e in errors.items() if class_index(sums[name]) == 0}
-    squares = [_mean_squares(mobile) or everything, everything]
+    squares = [_mean_squares(mobile, kin) or everything, everything]
     logs = np.log(np.array([total[3:] for total in sums.values()]))
     spread = [max(float(np.sqrt(np.mean(values))), LEAST_SPREAD) for values in squares]
     hull = zip(logs.min(axis=0).tolist(), logs.max(axis=0).tolist(), strict=True)
-    return Uncertainty((spread[0], spread[1]), (len(squares[0]), len(squares[1])), tuple(hull))
+    counts = (len(squares[0]), len(squares[1]))
+    return Uncertainty((spread[0], spread[1]), counts, tuple(hull), method)
 
 
-def _mean_squares(errors: Mapping[str, float]) -> list[float]:
-    """Mean squared error of each design: it counts once, in however many widths it was timed."""
+def _mean_squares(errors: Mapping[str, float], kin: Callable[[str], str]) -> list[float]:
+    """Mean squared error of each kin: it counts once, in however many widths it was timed."""
     squares: dict[str, list[float]] = {}
     for name, error in errors.items():
-        squares.setdefault(design(name), []).append(error**2)
+        squares.setdefault(kin(name), []).append(error**2)
     return [float(np.mean(values)) for values in squares.values()]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from palmette.latency import LatencyPredictor, find_target, load_predictor
+from palmette.latency import LatencyPredictor, load_predictor, parse_target
 from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
 from palmette.search.problem import Limits, SearchProblem, describe, pose
@@ -146,7 +146,7 @@ def run(
     Raises:
         InputError: unknown target, space or option, an impossible budget, a folder in use.
     """
-    config = SearchConfig(str(find_target(target)), float(budget_ms), **options)
+    config = SearchConfig(str(parse_target(target)), float(budget_ms), **options)
     folder = RunFolder(out)
     folder.check_free()
     problem = _problem(config, folder)
@@ -194,7 +194,7 @@ def _problem(config: SearchConfig, folder: RunFolder) -> SearchProblem:
         kept, given = folder.predictor, Path(config.predictor)
         predictor = LatencyPredictor.read(kept if kept.is_file() else given)
         timed = str(predictor.model_.target)
-        wanted = str(find_target(config.target))
+        wanted = str(parse_target(config.target))
         expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
     else:
         predictor = load_predictor(config.target)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.export import export_for_runtime
-from palmette.latency import find_target
+from palmette.latency import parse_target
 from palmette.search.references import references
 from palmette.search.run import Run, SearchConfig
 from palmette.train import TIE_POINTS
@@ -95,12 +95,13 @@ def export_pick(run: Run) -> Path:
 
     Enough to time it on a phone; train it before anybody looks at its answers.
     """
-    target, row = find_target(run.config.target), run.front.loc[run.front["pick"]].iloc[0]
+    target, row = parse_target(run.config.target), run.front.loc[run.front["pick"]].iloc[0]
     run.folder.models.mkdir(exist_ok=True)
     return export_for_runtime(
         run.pick,
         run.folder.models / str(row["id"]),
         runtime=target.runtime,
+        kind=None if target.runtime.startswith("coreml") else "mlprogram",
         predicted_ms=float(row["ms"]),
         metadata={
             "target": str(target),
@@ -112,7 +113,7 @@ def export_pick(run: Run) -> Path:
 
 def default_folder(target: str, budget_ms: float) -> Path:
     """`runs/TARGET-BUDGETms`, with a number behind it if that is taken."""
-    name = f"{find_target(target).alias.replace('/', '-')}-{budget_ms:g}ms"
+    name = f"{parse_target(target).alias.replace('/', '-')}-{budget_ms:g}ms"
     folders = [Path("runs") / name, *(Path("runs") / f"{name}-{i}" for i in range(2, 10_000))]
     return next(folder for folder in folders if not folder.exists())
 

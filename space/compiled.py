@@ -100,6 +100,15 @@ class CompiledSpace:
         blocks = self.block_sums(op_costs(self.ops))
         return self.table(lambda slot: self.slot_sums(slot, blocks))
 
+    def sequence_table(self, op_costs: Callable[[OpTable, Ints], Floats]) -> SpaceTable:
+        """As `cost_table`, of a model that looks at ops in their order.
+
+        It gets the ops of all blocks, one block behind the other, and the first op of each block.
+        """
+        values = op_costs(self.ops.take(self.block_ops), self.block_starts[:-1])
+        blocks = np.add.reduceat(values, self.block_starts[:-1], axis=0)
+        return self.table(lambda slot: self.slot_sums(slot, blocks))
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceTable:

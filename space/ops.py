@@ -162,13 +162,15 @@ class OpTable:
     """Ops as columns, one entry per op: what vectorised cost models read.
 
     All arrays have shape (ops,). `kind` and `act` are codes into `KINDS` and `ACTIVATIONS`; heights
-    and widths of vectors are 1; `area` is kernel height x width, `kernel` the larger of the two.
+    and widths of vectors are 1; `area` is kernel height x width, `kernel` the larger of the two;
+    `in_area` is the height x width of the first input.
     """
 
     kind: NDArray[np.int64]
     act: NDArray[np.int64]
     inputs: NDArray[np.int64]
     in_channels: NDArray[np.int64]
+    in_area: NDArray[np.int64]
     out_channels: NDArray[np.int64]
     out_height: NDArray[np.int64]
     out_width: NDArray[np.int64]
@@ -202,6 +204,10 @@ class OpTable:
         mask: NDArray[np.bool_] = (self.groups > 1) & (self.groups == self.in_channels)
         return mask & self.is_kind("conv")
 
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> OpTable:
+        """Some of the ops."""
+        return OpTable(*(getattr(self, name)[rows] for name in self.__slots__))
+
     @classmethod
     def of(cls, ops: Sequence[Op]) -> OpTable:
         """Columns of a sequence of ops."""
@@ -227,6 +233,7 @@ def _row(op: Op) -> tuple[int | bool, ...]:
         ACTIVATIONS.index(op.act),
         len(op.inputs),
         op.inputs[0][-1 if tokens else 0],
+        math.prod(op.inputs[0][1:]),
         channels,
         height,
         width,

@@ -1,4 +1,4 @@
-"""The shipped timings follow from the published figures by the stated rules."""
+"""The shipped timings are what the shipped maps make of the published figures."""
 
 from __future__ import annotations
 
@@ -7,95 +7,108 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from palmette.latency.published import MODELS, build, modern_rows, seed_rows
+from palmette.latency.foreign.importing import Imported, import_timings
+from palmette.latency.foreign.maps import find_map
 from palmette.space import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT.parent / "shared" / "data"
 SHIPPED = ROOT / "latency" / "data" / "timings.csv"
+MAPS = ("seed_latency", "iphone_latency_published")
 
-COLUMNS = (
-    "model",
-    "variant",
-    "device",
-    "runtime",
-    "compute_units",
-    "precision",
-    "os",
-    "latency_ms",
-    "source",
-    "notes",
-)
+GIVEN = {
+    **{"model": "MobileNetV2", "variant": "1.0", "device": "iPhone 13", "runtime": "coreml"},
+    **{"compute_units": "all", "precision": "unknown", "os": "not stated", "latency_ms": "0.73"},
+    **{"source": "iFormer paper, table 18, stored there", "notes": ""},
+}
 
 
-def figure(**values: str) -> dict[str, str]:
-    """A row of published figures that counts, with some values changed."""
-    given = dict(zip(COLUMNS, ("MobileNetV2", "1.0", "iPhone 13", "coreml", "all"), strict=False))
-    given |= {"precision": "unknown", "os": "not stated", "latency_ms": "0.73"}
-    return given | {"source": "iFormer paper, table 18, stored there", "notes": ""} | values
+def figures(path: Path, *changes: dict[str, str]) -> Imported:
+    """Published figures that count, with some values changed, imported by their map."""
+    pd.DataFrame([{**GIVEN, **change} for change in changes]).to_csv(path, index=False)
+    return import_timings([(path, find_map("iphone_latency_published"))])
 
 
-def test_the_shipped_table_is_what_the_figures_give_byte_for_byte() -> None:
+def test_the_shipped_table_is_what_the_figures_give_byte_for_byte(tmp_path: Path) -> None:
     if not (FIGURES / "seed_latency.csv").is_file():
         pytest.skip("the published figures are not beside this repository")
-    assert SHIPPED.read_bytes() == build(FIGURES).encode()
+    imported = import_timings([(FIGURES / f"{name}.csv", find_map(name)) for name in MAPS])
+    imported.write(tmp_path / "timings.csv")
+    assert (tmp_path / "timings.csv").read_bytes() == SHIPPED.read_bytes()
+    given = sum(len(pd.read_csv(FIGURES / f"{name}.csv")) for name in MAPS)
+    assert len(imported.rows) + len(imported.left_out) == given
 
 
-def test_rows_of_2020_name_phone_unit_and_era() -> None:
-    figures = pd.DataFrame(
-        {
-            "network": ["mobilenet_v1", "mobilenet_v1", "fbnet_c"],
-            "device": ["iPhone 11", "iPhone X", "iPhone XS"],
-            "compute_unit": ["ane", "gpu", "cpu"],
-            "latency_ms": ["4.1", "27.3", "20.0"],
-        }
+def test_rows_of_2020_name_phone_unit_and_era(tmp_path: Path) -> None:
+    path = tmp_path / "seed.csv"
+    path.write_text(
+        "network,device,compute_unit,latency_ms\nmobilenet_v1,iPhone 11,ane,4.1\n"
+        "mobilenet_v1,iPhone X,gpu,27.30\nfbnet_c,iPhone XS,cpu,20.0\nfbnet_c,iPhone X,ane,9\n"
     )
-    rows = seed_rows(figures)
-    assert rows["target"].tolist() == [
+    imported = import_timings([(path, find_map("seed_latency"))])
+    assert imported.rows["target"].tolist() == [
         "iphone-11/ane@coreml-ios13",
         "iphone-x/gpu@coreml-ios12",
         "iphone-xs/cpu@coreml-ios13",
     ]
-    assert rows["latency_ms"].tolist() == ["4.1", "27.3", "20.0"]
-    assert rows["os_build"].tolist() == ["iOS 13", "iOS 12", "iOS 13"]
+    assert imported.rows["latency_ms"].tolist() == ["4.1", "27.30", "20.0"]
+    assert imported.rows["os_build"].tolist() == ["iOS 13", "iOS 12", "iOS 13"]
+    assert [row.row for row in imported.left_out] == [5]  # that chip opened no Neural Engine
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("change", "reason"),
     [
-        {"model": "iFormer", "variant": "M"},  # attention
-        {"variant": "9.9"},
-        {"device": "iPhone 14"},
-        {"runtime": "tflite"},
-        {"compute_units": "cpu"},
-        {"source": "a README"},
-        {"device": "iPhone 12"},  # of another source
+        ({"model": "iFormer", "variant": "M"}, "subject has no value for this in the map"),
+        ({"variant": "9.9"}, "got 'MobileNetV2 9.9'"),
+        ({"device": "iPhone 14"}, "target must start with iPhone 13: iFormer paper or"),
+        ({"runtime": "tflite"}, "not kept: runtime must be coreml, got 'tflite'"),
+        ({"compute_units": "cpu"}, "not kept: compute_units must be all, got 'cpu'"),
+        ({"source": "a README"}, "target must start with"),
+        ({"device": "iPhone 12"}, "target must start with"),  # of another source
     ],
 )
-def test_figures_outside_the_rules_are_left_out(values: dict[str, str]) -> None:
-    rows = modern_rows(pd.DataFrame([figure(), figure(latency_ms="9.9") | values]))
-    assert rows["latency_ms"].tolist() == ["0.73"]
-    assert rows["target"].tolist() == ["iphone-13/ane@coreml-ios16"]
-    assert rows["source"].tolist() == ["iFormer paper, table 18"]
+def test_figures_outside_the_rules_are_left_out_with_the_reason(
+    tmp_path: Path, change: dict[str, str], reason: str
+) -> None:
+    imported = figures(tmp_path / "a.csv", {}, {"latency_ms": "9.9"} | change)
+    assert imported.rows["latency_ms"].tolist() == ["0.73"]
+    assert imported.rows["target"].tolist() == ["iphone-13/ane@coreml-ios16"]
+    assert imported.rows["source"].tolist() == ["iFormer paper, table 18"]
+    (row,) = imported.left_out
+    assert row.row == 3 and reason in row.reason
 
 
-def test_of_two_figures_the_one_with_more_digits_counts_then_the_first() -> None:
-    table = [figure(latency_ms=ms) for ms in ("0.7", "0.73", "0.75")]
-    assert modern_rows(pd.DataFrame(table))["latency_ms"].tolist() == ["0.73"]
+def test_of_two_figures_the_one_with_more_digits_counts_then_the_first(tmp_path: Path) -> None:
+    imported = figures(tmp_path / "a.csv", *({"latency_ms": ms} for ms in ("0.7", "0.73", "0.75")))
+    assert imported.rows["latency_ms"].tolist() == ["0.73"]
+    assert [(row.row, row.reason) for row in imported.left_out] == [
+        (2, "row 3 times the same and is preferred"),
+        (4, "row 3 times the same and is preferred"),
+    ]
 
 
-def test_digitised_figures_are_flagged() -> None:
-    rows = modern_rows(pd.DataFrame([figure(notes="read off chart, +-0.05")]))
-    assert rows["flags"].tolist() == ["digitised"]
+def test_digitised_figures_are_flagged(tmp_path: Path) -> None:
+    imported = figures(tmp_path / "a.csv", {"notes": "read off chart, +-0.05"})
+    assert imported.rows["flags"].tolist() == ["digitised"]
 
 
 def test_every_model_is_a_known_network() -> None:
-    from palmette.latency.op_lists import shipped_names
-    from palmette.space import ZOO
+    from palmette.latency.op_lists import network_ops
 
-    assert set(MODELS.values()) <= {*ZOO, *shipped_names()}
+    subjects = find_map("iphone_latency_published").columns["subject"].values
+    assert len(subjects) == 30 and all(network_ops(name) for name in subjects.values())
 
 
-def test_a_missing_file_of_figures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"seed_latency\.csv: no such file of figures"):
-        build(tmp_path)
+def test_frames_per_second_are_refused_as_latency(tmp_path: Path) -> None:
+    text = 'format = "palmette/import-map@1"\n[columns]\n' + "".join(
+        f'{name} = "{{{column}}}"\n'
+        for name, column in {
+            **{"subject_kind": "task", "subject": "network", "target": "device"},
+            **{"latency_ms": "frames_per_second", "source": "source"},
+        }.items()
+    )
+    path = tmp_path / "fps.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError, match="'frames_per_second' is throughput, not latency"):
+        find_map(str(path))

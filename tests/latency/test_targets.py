@@ -3,12 +3,13 @@
 import pytest
 
 from palmette.latency import TARGETS, find_target
-from palmette.latency.targets import relatives
+from palmette.latency.targets import parse_target
 from palmette.space import InputError
 
 
-def test_the_ten_targets_of_the_published_timings() -> None:
-    assert len(TARGETS) == 10
+def test_ten_targets_of_published_timings_and_one_of_timings_per_op() -> None:
+    assert [str(t) for t in TARGETS.values() if not t.family] == ["iphone-xs/gpu@tflite-2.10"]
+    assert len(TARGETS) == 11
     for name, target in TARGETS.items():
         assert name == str(target) == f"{target.device}/{target.unit}@{target.runtime}"
         assert target.unit in ("cpu", "gpu", "ane")
@@ -30,11 +31,26 @@ def test_an_unknown_target_is_refused_with_the_known_ones(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_relatives_share_a_unit_and_an_era() -> None:
-    for target in TARGETS.values():
-        kin = relatives(target)
-        assert target in kin
-        assert {other.unit for other in kin} == {target.unit}
-        assert {other.runtime > "coreml-ios15" for other in kin} == {
-            target.runtime > "coreml-ios15"
-        }
+@pytest.mark.parametrize("name", [*TARGETS, "my-phone/ane@coreml-ios26", "host/cpu@torch-eager"])
+def test_any_well_formed_name_is_a_target_with_floors(name: str) -> None:
+    target = parse_target(name)
+    assert str(target) == name
+    assert 0 < target.mac_floor_ms < 0.01
+
+
+def test_a_known_name_gives_the_known_target() -> None:
+    for name, target in TARGETS.items():
+        assert parse_target(name) is target
+        assert parse_target(target.alias) is target
+
+
+@pytest.mark.parametrize(
+    "name", ["", "iphone-99/ane", "iPhone-11/ane@coreml-ios13", "a/npu@b", "a/cpu@", "../x/cpu@y"]
+)
+def test_a_malformed_name_is_no_target(name: str) -> None:
+    with pytest.raises(InputError, match="must be device/unit@runtime"):
+        parse_target(name)
+
+
+def test_the_short_name_of_a_phone_belongs_to_its_core_ml_target() -> None:
+    assert str(find_target("iphone-xs/gpu")) == "iphone-xs/gpu@coreml-ios13"

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from palmette.latency import LatencyPredictor
-from palmette.latency.model import Measured, fit_family
 from palmette.latency.op_lists import network_ops
 from palmette.latency.uncertainty import (
     CHANNELS,
@@ -26,6 +25,7 @@ from palmette.latency.uncertainty import (
     hull_channels,
     hull_sums,
 )
+from palmette.latency.whole.model import Measured, fit_family
 from palmette.space import InputError, OpTable, load
 
 HULL = ((math.log(100), math.log(400)), (math.log(4), math.log(10)), (math.log(2), math.log(8)))

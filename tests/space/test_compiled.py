@@ -126,6 +126,48 @@ def test_tables_of_any_space_equal_the_traced_networks(
     check_against_traces(compile_space(space, tmp_path_factory.mktemp("any")), count=4)
 
 
+def running(ops: OpTable, first: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A cost that depends on the op before, as of ops that are started together, in a block."""
+    work = np.sqrt(ops.out_elements) * (1.0 + ops.act)
+    before = np.concatenate([[0.0], work[:-1]])
+    before[first] = 0.0
+    return np.stack([work, 0.3 * before], axis=1)
+
+
+@pytest.mark.parametrize("name", ["tiny", "mnasnet"])
+def test_a_model_that_looks_at_the_order_of_ops_sees_them_block_by_block(
+    name: str, tiny: CompiledSpace, presets: dict[str, CompiledSpace]
+) -> None:
+    compiled_space = {"tiny": tiny, **presets}[name]
+    codes = compiled_space.space.sample(12, np.random.default_rng(5))
+    sums = compiled_space.sequence_table(running).sums(codes)
+    for row, network in zip(sums, compiled_space.space.decode_batch(codes), strict=True):
+        wanted = np.zeros(2)
+        for part in network.parts():
+            module = build_part(part.block, part.in_channels)
+            ops = trace_ops(module, (part.in_channels, part.height, part.width))
+            wanted += running(OpTable.of(ops), np.zeros(1, dtype=np.int64)).sum(axis=0)
+        assert row == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_model_that_looks_at_no_order_has_the_same_table_either_way(tiny: CompiledSpace) -> None:
+    one, other = tiny.cost_table(costs), tiny.sequence_table(lambda ops, _: costs(ops))
+    assert other.values == pytest.approx(one.values, rel=1e-12)
+    assert np.array_equal(one.radix, other.radix) and np.array_equal(one.starts, other.starts)
+
+
+def test_the_first_op_of_each_block_is_told(tiny: CompiledSpace) -> None:
+    seen: list[tuple[int, NDArray[np.int64]]] = []
+
+    def watch(ops: OpTable, first: NDArray[np.int64]) -> NDArray[np.float64]:
+        seen.append((len(ops), first))
+        return np.ones((len(ops), 1))
+
+    tiny.sequence_table(watch)
+    ((count, first),) = seen
+    assert count == len(tiny.block_ops) and first.tolist() == tiny.block_starts[:-1].tolist()
+
+
 # Slots
 
 

@@ -148,6 +148,33 @@ def test_columns_repeat_what_the_ops_say() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "in_area"),
+    [
+        ("conv 3x10x20 -> 8x5x10 k3 s2", 200),
+        ("mean 1280x7x7 -> 1280x1x1", 49),
+        ("mul 96x56x56 + 96x1x1 -> 96x56x56", 56 * 56),  # of the first input
+        ("linear 1280 -> 1000", 1),
+    ],
+)
+def test_columns_know_the_area_of_the_first_input(text: str, in_area: int) -> None:
+    assert OpTable.of([Op.from_text(text)]).in_area.tolist() == [in_area]
+
+
+@given(places=st.lists(st.integers(0, len(COUNTS) - 1), max_size=8))
+def test_taken_ops_are_the_columns_of_those_ops(places: list[int]) -> None:
+    ops = [Op.from_text(text) for text, *_ in COUNTS]
+    table = OpTable.of(ops)
+    taken = table.take(np.array(places, dtype=np.int64))
+    chosen = OpTable.of([ops[at] for at in places])
+    kept = table.take(np.isin(np.arange(len(ops)), places))
+    for name in OpTable.__slots__:
+        assert getattr(taken, name).tolist() == getattr(chosen, name).tolist(), name
+        assert getattr(taken, name).dtype == getattr(table, name).dtype, name
+        rows = sorted(set(places))
+        assert getattr(kept, name).tolist() == getattr(table, name)[rows].tolist(), name
+
+
+@pytest.mark.parametrize(
     ("text", "in_channels", "output"),
     [
         ("conv 3x10x20 -> 8x5x10 k3 s2", 3, (8, 5, 10)),

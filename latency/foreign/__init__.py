@@ -1,0 +1,1 @@
+"""Foreign CSV files into the one timing table, by maps."""

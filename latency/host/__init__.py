@@ -1,0 +1,1 @@
+"""Timing this machine: runtimes, what to time, and the loop that does."""

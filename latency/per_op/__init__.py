@@ -1,0 +1,1 @@
+"""Targets fitted to timings per op: kernels, what they cost, calibration on whole networks."""

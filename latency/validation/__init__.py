@@ -1,0 +1,1 @@
+"""How good predictors are: what `palmette latency validate` prints and draws."""

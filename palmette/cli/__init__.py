@@ -1,0 +1,52 @@
+"""The command line: typed functions, each a call into a folder, and what is printed of the answer.
+
+Heavy imports stand inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from palmette.cli import estimates
+from palmette.cli import search as searching
+from palmette.cli.latency import latency
+from palmette.cli.space import space, zoo
+
+app = typer.Typer(
+    help="Find, train and ship convolutional backbones that fit an iPhone.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(estimates.targets)
+app.add_typer(zoo, name="zoo")
+app.add_typer(space, name="space")
+app.add_typer(latency, name="latency")
+app.command()(estimates.predict)
+app.command()(estimates.accuracy)
+app.command()(searching.search)
+app.command("export")(searching.export_command)
+
+
+def main() -> None:
+    """Entry point: user errors end in one line and exit code 2."""
+    from palmette.space.errors import InputError
+
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except typer.TyperException as error:
+        _fail(error.format_message())
+    except OSError as error:  # of a disk or a folder: what we write, or a read that nothing guards
+        _fail(str(error))
+    sys.exit(code or 0)  # an interrupt comes as code 130
+
+
+def _fail(message: str) -> NoReturn:
+    if message:  # a command without arguments has printed its help, and has none
+        print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)

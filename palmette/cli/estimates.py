@@ -1,0 +1,123 @@
+"""Commands that estimate a network: `palmette targets`, `predict`, `accuracy`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from palmette.cli.output import print_table
+from palmette.cli.subjects import Arch, Json, read_architecture, read_ops
+
+
+def targets(as_json: Json = False) -> None:
+    """List what can be searched for, the error behind it, and what it cannot identify."""
+    from palmette.latency import TARGETS, load_predictor
+
+    rows: list[dict[str, Any]] = []
+    for name, target in TARGETS.items():
+        predictor = load_predictor(name)
+        rows.append(
+            {
+                "target": name,
+                "alias": target.alias,
+                "chip": target.chip,
+                "networks": len(predictor.held_out_errors_),
+                "held_out_mape": round(predictor.mape, 1),
+                "identified": predictor.support_.to_dict(),
+                "unidentified_effects": [e.name for e in predictor.effects_ if not e.identified],
+            }
+        )
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print_table(
+        "Targets",
+        ["target", "networks timed", "held-out error", "cannot identify"],
+        [
+            [
+                str(row["target"]),
+                str(row["networks"]),
+                f"{row['held_out_mape']} %",
+                ", ".join(row["unidentified_effects"]) or "-",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def predict(
+    arch: Arch,
+    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    predictor_file: Annotated[
+        Path | None, typer.Option("--predictor", help="Predictor JSON of your own, instead.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.8,
+    resolution: Annotated[
+        int | None, typer.Option(help="Input side of a module.py:factory; default 224.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Predict milliseconds with their interval and a breakdown per op."""
+    from palmette.latency import LatencyPredictor, load_predictor
+    from palmette.space.errors import InputError
+
+    if predictor_file is not None and target is None:
+        predictor = LatencyPredictor.read(predictor_file)
+    elif target is not None and predictor_file is None:
+        predictor = load_predictor(target)
+    else:
+        raise InputError("predict: give either --target or --predictor")
+    ops = read_ops(arch, resolution)
+    interval = predictor.predict_interval([ops], confidence)
+    parts = predictor.breakdown(ops)
+    answer = {
+        "target": str(predictor.model_.target),
+        "ms": float(interval.ms[0]),
+        "lower_ms": float(interval.lower_ms[0]),
+        "upper_ms": float(interval.upper_ms[0]),
+        "confidence": confidence,
+        "state": predictor.state_of(ops),
+        "class": predictor.class_of(ops),
+        "outside_timed": predictor.outside(ops),
+        "ops": parts.to_dict("records"),
+    }
+    if as_json:
+        print(json.dumps(answer))
+        return
+    grouped = parts.sort_values("ms", ascending=False).head(15)
+    rows = zip(grouped["op"], grouped["ms"], grouped["share"], strict=True)
+    print_table(
+        f"{arch} on {answer['target']}",
+        ["op (the fifteen dearest)", "ms", "share"],
+        [[str(op), f"{ms:.4f}", f"{share:.1%}"] for op, ms, share in rows],
+    )
+    print(
+        f"{interval.ms[0]:.3g} ms, {confidence:.0%} interval {interval.lower_ms[0]:.3g} to"
+        f" {interval.upper_ms[0]:.3g} ms ({answer['state']}; class {answer['class']})"
+    )
+    if answer["outside_timed"]:
+        print("warning: its work lies outside that of the timed networks; the interval is widened")
+
+
+def accuracy(
+    arch: Arch,
+    recipe: Annotated[str | None, typer.Option(help="Training recipe; default the mean.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate ImageNet top-1 without training."""
+    from palmette.train import AccuracyPrior
+
+    report = AccuracyPrior.load().report(read_architecture(arch), recipe)
+    if as_json:
+        print(json.dumps(report))
+        return
+    print(
+        f"top-1 {report['top1']:.1f} % (80 % interval {report['lower']:.1f} to"
+        f" {report['upper']:.1f}), rung {report['rung']}, cross-validated MAE"
+        f" {report['cross_validated_mae']} points, recipe {report['recipe']}"
+    )
+    for guard in report["active_guards"]:
+        print(f"guard: {guard}")

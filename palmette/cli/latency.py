@@ -1,0 +1,208 @@
+"""Commands on milliseconds: `palmette latency ...`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palmette.cli.output import counting, listed, note, print_table, status
+from palmette.cli.subjects import Json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from palmette.latency import LatencyPredictor
+
+latency = typer.Typer(help="Latency predictors.", no_args_is_help=True)
+
+Tables = Annotated[
+    list[Path] | None, typer.Argument(metavar="TABLE...", help="Timings; default the published.")
+]
+
+
+@latency.command("fit")
+def latency_fit(
+    out: Annotated[Path, typer.Option(help="Folder for the predictors; a file with --target.")],
+    tables: Tables = None,
+    target: Annotated[
+        str | None, typer.Option(help="Fit this one alone: any device/unit@runtime of the tables.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="With --target: a related target that knows more networks.")
+    ] = None,
+    lookup: Annotated[
+        bool, typer.Option("--lookup", help="Let look-up compete; no search can use it then.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fit predictors to tables of timings; one JSON file per target."""
+    from palmette.latency import fit
+    from palmette.space.errors import expect
+
+    expect(target is not None or like is None, "--like: needs --target, the one to be fitted")
+    if target is None:
+        expect(not out.exists() or out.is_dir(), f"--out: {out} is not a folder")
+    else:
+        expect(out.suffix == ".json", f"--out: with --target it is a .json file, got {out}")
+    rows = _timings(tables)
+    with status("fitting"):
+        predictors = fit(rows, target, like, lookup)
+    for predictor in predictors.values():
+        predictor.write(out if target else out / predictor.file_name)
+    _print_fits(predictors, out, as_json)
+
+
+@latency.command("validate")
+def latency_validate(
+    tables: Tables = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for interactive figures (HTML).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score predictors on networks they never saw, beside baselines in the same folds."""
+    from palmette.latency.validation.validate import report
+
+    rows = _timings(tables)
+    with status("fitting without each network in turn"):
+        found, metrics = report(rows, figures)
+    for title, columns, cells in found:
+        print_table(title, columns, cells, to_stderr=as_json)
+    headline = {name: value for name, value in metrics.items() if name != "per_op"}
+    print(json.dumps(metrics) if as_json else listed(headline))
+
+
+@latency.command("import")
+def latency_import(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Foreign CSV files.")],
+    maps: Annotated[
+        list[str],
+        typer.Option("--map", help="Map of each file: a .toml file, or the name of a shipped one."),
+    ],
+    out: Annotated[Path, typer.Option(help="Timing table to write.")],
+    target: Annotated[
+        str | None, typer.Option(help="Target of all rows, in place of what the maps say.")
+    ] = None,
+    join: Annotated[
+        Path | None, typer.Option(help="File to join, in place of the one that a map names.")
+    ] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="CSV file for the rows that were left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring foreign CSV files into a table of timings, by maps."""
+    from palmette.latency.foreign.importing import import_timings
+    from palmette.latency.foreign.maps import find_map
+    from palmette.space.errors import expect
+
+    expect(len(maps) == len(files), f"--map: one for each file, got {len(maps)} of {len(files)}")
+    pairs = list(zip(files, map(find_map, maps), strict=True))
+    found = import_timings(pairs, joined=join, target=target or "")
+    found.write(out)
+    if quarantine is not None:
+        found.write_left_out(quarantine)
+    for line in found.notes:
+        note(line)
+    for reason in found.reasons():
+        rows = ", ".join(map(str, reason.first_rows))
+        more = ", ..." if reason.count > len(reason.first_rows) else ""
+        note(f"left out: {reason.file}: {reason.count} rows ({rows}{more}): {reason.text}")
+    answer = {"table": str(out), "rows": len(found.rows), "left_out": len(found.left_out)}
+    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+
+
+@latency.command("measure")
+def latency_measure(
+    target: Annotated[str, typer.Option(help="This machine: such as host/cpu@torch-eager.")],
+    out: Annotated[Path, typer.Option(help="Timing table to write; rounds are kept beside it.")],
+    space_name: Annotated[
+        str, typer.Option("--space", help="Time what this space needs: preset or .toml.")
+    ] = "mobilenet_v2",
+    subjects: Annotated[
+        Path | None,
+        typer.Option(help="Time these instead: CSV with the columns subject_kind and subject."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="How often everything is timed.")] = 24,
+    threads: Annotated[int, typer.Option(help="Of the runtime; as many cores are pinned.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of what is drawn and of the order.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Time ops, chains and networks on this machine; interrupted, it goes on."""
+    from palmette.latency.host.measure import measure
+    from palmette.latency.host.plan import host_plan, read_subjects
+    from palmette.space import SearchSpace
+
+    if subjects is None:
+        space = (
+            SearchSpace.read(Path(space_name))
+            if space_name.endswith(".toml")
+            else SearchSpace.preset(space_name)
+        )
+        chosen = host_plan(space, seed=seed).subjects
+    else:
+        chosen = read_subjects(subjects)
+    try:
+        with counting() as tell:
+            found = measure(
+                target, chosen, out, rounds=rounds, threads=threads, seed=seed, progress=tell
+            )
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on")
+        raise typer.Exit(130) from None
+    for (kind, text), reason in found.refused.items():
+        note(f"left out: {kind} {text}: {reason}")
+    answer = {"table": str(out), "rows": len(found.table), "left_out": len(found.refused)}
+    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+
+
+def _timings(tables: list[Path] | None) -> pd.DataFrame:
+    """Good rows of tables; those put aside, and what sources disagree about, are printed."""
+    from palmette.latency import conflicts, published_timings, read_timing_tables
+
+    if not tables:
+        return published_timings()
+    found = read_timing_tables(tables)
+    for bad in found.quarantined:
+        note(f"put aside: {bad}")
+    for row in conflicts(found.rows).itertuples():
+        note(
+            f"sources disagree: {row.subject} on {row.target}: {row.low_ms:g} ms ({row.low_source})"
+            f" and {row.high_ms:g} ms ({row.high_source})"
+        )
+    return found.rows
+
+
+def _print_fits(predictors: dict[str, LatencyPredictor], out: Path, as_json: bool) -> None:
+    rows = {
+        name: {
+            "networks": len(predictor.held_out_errors_),
+            "mape": predictor.mape,
+            "model": predictor.model_name,
+            "compared": dict(predictor.compared_),
+        }
+        for name, predictor in predictors.items()
+    }
+    for predictor in predictors.values():
+        for line in predictor.left_out_:
+            note(f"left out: {line}")
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print_table(
+        f"Predictors written to {out}",
+        ["target", "networks", "held-out error", "fitted"],
+        [
+            [name, str(len(p.held_out_errors_)), f"{p.mape:.1f} %", _fitted(p)]
+            for name, p in predictors.items()
+        ],
+    )
+
+
+def _fitted(predictor: LatencyPredictor) -> str:
+    """What was fitted; of op models, the error of each that was compared."""
+    others = ", ".join(f"{name} {mape:.1f} %" for name, mape in predictor.compared_.items())
+    return predictor.model_name + (f" (of {others})" if others else "")

@@ -1,0 +1,184 @@
+"""The main job: `palmette search` and `palmette export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palmette.cli.output import print_table, status
+from palmette.cli.subjects import Arch, Json, TargetName, read_architecture
+
+if TYPE_CHECKING:
+    from palmette.search import Run
+
+
+def search(
+    context: typer.Context,
+    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    budget_ms: Annotated[float | None, typer.Option(help="Milliseconds of one image.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
+    space_name: Annotated[str, typer.Option("--space", help="Preset or .toml.")] = "mobilenet_v2",
+    confidence: Annotated[float, typer.Option(help="That the budget is kept.")] = 0.8,
+    params_m: Annotated[float, typer.Option(help="Most parameters, millions.")] = float("inf"),
+    macs_m: Annotated[float, typer.Option(help="Most MACs, millions.")] = float("inf"),
+    lam: Annotated[float, typer.Option(help="Standard deviations off the accuracy.")] = 0.5,
+    recipe: Annotated[str | None, typer.Option(help="Training recipe.")] = None,
+    evaluations: Annotated[int, typer.Option(help="Networks to evaluate.")] = 1_000_000,
+    shortlist: Annotated[int, typer.Option(help="Networks that become trials.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
+    extrapolate: Annotated[bool, typer.Option(help="Keep unidentified choices.")] = False,
+    predictor: Annotated[str | None, typer.Option(help="Predictor JSON of your own.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in a folder.")] = None,
+    export_pick: Annotated[bool, typer.Option("--export", help="Export the pick.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the most accurate networks inside a latency budget on one target."""
+    from palmette import search as engine
+    from palmette.space.errors import InputError
+
+    if resume is not None:
+        _expect_alone(context, "resume", "export_pick", "as_json")
+    elif target is None or budget_ms is None:
+        raise InputError("search: give --target and --budget-ms, or --resume FOLDER")
+    else:
+        out = out or engine.default_folder(target, budget_ms)
+    try:
+        with _progress() as report:
+            if resume is not None:
+                run = engine.resume(resume, progress=report)
+            else:
+                assert target is not None and budget_ms is not None and out is not None
+                run = engine.run(
+                    target,
+                    budget_ms,
+                    out,
+                    progress=report,
+                    space=space_name,
+                    confidence=confidence,
+                    params_m=params_m,
+                    macs_m=macs_m,
+                    lam=lam,
+                    recipe=recipe,
+                    evaluations=evaluations,
+                    shortlist=shortlist,
+                    seed=seed,
+                    extrapolate=extrapolate,
+                    predictor=predictor,
+                )
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: palmette search --resume {resume or out}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    package = engine.export_pick(run) if export_pick else None
+    if as_json:
+        print(json.dumps({**engine.summary(run), "package": str(package) if package else None}))
+    else:
+        _print_run(run, package)
+
+
+def export_command(
+    arch: Arch,
+    target: TargetName,
+    out: Annotated[Path, typer.Option(help="Package to write.")],
+    kind: Annotated[str | None, typer.Option(help="mlprogram or neuralnetwork.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Class labels, one a line.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
+    from palmette.export import export_for_runtime
+    from palmette.latency import find_target, load_predictor
+
+    architecture, found = read_architecture(arch), find_target(target)
+    ms = float(load_predictor(target).predict([architecture])[0])
+    with status("converting"):
+        path = export_for_runtime(
+            architecture,
+            out,
+            runtime=found.runtime,
+            kind=kind,
+            labels_file=labels,
+            predicted_ms=ms,
+            metadata={"target": str(found)},
+        )
+    if as_json:
+        print(json.dumps({"package": str(path), "predicted_ms": ms, "target": str(found)}))
+    else:
+        print(f"{path}: weights proven; {ms:.3g} ms predicted on {found}")
+
+
+def _expect_alone(context: typer.Context, *allowed: str) -> None:
+    """Raise InputError if another option than these was given."""
+    from palmette.space.errors import expect
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        expect(
+            not given or parameter.name in allowed,
+            f"{parameter.opts[0]}: can't be changed when a run goes on; leave it out, or begin a"
+            " new run",
+        )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, float], None]]:
+    """Progress bar with the hypervolume of what was found; on standard error, if one looks on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f}  hypervolume {task.fields[volume]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("compiling the space", total=1, volume="-")
+
+        def report(done: int, planned: int, volume: float) -> None:
+            bar.update(
+                task,
+                description="searching",
+                completed=done,
+                total=planned,
+                volume=f"{volume:.4g}",
+            )
+
+        yield report
+
+
+def _print_run(run: Run, package: Path | None) -> None:
+    """The picks beside the reference networks, the guards, and where everything is."""
+    from palmette.search import comparison, guard_lines
+
+    rows = [
+        [
+            str(row["name"]),
+            f"{row['ms']:.3g}",
+            f"{row['ms_at_confidence']:.3g}",
+            "-" if row["timed_ms"] is None else f"{row['timed_ms']:.3g}",
+            f"{row['top1']:.1f}",
+            "-" if row["published"] is None else f"{row['published']:.1f}",
+            f"{row['params_m']:.1f}",
+            str(row["verdict"]),
+        ]
+        for row in comparison(run)
+    ]
+    config = run.config
+    print_table(
+        f"{config.target}, budget {config.budget_ms:g} ms at confidence {config.confidence:g}",
+        ["network", "ms", "at conf.", "timed", "top-1", "publ.", "M par.", "vs pick"],
+        rows,
+    )
+    for line in guard_lines(run):
+        print(line)
+    print(f"the pick: {run.pick.to_text()}")
+    print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
+    if package is not None:
+        print(f"Core ML package: {package}")

@@ -1,0 +1,51 @@
+"""What the command line takes for a network, and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from palmette.space import Architecture
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Arch = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH", help="Zoo name, .json file, architecture text, or module.py:factory."
+    ),
+]
+TargetName = Annotated[str, typer.Option("--target", help="Such as iphone-13/ane.")]
+
+
+def read_architecture(text: str) -> Architecture:
+    from palmette.space import Architecture, load
+    from palmette.space.errors import InputError, expect
+
+    if text.endswith(".json"):
+        try:
+            return Architecture.from_json(Path(text).read_text("utf-8"), text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{text}: cannot be read ({error})") from None
+    expect(".py:" not in text, f"{text}: this needs an architecture, not a torch module")
+    return Architecture.from_text(text) if "|" in text else load(text)
+
+
+def read_ops(text: str, resolution: int | None) -> Any:
+    """Ops of anything that ARCH may name."""
+    from palmette.latency.op_lists import network_ops
+    from palmette.space.errors import expect
+
+    if ".py:" in text:
+        resolution = 224 if resolution is None else resolution
+        expect(0 < resolution <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
+        from palmette.space.factory import module_from_file
+        from palmette.space.trace import trace_ops
+
+        return trace_ops(module_from_file(text), (3, resolution, resolution))
+    expect(
+        resolution is None, "--resolution: is for module.py:factory; an architecture has its own"
+    )
+    return read_architecture(text).ops() if text.endswith(".json") else network_ops(text)

@@ -1,0 +1,141 @@
+"""The loop on this machine, scored on a machine whose ops and networks add up by plan."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from palmette.latency.chains import Chain
+from palmette.latency.host import runtimes as host_module
+from palmette.latency.host.measure import Measured, measure
+from palmette.latency.host.plan import HostPlan, host_plan
+from palmette.latency.op_lists import network_ops
+from palmette.space import InputError, Op, SearchSpace
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "host_loop.py"
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("host_loop", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def op_ms(op: Op) -> float:
+    """Planted: depthwise MACs cost ten times others, elements and a start cost too."""
+    macs = op.macs * (10 if op.depthwise else 1)
+    return 0.01 + 1e-8 * macs + 2e-7 * (op.in_elements + op.out_elements)
+
+
+@dataclass(frozen=True)
+class MadeHost:
+    """Networks are 1.2 times the sum of their ops and 0.5 ms; timings scatter by 2 %."""
+
+    target: str = "host/cpu@torch-eager"
+    placement: str = "cpu, 1 thread"
+    system: str = "made"
+
+    def prepare(self, subject: tuple[str, str]) -> Callable[[], float]:
+        kind, text = subject
+        if kind == "op":
+            ms = op_ms(Op.from_text(text))
+        elif kind == "chain":
+            ms = sum(map(op_ms, Chain.from_text(text).ops()))
+        else:
+            ms = 1.2 * sum(map(op_ms, network_ops(text))) + 0.5
+        random = np.random.default_rng(len(text))
+        return lambda: 1e-3 * ms * math.exp(0.02 * random.standard_normal())
+
+
+Made = tuple[Measured, Path, HostPlan, tuple[str, ...]]
+
+
+@pytest.fixture(scope="module")
+def made(benchmark: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A measurement of the made machine, its table, and what was planned."""
+
+    @contextmanager
+    def opened(target: str, threads: int) -> Iterator[MadeHost]:
+        yield MadeHost()
+
+    out = tmp_path_factory.mktemp("made") / "timings.csv"
+    space = SearchSpace.preset(benchmark.SPACE)
+    plan, tests = host_plan(space, ops=120, networks=6), benchmark.test_networks(space)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_module, "opened", opened)
+        subjects = [*plan.subjects, *(("network", name) for name in tests)]
+        return measure(benchmark.TARGET, subjects, out, rounds=6), out, plan, tests
+
+
+def test_a_planted_machine_is_found(benchmark: ModuleType, made: Made) -> None:
+    metrics: dict[str, Any] = benchmark.score(*made)
+    assert metrics["mape"] < 6 and metrics["kendall_tau"] > 0.93
+    assert metrics["mape_flops"] > 1.5 * metrics["mape"]
+    assert 0 < metrics["spread"] < 3
+    assert (metrics["networks"], metrics["calibration_networks"], metrics["refused"]) == (38, 6, 0)
+    assert set(metrics["table"]) == set(made[3])
+    json.dumps(metrics)
+
+
+def test_the_fit_never_sees_what_it_predicts(
+    benchmark: ModuleType, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def predict(rows: Any, subjects: list[str]) -> Any:
+        seen.extend(rows["subject"])
+        return np.ones(len(subjects))
+
+    monkeypatch.setattr(benchmark, "predict", predict)
+    benchmark.score(*made)
+    _, _, plan, tests = made
+    assert set(seen) == {text for _, text in plan.subjects}
+    assert not set(seen) & set(tests)
+
+
+def test_there_are_enough_networks_of_both_kinds(benchmark: ModuleType, made: Made) -> None:
+    assert sum(name in benchmark.PUBLISHED for name in made[3]) >= 12
+    assert sum("|" in name for name in made[3]) == 20
+
+
+def test_an_unknown_target_is_one_line_and_code_2() -> None:
+    command = [sys.executable, str(SCRIPT), "--target", "host/cpu@nothing"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: target 'host/cpu@nothing'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_macs_with_an_offset_are_found_exactly(benchmark: ModuleType) -> None:
+    import pandas as pd
+
+    names = ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small", "fbnet_c"]
+    macs = np.array([sum(op.macs for op in network_ops(name)) for name in names])
+    ms = 2 + 3e-8 * macs
+    rows = pd.DataFrame({"subject_kind": "network", "subject": names, "latency_ms": ms})
+    assert benchmark.predict_flops(rows[:3], names) == pytest.approx(ms)
+
+
+def test_no_networks_to_calibrate_on_is_an_error(benchmark: ModuleType, made: Made) -> None:
+    from palmette.latency.timings import read_timings
+
+    rows = read_timings(made[1])
+    with pytest.raises(InputError, match="families"):
+        benchmark.predict(rows[rows["subject_kind"] == "op"], ["mobilenet_v1"])

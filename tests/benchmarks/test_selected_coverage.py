@@ -1,0 +1,43 @@
+"""The benchmark of intervals on selected networks: means over draws, and its input is checked."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from palmette.space import InputError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "selected_coverage.py"
+
+
+@pytest.fixture
+def benchmark() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("selected_coverage", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_figures_are_means_over_draws_with_their_standard_error(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = {0: 0.7, 1: 0.8, 2: 0.9}
+    monkeypatch.setattr(benchmark, "selections", lambda families, compiled, seed: seed)
+    monkeypatch.setattr(
+        benchmark, "summary", lambda seed: dict.fromkeys(benchmark.NAMES, shares[seed])
+    )
+    found = benchmark.measure(3, "mnasnet")
+    for name in benchmark.NAMES:
+        assert found[name] == pytest.approx(0.8)
+        assert found[f"{name}_error"] == pytest.approx(0.1 / np.sqrt(3))
+
+
+def test_one_draw_has_no_standard_error(benchmark: ModuleType) -> None:
+    with pytest.raises(InputError, match="--draws: must be at least 2, got 1"):
+        benchmark.measure(1, "mnasnet")
