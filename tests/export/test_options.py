@@ -55,7 +55,7 @@ def test_every_runtimes_format_is_known() -> None:
 
 
 def test_a_runtime_without_core_ml_is_refused_with_those_that_have_it() -> None:
-    with pytest.raises(InputError, match=r"tflite-2.10.*coreml-ios12, coreml-ios13, .*coreml-ios26"):
+    with pytest.raises(InputError, match=r"tflite-2.10.*coreml-ios12, coreml-ios13, .*ios26"):
         kind_for_runtime("tflite-2.10")
 
 
