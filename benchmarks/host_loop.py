@@ -31,7 +31,7 @@ from palmette.latency.op_lists import network_ops
 from palmette.latency.per_op.op_fit import fit_op_target
 from palmette.latency.targets import parse_target
 from palmette.latency.timings import read_timings
-from palmette.space import ZOO, InputError, OpTable, SearchSpace
+from palmette.space import MOBILENET_LIKE, InputError, OpTable, SearchSpace
 from palmette.space.files import write_text
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ TARGET = "host/cpu@torch-eager"
 SPACE = "mobilenet_v2"
 ROUNDS, SAMPLED, TEST_SEED = 24, 20, 1_000_003
 PUBLISHED = (
-    *ZOO,
+    *MOBILENET_LIKE,
     "mobilenet_v2_1.4",
     "mobilenet_v3_small_0.75",
     "mobilenet_v3_large_0.75",

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from palmette.latency import LatencyPredictor, published_timings
-from palmette.space import ZOO, load
+from palmette.space import MOBILENET_LIKE, ZOO, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
 
@@ -21,7 +21,7 @@ def references(
     target, NaN without one), top1 (the prior's, with `recipe`, as for the
     picks), score (`lam` standard deviations off), published_top1 and its recipe, params_m, macs_m.
     """
-    names = list(ZOO)
+    names = list(MOBILENET_LIKE)
     architectures = [load(name) for name in names]
     time = predictor.predict_interval(architectures, confidence, two_sided=False)
     timed = published_ms(str(predictor.model_.target))

@@ -266,8 +266,10 @@ def _read_traced(data: Any, places: int) -> _Traced:
 def _code_hash() -> str:
     """Hash of the code that decides what a block traces to."""
     folder = Path(__file__).parent
-    names = ("blocks.py", "compiled.py", "modules.py", "ops.py", "search_space.py", "trace.py")
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in names)).hexdigest()
+    names = ("compiled.py", "ops.py", "search_space.py", "trace.py")
+    families = (path for part in ("blocks", "modules") for path in (folder / part).glob("*.py"))
+    files = [*(folder / name for name in names), *sorted(families)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _trace_all(places: list[_Place]) -> dict[str, Any]:

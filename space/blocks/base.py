@@ -1,4 +1,4 @@
-"""Blocks: the units that stages are made of, as plain data with a compact text in timm's notation.
+"""Base of all blocks: fields with their text tokens, validation, text and JSON.
 
 A block class is a frozen dataclass. Every field carries its text token, so that one table per class
 serves validation, text and JSON. Sizes are integers in memory; the text writes a size as a ratio of
@@ -11,6 +11,7 @@ as the integer otherwise (`x184`, `se48`), so the way back is lossless.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -25,46 +26,55 @@ MAX_KERNEL = 31
 _DIGITS = "[0-9]{1,9}"
 
 
-def _size(token: str, *, low: int = 1, high: int = MAX_CHANNELS, default: Any = MISSING) -> Any:
+def size_field(
+    token: str, *, low: int = 1, high: int = MAX_CHANNELS, default: Any = MISSING
+) -> Any:
+    """A count from `low` to `high`, written as the token and the number."""
     return field(default=default, metadata={"token": token, "low": low, "high": high})
 
 
-def _choice(token: str, names: tuple[str, ...], default: Any = MISSING) -> Any:
+def choice_field(token: str, names: tuple[str, ...], default: Any = MISSING) -> Any:
+    """One of some names, written as the token and the name."""
     return field(default=default, metadata={"token": token, "names": names})
 
 
-def _flag(token: str, default: bool) -> Any:
+def flag_field(token: str, default: bool) -> Any:
     """A boolean whose token is written when the value is not the default."""
     return field(default=default, metadata={"token": token, "flag": True})
 
 
-def _ratio(token: str, ratio_token: str, steps: tuple[float, ...], **size: Any) -> Any:
+def ratio_field(token: str, ratio_token: str, steps: tuple[float, ...], **size: Any) -> Any:
     """A channel count that text writes as a ratio of the input channels if it is one of `steps`."""
-    made = _size(token, **size)
+    made = size_field(token, **size)
     return field(
         default=made.default,
         metadata={**made.metadata, "ratio_token": ratio_token, "steps": steps},
     )
 
 
-def _kernel() -> Any:
+def kernel_field() -> Any:
+    """An odd window."""
     return field(metadata={"token": "k", "low": 1, "high": MAX_KERNEL, "odd": True})
 
 
-def _stride() -> Any:
-    return _size("s", high=2)
+def stride_field() -> Any:
+    """A stride of 1 or 2."""
+    return size_field("s", high=2)
 
 
-def _expanded() -> Any:
-    return _ratio("x", "e", tuple(half / 2 for half in range(1, 33)))
+def expanded_field() -> Any:
+    """Expanded channels; text may write their ratio to the block's input."""
+    return ratio_field("x", "e", tuple(half / 2 for half in range(1, 33)))
 
 
-def _squeeze() -> Any:
-    return _ratio("se", "se", (0.125, 0.25, 0.5), low=0, default=0)
+def squeeze_field() -> Any:
+    """Squeeze channels of a gate, 0 for none; text may write their ratio to the block's input."""
+    return ratio_field("se", "se", (0.125, 0.25, 0.5), low=0, default=0)
 
 
-def _act() -> Any:
-    return _choice("", ACTIVATIONS)
+def act_field() -> Any:
+    """An activation."""
+    return choice_field("", ACTIVATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,133 +107,6 @@ class Block:
         """Raise InputError if the block cannot follow a tensor of `in_channels` channels."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConvBlock(Block):
-    """Plain convolution, BatchNorm, activation (`cn`)."""
-
-    kind: ClassVar[str] = "cn"
-    kernel: int = _kernel()
-    stride: int = _stride()
-    channels: int = _size("c")
-    act: str = _act()
-    groups: int = _size("g", default=1)
-
-    def check_input(self, in_channels: int) -> None:
-        """See `Block.check_input`."""
-        _check_groups(self.kind, self.groups, in_channels, self.channels)
-
-
-@dataclass(frozen=True, slots=True)
-class DepthwiseSeparable(Block):
-    """Depthwise kxk, optional squeeze-and-excitation, 1x1 (`ds`).
-
-    The 1x1 is linear (MobileNetV2) unless `point_act` is set (MobileNetV1). A residual is added
-    where shapes allow it and `skip` is true.
-    """
-
-    kind: ClassVar[str] = "ds"
-    kernel: int = _kernel()
-    stride: int = _stride()
-    channels: int = _size("c")
-    act: str = _act()
-    se: int = _squeeze()
-    se_act: str = _choice("in", ACTIVATIONS, "relu")
-    gate: str = _choice("gate", GATES, "sigmoid")
-    groups: int = _size("g", default=1)
-    point_act: bool = _flag("pointact", False)
-    skip: bool = _flag("noskip", True)
-
-    def check_input(self, in_channels: int) -> None:
-        """See `Block.check_input`."""
-        _check_groups(self.kind, self.groups, in_channels, self.channels)
-
-
-@dataclass(frozen=True, slots=True)
-class InvertedResidual(Block):
-    """1x1 expansion, depthwise kxk, optional squeeze-and-excitation, linear 1x1 (`ir`).
-
-    Sandler et al., MobileNetV2, 2018; with squeeze-and-excitation as in MnasNet and MobileNetV3:
-    `se` squeeze channels (0: none), `se_act` inside, `gate` at its end. `groups` applies to both
-    1x1 convolutions. The residual is added where shapes allow it and `skip` is true.
-    """
-
-    kind: ClassVar[str] = "ir"
-    kernel: int = _kernel()
-    stride: int = _stride()
-    expanded: int = _expanded()
-    channels: int = _size("c")
-    act: str = _act()
-    se: int = _squeeze()
-    se_act: str = _choice("in", ACTIVATIONS, "relu")
-    gate: str = _choice("gate", GATES, "sigmoid")
-    groups: int = _size("g", default=1)
-    skip: bool = _flag("noskip", True)
-
-    def check_input(self, in_channels: int) -> None:
-        """See `Block.check_input`."""
-        _check_groups(self.kind, self.groups, in_channels, self.expanded)
-        _check_groups(self.kind, self.groups, self.expanded, self.channels)
-
-
-@dataclass(frozen=True, slots=True)
-class FusedInvertedResidual(Block):
-    """Dense kxk expansion, optional squeeze-and-excitation, linear 1x1 (`er`, as in timm).
-
-    Gupta and Akin, EfficientNet-EdgeTPU, 2019: the 1x1 expansion and the depthwise convolution of
-    an inverted residual fused into one dense convolution.
-    """
-
-    kind: ClassVar[str] = "er"
-    kernel: int = _kernel()
-    stride: int = _stride()
-    expanded: int = _expanded()
-    channels: int = _size("c")
-    act: str = _act()
-    se: int = _squeeze()
-    se_act: str = _choice("in", ACTIVATIONS, "relu")
-    gate: str = _choice("gate", GATES, "sigmoid")
-    groups: int = _size("g", default=1)
-    skip: bool = _flag("noskip", True)
-
-    def check_input(self, in_channels: int) -> None:
-        """See `Block.check_input`."""
-        _check_groups(self.kind, self.groups, in_channels, self.expanded)
-        _check_groups(self.kind, self.groups, self.expanded, self.channels)
-
-
-BLOCKS: dict[str, type[Block]] = {
-    block.kind: block
-    for block in (ConvBlock, DepthwiseSeparable, InvertedResidual, FusedInvertedResidual)
-}
-"""Every block class by the first token of its text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stem(Block):
-    """First convolution of a network, on the RGB image (`stem`)."""
-
-    kind: ClassVar[str] = "stem"
-    kernel: int = _kernel()
-    stride: int = _stride()
-    channels: int = _size("c")
-    act: str = _act()
-
-
-@dataclass(frozen=True, slots=True)
-class Head(Block):
-    """Last 1x1 convolution, global pooling, classifier (`head`).
-
-    `channels` 0 means no 1x1 (MobileNetV1). `pool_first` puts the pooling before the 1x1, which
-    then has a bias and no BatchNorm (MobileNetV3). `classes` 0 leaves the classifier away.
-    """
-
-    kind: ClassVar[str] = "head"
-    channels: int = _size("c", low=0, default=0)
-    act: str = _choice("", ACTIVATIONS, "none")
-    classes: int = _size("n", low=0, default=1000)
-    pool_first: bool = _flag("poolfirst", False)
-
-
 def format_block(block: Block, in_channels: int) -> str:
     """Text of a block after a tensor of `in_channels` channels, such as `ds_k3_s1_c16_relu6`."""
     tokens = [block.kind]
@@ -241,20 +124,17 @@ def format_block(block: Block, in_channels: int) -> str:
     return "_".join(tokens)
 
 
-def parse_block(
-    text: str, in_channels: int, classes: dict[str, type[Block]] | None = None
-) -> Block:
+def parse_block(text: str, in_channels: int, classes: Mapping[str, type[Block]]) -> Block:
     """Block from its text; the inverse of `format_block`.
 
     Args:
         text: tokens joined by `_`; the first is the block's kind, the others come in any order.
         in_channels: channels of the tensor before the block; ratios refer to it.
-        classes: allowed kinds, `BLOCKS` if not given.
+        classes: allowed kinds.
 
     Raises:
         InputError: unknown kind or token, a token given twice, a value out of range.
     """
-    classes = BLOCKS if classes is None else classes
     kind, *tokens = text.strip().split("_")
     expect(
         kind in classes,
@@ -273,13 +153,12 @@ def parse_block(
     return classes[kind](**values)
 
 
-def block_from_json(data: Any, where: str, classes: dict[str, type[Block]] | None = None) -> Block:
+def block_from_json(data: Any, where: str, classes: Mapping[str, type[Block]]) -> Block:
     """Block from the dictionary that `block_to_json` makes.
 
     Raises:
         InputError: not an object, unknown kind, unknown or missing key, value of a wrong type.
     """
-    classes = BLOCKS if classes is None else classes
     expect(isinstance(data, dict), f"{where}: expected an object, got {type(data).__name__}")
     kind = data.get("kind")
     expect(
@@ -360,7 +239,8 @@ def _hint(item: Field[Any]) -> str:
     return f"{meta['token']}N" + (f" or {meta['ratio_token']}R" if "steps" in meta else "")
 
 
-def _check_groups(kind: str, groups: int, *channels: int) -> None:
+def check_groups(kind: str, groups: int, *channels: int) -> None:
+    """Raise InputError if `groups` does not divide one of the counts of channels."""
     for count in channels:
         expect(
             count % groups == 0,

@@ -1,0 +1,7 @@
+"""Blocks of ResNet."""
+
+from __future__ import annotations
+
+from palmette.space.blocks.base import Block
+
+BLOCKS: tuple[type[Block], ...] = ()

@@ -1,0 +1,103 @@
+"""Torch modules built from an `Architecture`.
+
+A family of blocks has a file here, of the same name as in `space.blocks`, with a table `BUILDERS`
+from block class to the function that makes its module; this file joins the tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from palmette.space.architecture import Architecture
+from palmette.space.blocks import Block
+from palmette.space.modules import (
+    ends,
+    fire,
+    ghost,
+    mix,
+    mobile,
+    mobileone,
+    pool,
+    repvit,
+    residual,
+    shuffle,
+    universal,
+)
+from palmette.space.modules.ends import Classifier as Classifier
+from palmette.space.modules.layers import ACTIVATION_MODULES as ACTIVATION_MODULES
+from palmette.space.modules.layers import ConvBnAct as ConvBnAct
+from palmette.space.modules.layers import Residual as Residual
+from palmette.space.modules.layers import SqueezeExcite as SqueezeExcite
+
+FAMILIES = (ends, mobile, ghost, mix, shuffle, fire, residual, pool, universal, mobileone, repvit)
+BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {
+    block: build for family in FAMILIES for block, build in family.BUILDERS.items()
+}
+
+
+class Network(nn.Module):
+    """Stem, stages and head of an architecture: images (N, 3, H, W) to class scores."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        modules = [build_part(part.block, part.in_channels) for part in architecture.parts()]
+        depths = [len(stage) for stage in architecture.stages]
+        ends = [1 + sum(depths[: index + 1]) for index in range(len(depths))]
+        starts = [1, *ends[:-1]]
+        self.stem = modules[0]
+        self.stages = nn.ModuleList(
+            nn.Sequential(*modules[start:end]) for start, end in zip(starts, ends, strict=True)
+        )
+        self.head = modules[-1]
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Output of every stage, finest first."""
+        maps: list[Tensor] = []
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores of a batch of images."""
+        y: Tensor = self.head(self.features(x)[-1])
+        return y
+
+
+def build_part(block: Block, in_channels: int) -> nn.Module:
+    """Module of a stem, block or head that follows `in_channels` channels."""
+    return BUILDERS[type(block)](block, in_channels)
+
+
+def build_network(architecture: Architecture, seed: int = 0) -> Network:
+    """Network with weights drawn from `seed`; the global random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed the GPUs as well
+        network = Network(architecture)
+        network.apply(_initialise)
+    return network
+
+
+def meta_network(architecture: Architecture) -> Network:
+    """Network in evaluation mode on the meta device: shapes without memory."""
+    with torch.device("meta"):
+        return Network(architecture).eval()
+
+
+def _initialise(module: nn.Module) -> None:
+    """Weights as in MobileNetV2 and EfficientNet: He over the fan out, classifier uniform."""
+    if isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+        nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Linear):
+        bound = 1.0 / math.sqrt(module.out_features)
+        nn.init.uniform_(module.weight, -bound, bound)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,84 @@
+"""Layers that blocks of several families are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "relu": lambda: nn.ReLU(inplace=True),
+    "relu6": lambda: nn.ReLU6(inplace=True),
+    "lrelu": lambda: nn.LeakyReLU(0.1, inplace=True),  # Darknet's slope
+    "hswish": lambda: nn.Hardswish(inplace=True),
+    "swish": lambda: nn.SiLU(inplace=True),
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+    "hsigmoid": nn.Hardsigmoid,
+}
+
+
+class ConvBnAct(nn.Sequential):
+    """Convolution without bias, BatchNorm, activation; padding of k // 2."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: str = "none",
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+        if act != "none":
+            self.act = ACTIVATION_MODULES[act]()
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate from the mean of the map (Hu et al., 2018): (N, C, H, W) to the same shape."""
+
+    def __init__(self, channels: int, squeeze: int, act: str, gate: str) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, squeeze, 1)
+        self.act = ACTIVATION_MODULES[act]()
+        self.expand = nn.Conv2d(squeeze, channels, 1)
+        self.gate = ACTIVATION_MODULES[gate]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale every channel of `x` by its gate."""
+        gate: Tensor = self.reduce(x.mean((2, 3), keepdim=True))
+        gate = self.gate(self.expand(self.act(gate)))
+        return x * gate
+
+
+class Residual(nn.Module):
+    """Adds a body's input to its output."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` plus the body's output, of equal shape."""
+        y: Tensor = self.body(x)
+        return x + y
+
+
+def with_residual(body: nn.Module, block: Any, in_channels: int) -> nn.Module:
+    """The body with its input added where the shapes allow it and `block.skip` is true."""
+    same_shape = block.stride == 1 and in_channels == block.channels
+    return Residual(body) if block.skip and same_shape else body
+
+
+def gates(block: Any, channels: int) -> list[nn.Module]:
+    """The squeeze-and-excitation of a block, or nothing."""
+    if not block.se:
+        return []
+    return [SqueezeExcite(channels, block.se, block.se_act, block.gate)]

@@ -1,0 +1,7 @@
+"""Tiny YOLO's Darknet features."""
+
+from __future__ import annotations
+
+from palmette.space.zoo.reference import Reference
+
+NETWORKS: dict[str, Reference] = {}

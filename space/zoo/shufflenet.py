@@ -1,0 +1,7 @@
+"""ShuffleNet v1, v2, v2+."""
+
+from __future__ import annotations
+
+from palmette.space.zoo.reference import Reference
+
+NETWORKS: dict[str, Reference] = {}
