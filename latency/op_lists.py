@@ -6,6 +6,7 @@ by `python -m palmette.latency.trace_networks`.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 from collections import Counter
@@ -69,7 +70,7 @@ def network_ops(subject: str) -> tuple[Op, ...]:
             width), name of a shipped op list, architecture text, or path of an op-list CSV.
 
     Raises:
-        InputError: nothing of that name; the message lists the known networks.
+        InputError: nothing of that name; the message has the most similar ones.
     """
     if subject.endswith(".csv"):
         return read_op_list(Path(subject))
@@ -81,10 +82,12 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     if name in shipped_names():
         expect(not at, f"network '{subject}': only zoo networks come at other resolutions")
         return _shipped_ops(name)
-    known = ", ".join([*ZOO, *shipped_names()])
+    known = list(dict.fromkeys([*ZOO, *shipped_names()]))
+    near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))
     raise InputError(
         f"network '{subject}' is unknown; give the path of an op-list .csv, an architecture text,"
-        f" or one of {known}"
+        f" or one of the {len(known)} known names (`palmette zoo list`, latency/data/ops), such as"
+        f" {near}"
     )
 
 
