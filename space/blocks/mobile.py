@@ -63,15 +63,9 @@ class DepthwiseSeparable(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class InvertedResidual(Block):
-    """1x1 expansion, depthwise kxk, optional squeeze-and-excitation, linear 1x1 (`ir`).
+class _Expanding(Block):
+    """A convolution between an expansion and a linear 1x1 convolution."""
 
-    Sandler et al., MobileNetV2, 2018; with squeeze-and-excitation as in MnasNet and MobileNetV3:
-    `se` squeeze channels (0: none), `se_act` inside, `gate` at its end. `groups` applies to both
-    1x1 convolutions. The residual is added where shapes allow it and `skip` is true.
-    """
-
-    kind: ClassVar[str] = "ir"
     kernel: int = kernel_field()
     stride: int = stride_field()
     expanded: int = expanded_field()
@@ -90,7 +84,19 @@ class InvertedResidual(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class FusedInvertedResidual(Block):
+class InvertedResidual(_Expanding):
+    """1x1 expansion, depthwise kxk, optional squeeze-and-excitation, linear 1x1 (`ir`).
+
+    Sandler et al., MobileNetV2, 2018; with squeeze-and-excitation as in MnasNet and MobileNetV3:
+    `se` squeeze channels (0: none), `se_act` inside, `gate` at its end. `groups` applies to both
+    1x1 convolutions. The residual is added where shapes allow it and `skip` is true.
+    """
+
+    kind: ClassVar[str] = "ir"
+
+
+@dataclass(frozen=True, slots=True)
+class FusedInvertedResidual(_Expanding):
     """Dense kxk expansion, optional squeeze-and-excitation, linear 1x1 (`er`, as in timm).
 
     Gupta and Akin, EfficientNet-EdgeTPU, 2019: the 1x1 expansion and the depthwise convolution of
@@ -98,21 +104,6 @@ class FusedInvertedResidual(Block):
     """
 
     kind: ClassVar[str] = "er"
-    kernel: int = kernel_field()
-    stride: int = stride_field()
-    expanded: int = expanded_field()
-    channels: int = size_field("c")
-    act: str = act_field()
-    se: int = squeeze_field()
-    se_act: str = choice_field("in", ACTIVATIONS, "relu")
-    gate: str = choice_field("gate", GATES, "sigmoid")
-    groups: int = size_field("g", default=1)
-    skip: bool = flag_field("noskip", True)
-
-    def check_input(self, in_channels: int) -> None:
-        """See `Block.check_input`."""
-        check_groups(self.kind, self.groups, in_channels, self.expanded)
-        check_groups(self.kind, self.groups, self.expanded, self.channels)
 
 
 BLOCKS: tuple[type[Block], ...] = (
