@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from palmette.latency.validation.selected import selections, summary
 from palmette.latency.whole.model import Fits
 from palmette.space import InputError, SearchSpace, compile_space
 from palmette.space.errors import expect
+from palmette.space.files import write_text
 
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "selected_coverage.json"
 NAMES = ("coverage_80_selected", "coverage_80_random", "upper_80_selected", "upper_80_random")
 
 
@@ -51,6 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--draws", type=int, default=5, help="sets of timings from each truth")
     parser.add_argument("--space", default="mobilenet_v2", help="name of a preset")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the metrics")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
     arguments = parser.parse_args()
     try:
@@ -60,6 +64,9 @@ def main() -> int:
         return 2
     for name in NAMES:
         print(f"{name:<22}{metrics[name]:.3f} +- {metrics[f'{name}_error']:.3f}")
+    options = f"--draws {arguments.draws} --space {arguments.space}"
+    about = {"command": f"python benchmarks/selected_coverage.py {options}"}
+    write_text(arguments.out, json.dumps({**about, **metrics}, indent=1) + "\n")
     if arguments.json:
         print(json.dumps(metrics))
     return 0

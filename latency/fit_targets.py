@@ -46,7 +46,9 @@ def fit_target(
     if timed_per_op(rows, str(target)):
         return fit_op_target(rows, target, op_models).fitted
     family = family_of(target)
-    measured = measured_networks(rows, family, alone=None if target.family else target)
+    # a relative with timings per op has networks that only its own ops make known
+    pooled = rows[~rows["target"].isin([name for name in timed if timed_per_op(rows, name)])]
+    measured = measured_networks(pooled, family, alone=None if target.family else target)
     return fit_parts(measured, family)[str(target)]
 
 

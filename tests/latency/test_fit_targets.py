@@ -152,3 +152,21 @@ def test_the_order_of_rows_does_not_matter(
         for table in (made_rows, made_rows.sample(frac=1, random_state=1))
     )
     assert one == pytest.approx(other, rel=1e-6)
+
+
+def test_a_relative_with_timings_per_op_does_not_disturb_a_target_of_whole_networks(
+    timings: pd.DataFrame, made_rows: pd.DataFrame
+) -> None:
+    """Its networks may be known by their timed ops alone."""
+    relative, target = "iphone-12/ane@coreml-ios16", "iphone-13/ane@coreml-ios16"
+    alone = timings[timings["target"] == target]
+    op = "conv 8x8x8 -> 8x8x8"
+    odd = made_rows.iloc[:2].assign(
+        target=relative,
+        subject_kind=["op", "network"],
+        subject=[op, "known by its ops"],
+        part_of=["known by its ops", ""],
+    )
+    both = pd.concat([alone, odd], ignore_index=True)
+    found = fit_target(both, parse_target(target))
+    assert found.held_out_errors == fit_target(alone, parse_target(target)).held_out_errors
