@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import palmette
 from palmette.export.conversion import convert
-from palmette.export.fold import fold_batch_norm
+from palmette.export.fold import fold_batch_norm, stored_module
 from palmette.export.options import (
     ExportOptions,
     kind_for_runtime,
@@ -87,8 +87,9 @@ def export(
         architecture: the network.
         path: of the package; the format's suffix is added if it has none.
         options: format, labels, image scaling, metadata.
-        module: the network with trained weights, in evaluation mode; by default freshly
-            initialised weights, which is enough to measure latency.
+        module: the network with trained weights, in evaluation mode; branches of re-parameterised
+            units are merged in a copy. By default freshly initialised weights, which is enough to
+            measure latency.
 
     Raises:
         InputError: an argument breaks a rule; the message names it.
@@ -103,7 +104,7 @@ def export(
     folded = fold_batch_norm(module, (IMAGE_CHANNELS, *architecture.resolution))
     with tempfile.TemporaryDirectory(prefix=".palmette-export-", dir=path.parent) as folder:
         built = Path(folder) / path.name
-        spec, weight_file = convert(folded.module, architecture, options, Path(folder))
+        spec, weight_file = convert(stored_module(folded), architecture, options, Path(folder))
         _describe(spec, architecture, metadata)
         write_package(spec, weight_file, built)
         compare_weights(stored_layers(built), folded.layers)
@@ -114,7 +115,9 @@ def export(
 
 def _destination(path: Path, options: ExportOptions) -> Path:
     suffix = options.format.suffix
-    path = path if path.suffix else path.with_suffix(suffix)
+    # a number after a dot is part of a network's name, as in `mobilenet_v2_0.5`
+    if not path.suffix or path.suffix[1].isdigit():
+        path = path.with_name(path.name + suffix)
     expect(
         path.suffix == suffix,
         f"output {path}: a package of the format '{options.kind}' ends in '{suffix}'",

@@ -1,9 +1,10 @@
 """BatchNorm folded into the layer before it, and the layers as a package must store them.
 
 An exported network is folded here, in double precision, before the converter sees it. What the
-package stores is then ours to the last bit, and reading it back can demand equality. Pairs are
-found by running the module once: a BatchNorm folds into the convolution or linear layer whose
-output it reads (Jacob et al., 2018, section 3.2).
+package stores is then ours to the last bit, and reading it back can demand equality. Units that
+train as branches become the one convolution that they compute in evaluation mode. Pairs are found
+by running the module once: a BatchNorm folds into the convolution or linear layer whose output it
+reads (Jacob et al., 2018, section 3.2).
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def check_exportable(module: nn.Module) -> None:
 def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
     """Copy of a module with every BatchNorm folded that directly follows a convolution or linear.
 
-    A layer that runs several times, or whose output something in-place changed, is left as it is.
+    Re-parameterised units (`palmette.space.modules.reparameterise`) are merged first. A layer that
+    runs several times, or whose output something in-place changed, is left as it is.
 
     Args:
         module: in evaluation mode; it is left as it was.
@@ -95,8 +97,10 @@ def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
     """
     import torch
 
+    from palmette.space.modules.reparameterise import reparameterised  # brings torch
+
     check_exportable(module)
-    twin = copy.deepcopy(module).cpu().double()
+    twin = reparameterised(module).cpu().double()
     pixels = torch.rand((1, *image), generator=torch.Generator().manual_seed(0)).double() * 2 - 1
     with torch.no_grad():
         calls, pairs, before = _record(twin, pixels)
@@ -112,6 +116,23 @@ def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
         )
     twin = twin.float()
     return Folded(twin, tuple(_layer(call.name, call.host) for call in calls))
+
+
+def stored_module(folded: Folded) -> nn.Module:
+    """The folded module with its layers' values, all of which half precision holds.
+
+    The converter would round by itself, but in tensors of fewer than 400 values it makes the
+    smallest number of half precision of what rounds to zero.
+    """
+    import torch
+
+    module = copy.deepcopy(folded.module)
+    for layer in folded.layers:
+        host = module.get_submodule(layer.name)
+        for parameter, half in ((host.weight, layer.weight), (host.bias, layer.bias)):
+            if isinstance(parameter, torch.nn.Parameter):
+                parameter.data = torch.from_numpy(half.astype(np.float32))
+    return module
 
 
 _Pairs = list[tuple[_Call, str, Any]]

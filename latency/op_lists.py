@@ -66,8 +66,9 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     """Ops of a timed network.
 
     Args:
-        subject: zoo name, zoo name at a resolution in px (`mobilenet_v2@192x256`, height before
-            width), name of a shipped op list, architecture text, or path of an op-list CSV.
+        subject: name of a shipped op list (a network as it was timed), zoo name, zoo name at a
+            resolution in px (`mobilenet_v2@192x256`, height before width), architecture text, or
+            path of an op-list CSV.
 
     Raises:
         InputError: nothing of that name; the message has the most similar ones.
@@ -77,11 +78,15 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     if "|" in subject:
         return Architecture.from_text(subject).ops()
     name, at, size = subject.partition("@")
+    if name in shipped_names() and not at:
+        # as it was timed: the zoo's form of it may pad, or place a BatchNorm, elsewhere
+        return _shipped_ops(name)
     if name in ZOO:
         return (load(name).with_resolution(*_size(subject, size)) if at else load(name)).ops()
-    if name in shipped_names():
-        expect(not at, f"network '{subject}': only zoo networks come at other resolutions")
-        return _shipped_ops(name)
+    expect(
+        name not in shipped_names(),
+        f"network '{subject}': only zoo networks come at other resolutions",
+    )
     known = list(dict.fromkeys([*ZOO, *shipped_names()]))
     near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))
     raise InputError(

@@ -13,7 +13,7 @@ import torch
 
 from palmette.latency.networks import NETWORKS
 from palmette.latency.op_lists import SHIPPED, write_op_list
-from palmette.space import ZOO, Op, load
+from palmette.space import Op, load
 from palmette.space.trace import trace_ops
 
 BACKBONES = ("resnet18", "resnet50", "efficientnet_b0", "repvit_m1.1", "repvit_m1.5")
@@ -41,12 +41,12 @@ def main() -> None:
             module = network.build()
         save(name, trace_ops(module, (3, network.resolution, network.resolution)))
     for name in BACKBONES:
-        if name in ZOO:
-            ops = load(name).with_resolution(BACKBONE_RESOLUTION).ops()
-        else:
+        if name in NETWORKS:
             with torch.device("meta"):
                 module = NETWORKS[name].build()
             ops = trace_ops(module, (3, BACKBONE_RESOLUTION, BACKBONE_RESOLUTION))
+        else:
+            ops = load(name).with_resolution(BACKBONE_RESOLUTION).ops()
         save(f"{name}_backbone_{BACKBONE_RESOLUTION}", backbone(ops))
 
 

@@ -238,7 +238,11 @@ class Architecture:
         return _traced(self)[0]
 
     def params(self) -> int:
-        """Number of trainable parameters, BatchNorm's included."""
+        """Number of parameters, BatchNorm's included, of the form that runs on a device.
+
+        A re-parameterised unit counts as the one convolution, with a bias, that its branches merge
+        into, as papers count it; what `build` gives to train has the branches.
+        """
         return _traced(self)[1]
 
     def macs(self) -> int:

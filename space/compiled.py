@@ -313,9 +313,10 @@ def _trace_sizes(
     import torch  # slow to import, and not needed where the cache has the space
 
     from palmette.space.modules import build_part
+    from palmette.space.modules.reparameterise import reparameterise
     from palmette.space.trace import trace_ops
 
     with torch.device("meta"):
-        module = build_part(block, in_channels).eval()
+        module = reparameterise(build_part(block, in_channels).eval())
     traced = {size: list(trace_ops(module, (in_channels, size, size))) for size in sizes}
     return traced, sum(p.numel() for p in module.parameters())

@@ -16,6 +16,7 @@ import pytest
 from palmette import cli
 from palmette.latency import TARGETS, load_predictor, published_timings
 from palmette.space import ZOO, load
+from palmette.space.zoo import FAMILY_OF
 
 SPACE = """
 format = "palmette/space@1"
@@ -509,16 +510,38 @@ def test_lists_answer_in_json(palmette: Palmette) -> None:
     assert palmette("space", "show", "mnasnet", "--json").json["name"] == "mnasnet"
     assert palmette("zoo", "show", "fbnet_c", "--json").json["format"] == "palmette/architecture@1"
     checked = palmette("zoo", "check", "--json").json
-    assert max(abs(row["params_difference"]) for row in checked) < 0.02
+    assert list(checked) == ["networks", "share_params_ok", "share_macs_ok", "rows"]
+    assert [row["name"] for row in checked["rows"]] == list(ZOO)
 
 
 @pytest.mark.parametrize("command", ["targets", "zoo list", "zoo check", "space list"])
 def test_lists_for_people_name_everything(palmette: Palmette, command: str) -> None:
     answer = palmette(*command.split())
-    rows = palmette(*command.split(), "--json").json
+    found = palmette(*command.split(), "--json").json
     assert (answer.code, answer.err) == (0, "")
-    for row in rows:
+    for row in found["rows"] if command == "zoo check" else found:
         assert row.get("target", row.get("name")) in answer.out
+
+
+@pytest.mark.parametrize("command", ["list", "check"])
+def test_tables_of_the_zoo_have_a_line_for_each_network_of_80_columns(
+    palmette: Palmette, command: str
+) -> None:
+    lines = palmette("zoo", command).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    firsts = [line.split(" ")[0] for line in lines]
+    assert all(firsts.count(name) == 1 for name in ZOO)
+    # families, in their order, stand alone before theirs
+    assert [line for line in lines if line in FAMILY_OF.values()] == list(
+        dict.fromkeys(FAMILY_OF.values())
+    )
+
+
+def test_a_check_for_people_explains_what_is_apart_and_nothing_else(palmette: Palmette) -> None:
+    out = palmette("zoo", "check").out
+    assert "\nefficientnet_lite0: MACs: the README counts" in out
+    assert "\nfbnet_c: " not in out  # within three percent, though its row has a note
+    assert "efficientnet_edgetpu_s" in out and " - " in out  # nobody printed its MACs
 
 
 def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(

@@ -264,10 +264,11 @@ def _traced_counts(block: Block, in_channels: int) -> Floats:
     import torch  # slow to import, and not needed for compiled spaces
 
     from palmette.space.modules import build_part
+    from palmette.space.modules.reparameterise import reparameterise
     from palmette.space.trace import trace_ops
 
     with torch.device("meta"):
-        module = build_part(block, in_channels).eval()
+        module = reparameterise(build_part(block, in_channels).eval())
     ops = trace_ops(module, (in_channels, _TRACED_SIZE, _TRACED_SIZE))
     params = np.array([sum(p.numel() for p in module.parameters())], dtype=np.float64)
     counts: Floats = block_counts(op_values(OpTable.of(ops)).sum(axis=0, keepdims=True), params)[0]

@@ -19,6 +19,7 @@ from palmette.latency.op_lists import network_ops, shipped_names
 from palmette.latency.per_op.kernels import kernel_from_text
 from palmette.space import ZOO, Architecture, InputError, load
 from palmette.space.errors import expect
+from palmette.space.modules.reparameterise import reparameterise
 
 Subject = tuple[str, str]
 """Kind (op, chain, network) and text, as in the timing table."""
@@ -89,7 +90,7 @@ _BUILDERS = {"op": _op, "chain": _chain, "network": _network}
 
 def _folded(module: nn.Module, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[Tensor, ...]]:
     image = torch.rand((1, *shape)) * 2 - 1
-    return fold_batch_norm(module, image), (image,)
+    return fold_batch_norm(reparameterise(module.eval()), image), (image,)
 
 
 @torch.no_grad()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import typer
 
+from palmette.cli.families import number, print_families, print_folded, print_sources
 from palmette.cli.output import print_table
 from palmette.cli.subjects import Json
 
@@ -16,21 +18,38 @@ space = typer.Typer(help="Search spaces.", no_args_is_help=True)
 
 @zoo.command("list")
 def zoo_list(as_json: Json = False) -> None:
-    """List the reference networks."""
+    """List the reference networks by family."""
     from palmette.space import ZOO
+    from palmette.space.zoo import FAMILY_OF
 
-    rows = [
-        {"name": n, "params_m": r.params_m, "macs_m": r.macs_m, "top1": r.top1, "source": r.source}
-        for n, r in ZOO.items()
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "family": FAMILY_OF[name],
+            "params_m": reference.params_m,
+            "macs_m": reference.macs_m,
+            "top1": reference.top1,
+            "source": reference.source,
+        }
+        for name, reference in ZOO.items()
     ]
     if as_json:
         print(json.dumps(rows))
         return
-    print_table(
-        "Reference networks, as published",
-        ["name", "M parameters", "M MACs", "top-1", "source"],
-        [[str(value) for value in row.values()] for row in rows],
+    cells = [
+        [
+            number(row[key], form)
+            for key, form in (("params_m", ".2f"), ("macs_m", ".0f"), ("top1", ".1f"))
+        ]
+        for row in rows
+    ]
+    print_families(
+        "Reference networks, as published: millions of parameters and MACs, top-1 in %",
+        ["params", "MACs", "top-1"],
+        rows,
+        cells,
     )
+    print_sources(rows)
 
 
 @zoo.command("show")
@@ -44,40 +63,44 @@ def zoo_show(name: str, as_json: Json = False) -> None:
 @zoo.command("check")
 def zoo_check(as_json: Json = False) -> None:
     """Count every reference network and compare with the published figures."""
-    from palmette.space import ZOO, load
+    from palmette.space.zoo.check import check
 
-    rows = []
-    for name, reference in ZOO.items():
-        params, macs = load(name).params() / 1e6, load(name).macs() / 1e6
-        rows.append(
-            {
-                "name": name,
-                "params_m": round(params, 3),
-                "published_params_m": reference.params_m,
-                "params_difference": round(params / reference.params_m - 1, 4),
-                "macs_m": round(macs, 1),
-                "published_macs_m": reference.macs_m,
-                "macs_difference": round(macs / reference.macs_m - 1, 4),
-                "note": reference.note,
-            }
-        )
+    found = check()
     if as_json:
-        print(json.dumps(rows))
+        print(json.dumps(found))
         return
-    print_table(
-        "Counts of the reference networks against the published ones (millions)",
-        ["name", "parameters", "published", "MACs", "published", "why they differ"],
-        [
-            [
-                str(r["name"]),
-                f"{r['params_m']:.2f}",
-                f"{r['published_params_m']:.2f} ({r['params_difference']:+.1%})",
-                f"{r['macs_m']:.0f}",
-                f"{r['published_macs_m']:.0f} ({r['macs_difference']:+.1%})",
-                str(r["note"]),
-            ]
-            for r in rows
-        ],
+    rows = found["rows"]
+    print_families(
+        "Counts in millions, the published ones, and by how much ours are above them",
+        ["params", "publ.", "", "MACs", "publ.", ""],
+        rows,
+        [[*_counts(row, "params", ".2f"), *_counts(row, "macs", ".0f")] for row in rows],
+    )
+    print_sources(rows)
+    _print_notes(found)
+
+
+def _counts(row: dict[str, Any], count: str, form: str) -> list[str]:
+    return [
+        number(row[f"{count}_m"], form),
+        number(row[f"published_{count}_m"], form),
+        number(row[f"{count}_difference"], "+.1%"),
+    ]
+
+
+def _print_notes(found: dict[str, Any]) -> None:
+    """Why rows are apart that are; and how many are not."""
+    from palmette.space.zoo.check import MACS_WITHIN, PARAMS_WITHIN, is_apart
+
+    print(f"\nApart by over {PARAMS_WITHIN:.0%} of the parameters or {MACS_WITHIN:.0%} of the MACs")
+    for row in found["rows"]:
+        if is_apart(row):
+            print_folded(f"{row['name']}: {row['note']}")
+    print()
+    print_folded(
+        f"{found['networks']} networks; of those with a published figure"
+        f" {found['share_params_ok']:.1%} are within it in parameters,"
+        f" {found['share_macs_ok']:.1%} in MACs"
     )
 
 

@@ -33,6 +33,7 @@ from palmette.space.modules.layers import ACTIVATION_MODULES as ACTIVATION_MODUL
 from palmette.space.modules.layers import ConvBnAct as ConvBnAct
 from palmette.space.modules.layers import Residual as Residual
 from palmette.space.modules.layers import SqueezeExcite as SqueezeExcite
+from palmette.space.modules.reparameterise import reparameterise
 
 FAMILIES = (ends, mobile, ghost, mix, shuffle, fire, residual, pool, universal, mobileone, repvit)
 BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {
@@ -85,9 +86,14 @@ def build_network(architecture: Architecture, seed: int = 0) -> Network:
 
 
 def meta_network(architecture: Architecture) -> Network:
-    """Network in evaluation mode on the meta device: shapes without memory."""
+    """Network in evaluation mode on the meta device: shapes without memory.
+
+    Re-parameterised units are the one convolution that their branches merge into.
+    """
     with torch.device("meta"):
-        return Network(architecture).eval()
+        network = Network(architecture).eval()
+    reparameterise(network)
+    return network
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,12 +1,25 @@
-"""Modules of the blocks of Tiny YOLO's Darknet features."""
+"""Module of the max pooling block."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from palmette.space.blocks.base import Block
+from palmette.space.blocks.pool import MaxPool
 
-BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {}
+
+def _max_pool(block: MaxPool, _: int) -> nn.Module:
+    kernel, stride = block.kernel, block.stride
+    if kernel % 2 == 1:
+        return nn.MaxPool2d(kernel, stride, kernel // 2)
+    if stride == kernel:
+        return nn.MaxPool2d(kernel, stride, ceil_mode=True)
+    beyond = nn.ConstantPad2d((0, 1, 0, 1), -math.inf)
+    return nn.Sequential(beyond, nn.MaxPool2d(kernel, stride))
+
+
+BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {MaxPool: _max_pool}

@@ -11,6 +11,7 @@ import functools
 from palmette.space.architecture import Architecture
 from palmette.space.errors import expect
 from palmette.space.zoo import (
+    chamnet,
     darknet,
     efficientnet,
     fbnet,
@@ -31,6 +32,7 @@ FAMILIES = (
     mobilenet,
     mnasnet,
     fbnet,
+    chamnet,
     efficientnet,
     ghostnet,
     mixnet,
@@ -45,6 +47,10 @@ FAMILIES = (
 ZOO: dict[str, Reference] = {
     name: reference for family in FAMILIES for name, reference in family.NETWORKS.items()
 }
+FAMILY_OF: dict[str, str] = {
+    name: family.__name__.rpartition(".")[2] for family in FAMILIES for name in family.NETWORKS
+}
+"""Family of each network, the name of its file."""
 
 MOBILENET_LIKE = (
     "mobilenet_v1",

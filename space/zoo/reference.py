@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from palmette.space.architecture import Architecture
+from palmette.space.scaling import scale
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A published network: its text, in the notation of `Architecture.from_text`, and its figures.
+    """A published network: its layout, in the notation of `Architecture.from_text`, and figures.
 
     Parameters and MACs are in millions, `top1` in % (ImageNet); None where nobody printed one.
     """
 
-    text: str
+    layout: str | Callable[[], str]
+    """The text, or what makes it of another network's (see `scaled`)."""
     params_m: float | None
     macs_m: float | None
     top1: float | None
@@ -21,3 +27,16 @@ class Reference:
     source: str
     note: str = ""
     """Why our counts differ from the published ones: parameters by over 2 %, MACs by over 3 %."""
+
+    @property
+    def text(self) -> str:
+        """Text of the network."""
+        return self.layout if isinstance(self.layout, str) else self.layout()
+
+
+def scaled(text: str, **factors: Any) -> Callable[[], str]:
+    """Layout that `palmette.space.scaling.scale` makes of a network's text with these factors.
+
+    It is made when it is asked for: an import makes no networks.
+    """
+    return lambda: scale(Architecture.from_text(text), **factors).to_text()

@@ -24,7 +24,7 @@ from palmette.export import coreml as coreml_module
 from palmette.export.package import read_spec, write_package
 from palmette.export.proof import image_size, op_kinds
 from palmette.export.weights import network_layers, program_operations, stored_layers
-from palmette.space import ACTIVATIONS, BLOCKS, ZOO, Architecture, InputError, load
+from palmette.space import ACTIVATIONS, BLOCKS, MOBILENET_LIKE, Architecture, InputError, load
 
 SPECIFICATION = {"mlprogram": 7, "neuralnetwork": 4}
 """Core ML's numbers of iOS 16 and iOS 13."""
@@ -343,8 +343,8 @@ def test_mobilenet_v3_small_is_exported_and_proven(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ZOO)
-def test_every_network_of_the_zoo_is_exported_and_proven(
+@pytest.mark.parametrize("name", MOBILENET_LIKE)
+def test_every_mobilenet_like_network_is_exported_and_proven(
     name: str, kind: str, tmp_path: Path, trained: Callable[..., nn.Module]
 ) -> None:
     network = load(name)

@@ -67,7 +67,10 @@ def test_a_shipped_op_list_is_what_a_new_trace_gives(name: str, tmp_path: Path) 
 
 def test_every_network_and_backbone_is_shipped() -> None:
     assert set(shipped_names()) == {*NETWORKS, *(f"{name}_backbone_512" for name in BACKBONES)}
-    assert not set(NETWORKS) & set(ZOO)
+    # networks of both names are one: the list is as timed, the zoo's may pad otherwise
+    for name in set(NETWORKS) & set(ZOO):
+        listed = sum(op.macs for op in read_op_list(Path(str(SHIPPED / f"{name}.csv"))))
+        assert load(name).macs() == pytest.approx(listed, rel=0.02), name
 
 
 def test_a_shipped_list_reads_an_image_of_the_stated_resolution() -> None:

@@ -19,7 +19,7 @@ from palmette.latency import TARGETS, LatencyPredictor, find_target, load_predic
 from palmette.latency.per_op.op_cost import STRICT_MODELS
 from palmette.latency.predictor import DATA, UnfittedError, file_name, fit_all
 from palmette.latency.whole.fitted import measured_networks
-from palmette.space import ZOO, Architecture, InputError, Op, load
+from palmette.space import MOBILENET_LIKE, Architecture, InputError, Op, load
 
 PUBLISHED = [name for name, target in TARGETS.items() if target.family]
 """Targets whose timings are shipped."""
@@ -89,7 +89,7 @@ def test_the_hash_changes_with_a_timing_of_the_family_or_of_its_fallback(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_zoo_networks_take_milliseconds_of_the_right_order(
+def test_mobilenet_like_networks_take_milliseconds_of_the_right_order(
     every_shipped: dict[str, LatencyPredictor], target: str
 ) -> None:
     low, high = {"cpu": (3, 80), "gpu": (5, 100), "ane": (1.5, 60)}[TARGETS[target].unit]
@@ -97,7 +97,7 @@ def test_zoo_networks_take_milliseconds_of_the_right_order(
         low, high = 0.4, 2.0
     if "tflite" in target:
         low, high = 1.5, 10
-    ms = every_shipped[target].predict(list(ZOO))
+    ms = every_shipped[target].predict(MOBILENET_LIKE)
     assert ms.shape == (8,) and ((low < ms) & (ms < high)).all(), ms
 
 
@@ -153,9 +153,9 @@ def test_an_interval_contains_the_milliseconds_and_widens_with_confidence(
     every_shipped: dict[str, LatencyPredictor],
 ) -> None:
     for predictor in every_shipped.values():
-        ms, widths = predictor.predict(list(ZOO)), []
+        ms, widths = predictor.predict(MOBILENET_LIKE), []
         for confidence in (0.6, 0.8, 0.95):
-            found = predictor.predict_interval(list(ZOO), confidence)
+            found = predictor.predict_interval(MOBILENET_LIKE, confidence)
             assert found.ms.tolist() == ms.tolist()
             assert (found.lower_ms < ms).all() and (ms < found.upper_ms).all()
             assert found.upper_ms * found.lower_ms == pytest.approx(ms**2, rel=1e-9)
@@ -371,7 +371,7 @@ def test_a_predictor_comes_back_from_its_file(
     again = LatencyPredictor.read(path)
     assert again.target == target
     assert again.to_dict() == every_shipped[target].to_dict()
-    one, other = (p.predict_interval(list(ZOO)) for p in (every_shipped[target], again))
+    one, other = (p.predict_interval(MOBILENET_LIKE) for p in (every_shipped[target], again))
     for name in ("ms", "lower_ms", "upper_ms"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9)
     assert [item.name for item in path.parent.iterdir()] == ["it.json"]

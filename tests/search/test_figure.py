@@ -12,7 +12,7 @@ import pytest
 
 from palmette.search import Run, resume
 from palmette.search.figure import front_figure, front_page
-from palmette.space import ZOO
+from palmette.space import MOBILENET_LIKE
 
 
 class Page(HTMLParser):
@@ -63,7 +63,7 @@ def test_the_page_says_how_to_read_it(page: Page) -> None:
 
 def test_the_page_names_the_budget_and_the_reference_networks(page: Page) -> None:
     drawn = page.scripts[page.scripts.rindex("Plotly.newPlot(") :]
-    for words in ("budget 6 ms", *ZOO):
+    for words in ("budget 6 ms", *MOBILENET_LIKE):
         assert f'"{words}"' in drawn
 
 
@@ -101,7 +101,7 @@ def test_the_references_stand_where_the_same_predictors_put_them(
     finished: Run, traces: dict[str, Any]
 ) -> None:
     drawn = traces["reference networks"]
-    assert set(drawn.text) == set(ZOO)
+    assert set(drawn.text) == set(MOBILENET_LIKE)
     ms = dict(zip(drawn.text, drawn.x, strict=True))
     assert ms["mobilenet_v2"] == pytest.approx(
         finished.problem.latency.predictor.predict(["mobilenet_v2"])[0]

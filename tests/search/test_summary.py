@@ -22,7 +22,7 @@ from palmette.search import (
     summary,
 )
 from palmette.search.references import references
-from palmette.space import ZOO, InputError, load
+from palmette.space import MOBILENET_LIKE, InputError, load
 from palmette.train import AccuracyPrior
 
 Rows = list[dict[str, Any]]
@@ -48,10 +48,10 @@ def reject(name: str) -> None:
 # --- reference networks ---------------------------------------------------------------------------
 
 
-def test_references_are_the_zoo_under_the_runs_predictors(finished: Run) -> None:
+def test_references_are_the_eight_under_the_runs_predictors(finished: Run) -> None:
     predictor = finished.problem.latency.predictor
     table = references(predictor, "timm_ra", 0.9, 1.5).set_index("network")
-    assert set(table.index) == set(ZOO)
+    assert set(table.index) == set(MOBILENET_LIKE)
     assert table["ms"].is_monotonic_increasing
     networks = [load(name) for name in table.index]
     time = predictor.predict_interval(networks, 0.9, two_sided=False)
@@ -69,7 +69,7 @@ def test_references_are_the_zoo_under_the_runs_predictors(finished: Run) -> None
 
 def test_rows_are_sorted_by_milliseconds_and_hold_every_reference(rows: Rows) -> None:
     assert [row["ms"] for row in rows] == sorted(row["ms"] for row in rows)
-    assert set(ZOO) <= {row["name"] for row in rows}
+    assert set(MOBILENET_LIKE) <= {row["name"] for row in rows}
 
 
 def test_the_pick_is_one_row_and_called_so(finished: Run, rows: Rows) -> None:
@@ -88,7 +88,7 @@ def test_both_ends_of_the_front_are_shown(finished: Run, rows: Rows) -> None:
 def test_a_front_of_one_network_is_a_table_too(finished: Run) -> None:
     one = finished.front[finished.front["pick"]].reset_index(drop=True)
     names = [row["name"] for row in comparison(replace(finished, front=one))]
-    assert len(names) == len(ZOO) + 1
+    assert len(names) == len(MOBILENET_LIKE) + 1
 
 
 def verdicts(found: Run) -> dict[str, str]:
@@ -100,12 +100,12 @@ def test_a_reference_is_over_budget_by_its_timing_or_else_by_its_time_at_confide
     finished: Run, budget: float
 ) -> None:
     table = comparison(replace(finished, config=replace(finished.config, budget_ms=budget)))
-    rows = [row for row in table if row["name"] in ZOO]
+    rows = [row for row in table if row["name"] in MOBILENET_LIKE]
     for row in rows:
         ms = row["ms_at_confidence"] if row["timed_ms"] is None else row["timed_ms"]
         assert (row["verdict"] == "over budget") == (ms > budget), row
     over = [row["name"] for row in rows if row["verdict"] == "over budget"]
-    assert len(over) == len(ZOO) if budget == 4.0 else len(over) < len(ZOO)
+    assert len(over) == len(MOBILENET_LIKE) if budget == 4.0 else len(over) < len(MOBILENET_LIKE)
 
 
 def test_a_timing_is_that_of_the_published_table(rows: Rows) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from torch import nn
 
-from palmette.space import ACTIVATIONS, ZOO, Architecture, Head, load
+from palmette.space import ACTIVATIONS, MOBILENET_LIKE, Architecture, Head, load
 from palmette.space.modules import (
     ACTIVATION_MODULES,
     Classifier,
@@ -225,7 +225,7 @@ def test_pooling_first_applies_the_activation_to_the_mean() -> None:
             assert head(image).item() == pytest.approx(wanted, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", MOBILENET_LIKE)
 def test_a_meta_network_holds_no_memory(name: str) -> None:
     network = meta_network(load(name))
     assert not network.training

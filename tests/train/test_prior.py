@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palmette.space import ZOO, InputError, load
+from palmette.space import MOBILENET_LIKE, ZOO, InputError, load
 from palmette.train import TIE_POINTS, AccuracyPrior
 from palmette.train.formula import jackknife_variance
 
@@ -43,9 +43,10 @@ def test_shipped_coefficients_give_their_published_estimates(
     assert AccuracyPrior.load().predict([load(name)], recipe)[0][0] == pytest.approx(top1, abs=0.01)
 
 
-def test_every_zoo_network_lies_within_its_interval_under_its_own_recipe() -> None:
+def test_every_mobilenet_like_network_lies_within_its_interval_under_its_own_recipe() -> None:
     # eight intervals of 80 % would miss one or two on new networks; these are of the fit
-    for name, reference in ZOO.items():
+    for name in MOBILENET_LIKE:
+        reference = ZOO[name]
         _, lower, upper = AccuracyPrior.load().predict([load(name)], reference.recipe)
         assert lower[0] < reference.top1 < upper[0], name
 
@@ -105,7 +106,8 @@ def test_an_unknown_recipe_lists_the_known_ones() -> None:
 
 
 def test_every_recipe_of_the_zoo_is_known() -> None:
-    assert {reference.recipe for reference in ZOO.values()} <= set(AccuracyPrior.load().recipes)
+    known = {*AccuracyPrior.load().recipes, ""}  # blank: none of those
+    assert {reference.recipe for reference in ZOO.values()} <= known
 
 
 # Report and file

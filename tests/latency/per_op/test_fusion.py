@@ -11,7 +11,7 @@ from palmette.latency.op_lists import network_ops
 from palmette.latency.per_op.fusion import FUSIONS, Fusion, fusion_of
 from palmette.latency.per_op.kernels import WORK, KernelTable, kernel_from_text
 from palmette.latency.per_op.op_timed import OpTimedModel
-from palmette.space import ZOO, Op, OpTable
+from palmette.space import MOBILENET_LIKE, Op, OpTable
 
 START = np.zeros(1, dtype=np.int64)
 TFLITE = fusion_of("tflite-2.10")
@@ -39,7 +39,7 @@ def test_tflite_starts_an_addition_with_the_convolution_before_it(name: str, ker
     assert table.column("fused").sum() == ops.out_elements[ops.is_kind("add")].sum()
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", MOBILENET_LIKE)
 def test_other_runtimes_start_every_op_by_itself(name: str) -> None:
     ops = network_ops(name)
     table, main = fusion_of("coreml-ios16").kernels(OpTable.of(ops), START)
@@ -129,7 +129,7 @@ def test_other_activations_and_kernels_stay_as_they_are(ops_of_texts: Table, tex
     assert equal(table, KernelTable.of([(Op.from_text(text),)]))
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", MOBILENET_LIKE)
 def test_every_op_is_a_main_op_joined_or_silent(name: str) -> None:
     ops = OpTable.of(network_ops(name))
     table, main = TFLITE.kernels(ops, START)

@@ -16,7 +16,7 @@ from palmette.latency.per_op.kernels import (
     kernel_from_text,
     kernel_text,
 )
-from palmette.space import ZOO, InputError, Op, OpTable
+from palmette.space import MOBILENET_LIKE, InputError, Op, OpTable
 
 OPS = [op for name in ("mobilenet_v2", "mobilenet_v3_small") for op in network_ops(name)]
 KERNELS = st.lists(st.sampled_from(OPS), min_size=1, max_size=4).map(tuple)
@@ -105,7 +105,7 @@ def test_sorts_of_kernels(text: str, sort: str) -> None:
     assert KernelTable.of([(Op.from_text(text),)]).is_sort(sort).tolist() == [True]
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", MOBILENET_LIKE)
 def test_columns_are_finite_and_not_negative(name: str) -> None:
     table = KernelTable.of([(op,) for op in network_ops(name)])
     assert table.work.shape[1] == len(WORK) and table.traits.shape[1] == len(TRAITS)

@@ -1,0 +1,194 @@
+"""Every network of the zoo through every invariant; a new row is swept without a line here.
+
+Images are small: what holds for shapes and counts holds at any size. One of them is not square, and
+its width becomes odd on the way down (100, 50, 25, 13, 7), so that rounding shows.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from palmette.latency import TARGETS, load_predictor
+from palmette.space import BLOCKS, ZOO, Architecture, Block, InputError, Op, load
+
+SQUARE, OBLONG = (96, 96), (64, 100)
+TRAINING = (64, 64)
+PARAMS_WITHIN, MACS_WITHIN = 0.02, 0.03
+"""Shares of the published counts beyond which a row must say why."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network of the zoo with weights, in evaluation mode."""
+
+    name: str
+    architecture: Architecture
+    module: nn.Module
+
+
+@pytest.fixture(scope="module", params=ZOO)
+def built(request: pytest.FixtureRequest) -> Built:
+    """Each network once, its tests one after another: only one is in memory."""
+    architecture = load(request.param)
+    return Built(request.param, architecture, architecture.build().eval())
+
+
+def images(count: int, size: tuple[int, int]) -> torch.Tensor:
+    return torch.randn(count, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+# What it is
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_text_json_and_id_say_the_same(name: str) -> None:
+    network = load(name)
+    assert Architecture.from_text(network.to_text()) == network
+    assert Architecture.from_json(network.to_json()) == network
+    assert Architecture.from_text(network.to_text()).id == network.id
+    assert re.fullmatch("[0-9a-f]{12}", network.id)
+
+
+def test_no_network_is_in_the_zoo_twice() -> None:
+    assert len({load(name).id for name in ZOO}) == len(ZOO)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_counts_are_the_published_ones_or_the_row_says_why(name: str) -> None:
+    row, network = ZOO[name], load(name)
+    pairs = [
+        (network.params(), row.params_m, PARAMS_WITHIN),
+        (network.macs(), row.macs_m, MACS_WITHIN),
+    ]
+    far = [
+        f"{ours / 1e6:.2f} M, published {theirs} M"
+        for ours, theirs, within in pairs
+        if theirs is not None and abs(ours / 1e6 / theirs - 1) > within
+    ]
+    assert row.note or not far
+    assert row.source
+
+
+# What is built from it
+
+
+@pytest.mark.parametrize("size", [SQUARE, OBLONG])
+def test_images_of_any_shape_run_through_maps_of_the_promised_shapes(
+    built: Built, size: tuple[int, int]
+) -> None:
+    parts = list(built.architecture.with_resolution(*size).parts())
+    # what leaves a stage is what enters the part after it
+    after = [new for old, new in itertools.pairwise(parts) if 0 <= old.stage < new.stage]
+    with torch.no_grad():
+        maps = built.module.features(images(1, size))  # type: ignore[operator]
+        result = built.module.head(maps[-1])  # type: ignore[operator]
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (part.in_channels, part.height, part.width) for part in after
+    ]
+    head = built.architecture.head
+    assert result.shape == (1, head.classes or head.channels or parts[-1].in_channels)
+    assert result.isfinite().all()
+
+
+def test_traced_macs_are_half_of_the_flops_that_torch_counts_in_a_run(built: Built) -> None:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        built.module(images(1, OBLONG))
+    assert 2 * built.architecture.with_resolution(*OBLONG).macs() == counter.get_total_flops()
+
+
+def without_gradient(module: nn.Module) -> set[str]:
+    """Parameters that a training step of two images leaves without a gradient."""
+    module.train()
+    module(images(2, TRAINING)).square().sum().backward()
+    found = {n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()}
+    module.zero_grad()
+    module.eval()
+    return found
+
+
+def test_every_parameter_gets_a_gradient(built: Built) -> None:
+    dead = without_gradient(built.module)
+    for seed in (1, 2):  # a gate of a few channels may start with all of them below zero
+        if dead:
+            dead &= without_gradient(built.architecture.build(seed))
+    assert dead == set()
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_ops_come_back_from_their_text(name: str) -> None:
+    ops = load(name).ops()
+    assert tuple(Op.from_text(op.to_text()) for op in ops) == ops
+    assert "other" not in {op.kind for op in ops}
+    assert "norm" not in {op.kind for op in ops}  # every BatchNorm folds
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_network_is_predicted_with_an_interval(target: str) -> None:
+    found = load_predictor(target).predict_interval(list(ZOO))
+    for values in (found.lower_ms, found.ms, found.upper_ms):
+        assert values.shape == (len(ZOO),)
+        assert np.isfinite(values).all()
+    assert (found.lower_ms > 0).all()
+    assert (found.lower_ms < found.ms).all()
+    assert (found.ms < found.upper_ms).all()
+
+
+# What is no network: one line that names the block
+
+
+def refused(text: str) -> str:
+    """What is said of a text that is no architecture."""
+    with pytest.raises(InputError) as error:
+        Architecture.from_text(text)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_an_unknown_block_is_named_and_the_known_ones_listed(name: str) -> None:
+    before, *rest = ZOO[name].text.split(" | ")
+    block, *others = rest[0].split(" ")
+    wrong = block.replace(block.partition("_")[0], "zz", 1)
+    said = refused(" | ".join([before, " ".join([wrong, *others]), *rest[1:]]))
+    assert said.startswith(f"block '{re.sub('_r[0-9]+', '', wrong)}': unknown kind 'zz'; known ")
+    assert said.endswith(", ".join(BLOCKS))
+
+
+PRIME = 7919  # divides no count of channels of any network
+
+
+def with_groups(network: Architecture, kind: type[Block], groups: int) -> Architecture:
+    """The network with these groups in the first block of a kind; the same if it has none."""
+    stages = [list(stage) for stage in network.stages]
+    for stage in stages:
+        for index, block in enumerate(stage):
+            if isinstance(block, kind):
+                stage[index] = replace(block, groups=groups)  # type: ignore[call-arg]
+                return replace(network, stages=tuple(map(tuple, stages)))
+    return network
+
+
+GROUPED = [kind for kind in BLOCKS.values() if "groups" in {item.name for item in fields(kind)}]
+
+
+@pytest.mark.parametrize("kind", GROUPED, ids=lambda kind: kind.kind)
+def test_groups_that_do_not_divide_name_stage_block_and_count(kind: type[Block]) -> None:
+    refusals = []
+    for name in ZOO:
+        try:
+            assert with_groups(load(name), kind, PRIME) == load(name)
+        except InputError as error:
+            refusals.append(str(error))
+    assert refusals  # some network has the block
+    for said in refusals:
+        assert re.fullmatch(
+            rf"stage \d+: {kind.kind} block, groups: .*{PRIME} does not divide \d+", said
+        )
