@@ -92,7 +92,7 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     raise InputError(
         f"network '{subject}' is unknown; give the path of an op-list .csv, an architecture text,"
         f" or one of the {len(known)} known names (`palmette zoo list`, latency/data/ops), such as"
-        f" {near}"
+        f" '{near}'"
     )
 
 

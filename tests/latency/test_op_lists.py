@@ -125,5 +125,5 @@ def test_an_unknown_network_is_refused(subject: str, said: str) -> None:
 def test_an_unknown_network_is_answered_with_the_most_similar_names() -> None:
     with pytest.raises(InputError) as caught:
         network_ops("mobilnet_v2")
-    assert str(caught.value).partition("such as ")[2].startswith("mobilenet_v2, ")
+    assert str(caught.value).partition("such as '")[2].startswith("mobilenet_v2, ")
     assert f"the {len({*ZOO, *shipped_names()})} known names" in str(caught.value)
