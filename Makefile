@@ -44,3 +44,4 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/few_shot.py
 	$(RUN) $(BIN)/python benchmarks/host_loop.py
 	$(RUN) $(BIN)/python benchmarks/selected_coverage.py
+	$(RUN) $(BIN)/python benchmarks/zoo_conversion.py

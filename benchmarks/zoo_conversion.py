@@ -92,7 +92,15 @@ def conversion(name: str, target: str) -> Conversion:
             name, str(full), kind, False, seconds=time.perf_counter() - start, reason=reason
         )
     return Conversion(
-        name, str(full), kind, True, ops, size / 1e6, report.layers, report.values, seconds
+        name,
+        str(full),
+        kind,
+        True,
+        ops,
+        round(size / 1e6, 3),
+        report.layers,
+        report.values,
+        round(seconds, 2),
     )
 
 
@@ -149,6 +157,12 @@ def line(row: Conversion) -> str:
     return f"{row.name:<34}{row.format:<15}{numbers}  {proven}"
 
 
+def _as_json(head: dict[str, Any], rows: Sequence[Conversion]) -> str:
+    """JSON with a line for each package."""
+    table = ",\n  ".join(json.dumps(asdict(row)) for row in rows)
+    return f'{json.dumps(head, indent=1)[:-2]},\n "table": [\n  {table}\n ]\n}}\n'
+
+
 def main() -> int:
     """Command line; 1 if a package is not proven, 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -178,8 +192,7 @@ def main() -> int:
         "versions": {name: version(name) for name in ("coremltools", "torch")},
         "oldest_systems": {kind: FORMATS[kind].minimum_target for kind in FORMATS},
     }
-    table = [asdict(row) for row in rows]
-    write_text(arguments.out, json.dumps({**about, **metrics, "table": table}, indent=1) + "\n")
+    write_text(arguments.out, _as_json({**about, **metrics}, rows))
     if arguments.json:
         print(json.dumps(metrics))
     return 0 if metrics["proven"] == metrics["conversions"] else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,9 @@ from torch import nn
 from palmette.space.blocks.base import Block
 from palmette.space.blocks.pool import MaxPool
 
+LOWEST = -65504.0
+"""Least finite float16: what is padded never wins, and survives a conversion to half precision."""
+
 
 def _max_pool(block: MaxPool, _: int) -> nn.Module:
     kernel, stride = block.kernel, block.stride
@@ -18,7 +20,7 @@ def _max_pool(block: MaxPool, _: int) -> nn.Module:
         return nn.MaxPool2d(kernel, stride, kernel // 2)
     if stride == kernel:
         return nn.MaxPool2d(kernel, stride, ceil_mode=True)
-    beyond = nn.ConstantPad2d((0, 1, 0, 1), -math.inf)
+    beyond = nn.ConstantPad2d((0, 1, 0, 1), LOWEST)
     return nn.Sequential(beyond, nn.MaxPool2d(kernel, stride))
 
 
