@@ -81,6 +81,8 @@ class Architecture:
                 part.block.check_input(part.in_channels)
             except InputError as error:
                 raise InputError(f"stage {part.stage + 1}: {error}") from None
+            if min(part.height, part.width) < part.block.least_size:
+                raise InputError(self._too_small(part))
 
     def parts(self) -> Iterator[Part]:
         """Stem, blocks and head in order, each with the shape of its input."""
@@ -91,9 +93,27 @@ class Architecture:
         for stage, block in staged:
             yield Part(block, channels, height, width, stage)
             channels = block.out_channels
-            # padding of k // 2: a stride-2 convolution rounds odd sizes up
-            height = -(-height // block.downsampling)
-            width = -(-width // block.downsampling)
+            height, width = block.out_size(height), block.out_size(width)
+
+    def _too_small(self, part: Part) -> str:
+        """Why a block cannot read the map that reaches it, and which resolution it takes."""
+        side = min(self.resolution)
+        while not self._fits(side):
+            side += 1
+        where = f"stage {part.stage + 1}: {part.block.kind} block" if part.stage >= 0 else "stem"
+        (height, width), least = self.resolution, part.block.least_size
+        return (
+            f"{where}: needs a map of at least {least}x{least}, gets {part.height}x{part.width};"
+            f" {height}x{width} px are too few for the strides, give {side}x{side} or more"
+        )
+
+    def _fits(self, side: int) -> bool:
+        """Whether every block can read what an image of a height or width leaves it."""
+        for part in self.parts():
+            if side < part.block.least_size:
+                return False
+            side = part.block.out_size(side)
+        return True
 
     @property
     def id(self) -> str:

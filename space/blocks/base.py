@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
+from palmette.space.blocks.numbers import Rising
 from palmette.space.errors import InputError, expect
 
 ACTIVATIONS = ("none", "relu", "relu6", "lrelu", "hswish", "swish", "gelu", "sigmoid", "hsigmoid")
@@ -23,6 +24,7 @@ ACTIVATIONS = ("none", "relu", "relu6", "lrelu", "hswish", "swish", "gelu", "sig
 GATES = ("sigmoid", "hsigmoid")
 MAX_CHANNELS = 65_536  # tensor limit of the Neural Engine; beyond is a typo
 MAX_KERNEL = 31
+MAX_DILATION = 64
 _DIGITS = "[0-9]{1,9}"
 
 
@@ -77,6 +79,19 @@ def act_field() -> Any:
     return choice_field("", ACTIVATIONS)
 
 
+def dilation_field() -> Any:
+    """Steps between the values that a kernel reads; the padding grows along (DeepLab)."""
+    return learned(size_field("d", high=MAX_DILATION, default=1))
+
+
+def learned(item: Any) -> Any:
+    """A field that JSON leaves out at its default.
+
+    What a block learns after its first release must not change the ids of networks without it.
+    """
+    return field(default=item.default, metadata={**item.metadata, "learned": True})
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Base of all blocks: validation by the token table of the subclass.
@@ -89,6 +104,8 @@ class Block:
 
     def __post_init__(self) -> None:
         for item in fields(self):
+            if isinstance(numbers := item.metadata.get("names"), Rising):
+                object.__setattr__(self, item.name, numbers.read(getattr(self, item.name)))
             _validate(self.kind, item, getattr(self, item.name))
 
     @property
@@ -102,6 +119,15 @@ class Block:
         """Factor by which the block divides height and width."""
         stride: int = getattr(self, "stride", 1)
         return stride
+
+    @property
+    def least_size(self) -> int:
+        """Least height and width of a map that the block can read: one value cannot be halved."""
+        return self.downsampling
+
+    def out_size(self, size: int) -> int:
+        """Height or width of the output for that of the input; padding rounds odd sizes up."""
+        return -(-size // self.downsampling)
 
     def check_input(self, in_channels: int) -> None:
         """Raise InputError if the block cannot follow a tensor of `in_channels` channels."""
@@ -180,8 +206,14 @@ def block_from_json(data: Any, where: str, classes: Mapping[str, type[Block]]) -
 
 
 def block_to_json(block: Block) -> dict[str, Any]:
-    """All fields of a block as a dictionary of plain values, its kind first."""
-    return {"kind": block.kind, **{item.name: getattr(block, item.name) for item in fields(block)}}
+    """Fields of a block as a dictionary of plain values, its kind first; see `learned`."""
+    values = {item.name: getattr(block, item.name) for item in fields(block)}
+    quiet = {
+        item.name
+        for item in fields(block)
+        if item.metadata.get("learned") and values[item.name] == item.default
+    }
+    return {"kind": block.kind} | {key: v for key, v in values.items() if key not in quiet}
 
 
 def _validate(kind: str, item: Field[Any], value: Any) -> None:

@@ -12,6 +12,7 @@ from palmette.space.blocks.base import (
     choice_field,
     flag_field,
     kernel_field,
+    learned,
     size_field,
     stride_field,
 )
@@ -19,13 +20,26 @@ from palmette.space.blocks.base import (
 
 @dataclass(frozen=True, slots=True)
 class Stem(Block):
-    """First convolution of a network, on the RGB image (`stem`)."""
+    """First convolution of a network, on the RGB image (`stem`).
+
+    `padded` false (`valid`) leaves the padding away (SqueezeNet).
+    """
 
     kind: ClassVar[str] = "stem"
     kernel: int = kernel_field()
     stride: int = stride_field()
     channels: int = size_field("c")
     act: str = act_field()
+    padded: bool = learned(flag_field("valid", True))
+
+    @property
+    def least_size(self) -> int:
+        """See `Block.least_size`."""
+        return self.stride if self.padded else self.kernel
+
+    def out_size(self, size: int) -> int:
+        """See `Block.out_size`; without padding a window that does not fit is left away."""
+        return -(-size // self.stride) if self.padded else (size - self.kernel) // self.stride + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from palmette.space.blocks.base import (
     act_field,
     check_groups,
     choice_field,
+    dilation_field,
     expanded_field,
     flag_field,
     kernel_field,
@@ -31,6 +32,7 @@ class ConvBlock(Block):
     channels: int = size_field("c")
     act: str = act_field()
     groups: int = size_field("g", default=1)
+    dilation: int = dilation_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""
@@ -56,6 +58,7 @@ class DepthwiseSeparable(Block):
     groups: int = size_field("g", default=1)
     point_act: bool = flag_field("pointact", False)
     skip: bool = flag_field("noskip", True)
+    dilation: int = dilation_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""
@@ -76,6 +79,7 @@ class _Expanding(Block):
     gate: str = choice_field("gate", GATES, "sigmoid")
     groups: int = size_field("g", default=1)
     skip: bool = flag_field("noskip", True)
+    dilation: int = dilation_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""

@@ -13,6 +13,7 @@ from palmette.space.blocks.base import (
     Block,
     act_field,
     check_groups,
+    dilation_field,
     kernel_field,
     size_field,
     stride_field,
@@ -35,7 +36,7 @@ class BottleneckResidual(Block):
     """1x1 to `middle` channels, kxk with the stride, linear 1x1, and the residual (`rn`).
 
     The stride stands in the kxk convolution, as torchvision and most trainings since 2016 have it.
-    `groups` applies to the kxk convolution (ResNeXt, Xie et al., 2017).
+    `groups` (ResNeXt, Xie et al., 2017) and `dilation` apply to the kxk convolution.
     """
 
     kind: ClassVar[str] = "rn"
@@ -45,6 +46,7 @@ class BottleneckResidual(Block):
     channels: int = size_field("c")
     act: str = act_field()
     groups: int = size_field("g", default=1)
+    dilation: int = dilation_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""

@@ -12,6 +12,7 @@ from palmette.space.blocks.base import (
     MAX_KERNEL,
     Block,
     act_field,
+    dilation_field,
     expanded_field,
     flag_field,
     size_field,
@@ -32,7 +33,8 @@ class UniversalInvertedBottleneck(Block):
     `first_kernel` stands before the expansion, without an activation, `kernel` after it; 0 leaves
     one away. The four cases are the paper's: both (extra depthwise), only `kernel` (the inverted
     residual of MobileNetV2), only `first_kernel` (as in ConvNeXt), none (feed-forward). The stride
-    is that of the last depthwise. A residual is added where shapes allow it and `skip` is true.
+    is that of the last depthwise, the dilation that of both. A residual is added where shapes allow
+    it and `skip` is true.
     """
 
     kind: ClassVar[str] = "uir"
@@ -43,6 +45,7 @@ class UniversalInvertedBottleneck(Block):
     act: str = act_field()
     first_kernel: int = _optional_kernel("a", default=0)
     skip: bool = flag_field("noskip", True)
+    dilation: int = dilation_field()
 
     def __post_init__(self) -> None:
         Block.__post_init__(self)  # `super()` does not find the class that `slots` makes anew

@@ -41,7 +41,8 @@ class Classifier(nn.Module):
 
 
 def _stem(block: Stem, _: int) -> nn.Module:
-    return ConvBnAct(IMAGE_CHANNELS, block.channels, block.kernel, block.stride, act=block.act)
+    sizes = (IMAGE_CHANNELS, block.channels, block.kernel, block.stride)
+    return ConvBnAct(*sizes, act=block.act, padded=block.padded)
 
 
 def _head(block: Head, in_channels: int) -> nn.Module:

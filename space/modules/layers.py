@@ -21,7 +21,10 @@ ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
 
 
 class ConvBnAct(nn.Sequential):
-    """Convolution without bias, BatchNorm, activation; padding of k // 2."""
+    """Convolution without bias, BatchNorm, activation.
+
+    The padding is k // 2 times the dilation, or none where `padded` is false.
+    """
 
     def __init__(
         self,
@@ -31,10 +34,13 @@ class ConvBnAct(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         act: str = "none",
+        dilation: int = 1,
+        padded: bool = True,
     ) -> None:
         super().__init__()
+        padding = kernel // 2 * dilation if padded else 0
         self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
+            in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False
         )
         self.bn = nn.BatchNorm2d(out_channels)
         if act != "none":

@@ -18,15 +18,15 @@ from palmette.space.modules.layers import ConvBnAct, gates, with_residual
 
 
 def _conv(block: ConvBlock, in_channels: int) -> nn.Module:
-    return ConvBnAct(
-        in_channels, block.channels, block.kernel, block.stride, block.groups, block.act
-    )
+    sizes = (in_channels, block.channels, block.kernel, block.stride, block.groups)
+    return ConvBnAct(*sizes, block.act, block.dilation)
 
 
 def _depthwise_separable(block: DepthwiseSeparable, in_channels: int) -> nn.Module:
     act = block.act if block.point_act else "none"
+    sizes = (in_channels, in_channels, block.kernel, block.stride, in_channels)
     body = nn.Sequential(
-        ConvBnAct(in_channels, in_channels, block.kernel, block.stride, in_channels, block.act),
+        ConvBnAct(*sizes, block.act, block.dilation),
         *gates(block, in_channels),
         ConvBnAct(in_channels, block.channels, groups=block.groups, act=act),
     )
@@ -37,7 +37,7 @@ def _inverted_residual(block: InvertedResidual, in_channels: int) -> nn.Module:
     wide = block.expanded
     body = nn.Sequential(
         ConvBnAct(in_channels, wide, groups=block.groups, act=block.act),
-        ConvBnAct(wide, wide, block.kernel, block.stride, wide, block.act),
+        ConvBnAct(wide, wide, block.kernel, block.stride, wide, block.act, block.dilation),
         *gates(block, wide),
         ConvBnAct(wide, block.channels, groups=block.groups),
     )
@@ -46,8 +46,9 @@ def _inverted_residual(block: InvertedResidual, in_channels: int) -> nn.Module:
 
 def _fused_inverted_residual(block: FusedInvertedResidual, in_channels: int) -> nn.Module:
     wide = block.expanded
+    sizes = (in_channels, wide, block.kernel, block.stride, block.groups)
     body = nn.Sequential(
-        ConvBnAct(in_channels, wide, block.kernel, block.stride, block.groups, block.act),
+        ConvBnAct(*sizes, block.act, block.dilation),
         *gates(block, wide),
         ConvBnAct(wide, block.channels, groups=block.groups),
     )

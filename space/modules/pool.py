@@ -16,6 +16,8 @@ LOWEST = -65504.0
 
 def _max_pool(block: MaxPool, _: int) -> nn.Module:
     kernel, stride = block.kernel, block.stride
+    if not block.padded:
+        return nn.MaxPool2d(kernel, stride, ceil_mode=True)
     if kernel % 2 == 1:
         return nn.MaxPool2d(kernel, stride, kernel // 2)
     if stride == kernel:

@@ -47,9 +47,10 @@ def _basic(block: BasicResidual, in_channels: int) -> nn.Module:
 
 
 def _bottleneck(block: BottleneckResidual, in_channels: int) -> nn.Module:
+    sizes = (block.middle, block.middle, block.kernel, block.stride, block.groups)
     body = nn.Sequential(
         ConvBnAct(in_channels, block.middle, act=block.act),
-        ConvBnAct(block.middle, block.middle, block.kernel, block.stride, block.groups, block.act),
+        ConvBnAct(*sizes, block.act, block.dilation),
         ConvBnAct(block.middle, block.channels),
     )
     return _joined(body, block, in_channels)

@@ -16,10 +16,12 @@ def _universal(block: UniversalInvertedBottleneck, in_channels: int) -> nn.Modul
     wide, layers = block.expanded, list[nn.Module]()
     if block.first_kernel:
         stride = 1 if block.kernel else block.stride
-        layers.append(ConvBnAct(in_channels, in_channels, block.first_kernel, stride, in_channels))
+        sizes = (in_channels, in_channels, block.first_kernel, stride, in_channels)
+        layers.append(ConvBnAct(*sizes, dilation=block.dilation))
     layers.append(ConvBnAct(in_channels, wide, act=block.act))
     if block.kernel:
-        layers.append(ConvBnAct(wide, wide, block.kernel, block.stride, wide, block.act))
+        sizes = (wide, wide, block.kernel, block.stride, wide)
+        layers.append(ConvBnAct(*sizes, block.act, block.dilation))
     layers.append(ConvBnAct(wide, block.channels))
     return with_residual(nn.Sequential(*layers), block, in_channels)
 

@@ -48,7 +48,9 @@ def _expanded(draw: Any, in_channels: int, groups: int, limit: int) -> int:
 
 
 @st.composite
-def _blocks(draw: Any, in_channels: int, limit: int, kernel: int) -> Block:
+def _blocks(
+    draw: Any, in_channels: int, limit: int, kernel: int, strides: SearchStrategy[int]
+) -> Block:
     kind = draw(
         st.sampled_from([ConvBlock, DepthwiseSeparable, InvertedResidual, FusedInvertedResidual])
     )
@@ -56,7 +58,7 @@ def _blocks(draw: Any, in_channels: int, limit: int, kernel: int) -> Block:
     groups = draw(st.sampled_from(divisors))
     stays = st.just(in_channels)  # so that residuals occur
     channels = draw(stays | _multiples(groups, limit))
-    values = {"kernel": draw(_kernels(kernel)), "stride": draw(STRIDES), "channels": channels}
+    values = {"kernel": draw(_kernels(kernel)), "stride": draw(strides), "channels": channels}
     values |= {"act": draw(ACTS), "groups": groups}
     if kind is ConvBlock:
         return ConvBlock(**values)
@@ -72,22 +74,26 @@ def _blocks(draw: Any, in_channels: int, limit: int, kernel: int) -> Block:
 
 @st.composite
 def _architectures(draw: Any, limit: int, kernel: int, resolution: int) -> Architecture:
-    sides = st.integers(1, resolution)
+    most = resolution.bit_length() - 1  # halvings of the largest side
     act = draw(ACTS)
     stem = Stem(draw(_kernels(kernel)), draw(STRIDES), draw(st.integers(1, limit)), act)
-    channels, stages = stem.channels, []
+    channels, stages, halvings = stem.channels, [], stem.stride - 1
     for depth in draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)):
         stage: list[Block] = []
         for _ in range(depth):
             # a repeat of the block before it is what text writes as a run
-            again = [stage[-1]] if stage and _fits(stage[-1], channels) else []
-            fresh = _blocks(channels, limit, kernel)
+            fits = stage and halvings < most and _fits(stage[-1], channels)
+            again = [stage[-1]] if fits else []
+            fresh = _blocks(channels, limit, kernel, STRIDES if halvings < most else st.just(1))
             stage.append(draw(st.sampled_from(again) | fresh if again else fresh))
             channels = stage[-1].out_channels
+            halvings += stage[-1].downsampling - 1
         stages.append(tuple(stage))
     width = draw(st.integers(0, limit))
     classes = draw(st.integers(0, limit))
     head = Head(width, draw(ACTS) if width else "none", classes, draw(st.booleans()))
+    # before the last of n halvings, which round up, 2^(n - 1) + 1 leaves two values
+    sides = st.integers(2 ** (halvings - 1) + 1 if halvings else 1, resolution)
     return Architecture((draw(sides), draw(sides)), stem, tuple(stages), head)
 
 

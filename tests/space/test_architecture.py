@@ -144,6 +144,41 @@ def test_parts_carry_the_shapes_that_reach_them() -> None:
     assert network.total_stride == 4
 
 
+def test_without_padding_the_stem_drops_what_does_not_fit_and_the_pool_keeps_it() -> None:
+    # SqueezeNet at 227 px: (227 - 3) / 2 + 1 = 113, then 56, 28 and 14, each window once
+    network = Architecture.from_text(
+        "227x228 stem_k3_s2_c8_relu_valid | mp_k3_s2_c8_valid | mp_k3_s2_c8_valid"
+        " | mp_k3_s2_c8_valid | head_n0"
+    )
+    assert [(part.height, part.width) for part in network.parts()] == [
+        (227, 228),
+        (113, 113),
+        (56, 56),
+        (28, 28),
+        (14, 14),
+    ]
+    assert [op.output[1:] for op in network.ops()[:4]] == [(113, 113), (56, 56), (28, 28), (14, 14)]
+
+
+def test_dilation_keeps_the_size_and_is_read_off_the_module() -> None:
+    network = Architecture.from_text(
+        "33x33 stem_k3_s2_c8_relu | cn_k3_s1_c8_relu_d2 ds_k5_s1_c8_relu_d3 ir_k3_s2_e2_c8_relu_d4"
+        " er_k3_s1_e2_c8_relu_d5 uir_k3_s1_e2_c8_relu_a5_d6 rn_k3_s1_x4_c8_relu_d7 | head_n0"
+    )
+    assert [op.dilation for op in network.ops() if op.kernel > (1, 1)] == [1, 2, 3, 4, 5, 6, 6, 7]
+    assert list(network.parts())[-1].height == 9
+
+
+def test_what_a_block_learned_later_is_in_json_only_where_it_is_used() -> None:
+    plain = Architecture.from_text("32x32 stem_k3_s2_c8_relu | ds_k3_s1_c8_relu | head").to_dict()
+    assert "dilation" not in plain["stages"][0][0]
+    assert "padded" not in plain["stem"]
+    used = Architecture.from_text("32x32 stem_k3_s2_c8_relu_valid | ds_k3_s1_c8_relu_d2 | head")
+    assert used.to_dict()["stages"][0][0]["dilation"] == 2
+    assert used.to_dict()["stem"]["padded"] is False
+    assert Architecture.from_dict(used.to_dict()) == used
+
+
 def test_another_resolution_changes_nothing_else() -> None:
     network = Architecture.from_text(TEXT)
     assert network.with_resolution(128) == Architecture.from_text(TEXT.replace("96x64", "128x128"))
@@ -180,6 +215,21 @@ def test_another_resolution_changes_nothing_else() -> None:
         (
             "32x32 stem_k3_s2_c8_relu | S ds_k3_s1_c8_relu_g3 | head",
             "stage 1: ds block, groups: must divide the channels",
+        ),
+        (
+            "4x9 stem_k3_s2_c8_relu | ds_k3_s2_c8_relu ds_k3_s2_c8_relu | head",
+            "stage 1: ds block: needs a map of at least 2x2, gets 1x3; 4x9 px are too few for the"
+            " strides, give 5x5 or more",
+        ),
+        (
+            "6x9 stem_k7_s2_c8_relu_valid | S | head",
+            "stem: needs a map of at least 7x7, gets 6x9; 6x9 px are too few for the strides, give"
+            " 7x7 or more",
+        ),
+        (
+            "6x6 stem_k3_s2_c8_relu_valid | mp_k3_s2_c8_valid | head",
+            "stage 1: mp block: needs a map of at least 3x3, gets 2x2; 6x6 px are too few for the"
+            " strides, give 7x7 or more",
         ),
     ],
 )
