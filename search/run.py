@@ -114,14 +114,15 @@ class Run:
     def guards(self) -> dict[str, Any]:
         """What kept the search honest: choices barred, and the guards of the accuracy prior."""
         prior = AccuracyPrior.load()
-        active = {
-            guard
-            for text in self.front["architecture"]
-            for guard in prior.active_guards(Architecture.from_text(str(text)))
-        }
+        networks = [Architecture.from_text(str(text)) for text in self.front["architecture"]]
+        widened: dict[str, list[float]] = {}
+        for network in networks:
+            for row in prior.widened(network):
+                widened.setdefault(row["family"], []).append(row["share"])
         return {
             "barred_choices": list(self.problem.barred),
-            "guards_on_front": sorted(active),
+            "guards_on_front": sorted({g for a in networks for g in prior.active_guards(a)}),
+            "widened_families": {name: max(shares) for name, shares in sorted(widened.items())},
             "outside_timed": int(self.front["outside_timed"].sum()),
         }
 

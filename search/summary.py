@@ -68,6 +68,8 @@ def guard_lines(run: Run) -> list[str]:
         " is an optimistic one: train the shortlist before you believe it",
         f"choices that this target's timings can't identify, barred: {barred}",
         f"guards that changed an estimate on the front: {active}",
+        "families of blocks outside the prior's fit, estimates on the front widened by its error on"
+        f" their published networks: {_widened(guards['widened_families'])}",
         f"networks of the front with less or more work than any that was timed:"
         f" {guards['outside_timed']} of {len(run.front)}; their intervals are widened",
     ]
@@ -134,6 +136,11 @@ def _verdict(difference: float) -> str:
     if abs(difference) < TIE_POINTS:
         return "tie"
     return f"{difference:+.1f}"
+
+
+def _widened(families: dict[str, float]) -> str:
+    named = (f"{name} (up to {share:.0%} of a network)" for name, share in families.items())
+    return ", ".join(named) or "none"
 
 
 def _recipe(run: Run) -> str:

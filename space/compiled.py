@@ -67,7 +67,8 @@ class CompiledSpace:
     """Blocks and ops of a search space.
 
     `block_ops[block_starts[b]:block_starts[b + 1]]` are the indices into `ops` of block b;
-    `block_params` its trainable parameters.
+    `block_params` its trainable parameters, `blocks` the block itself, stems and heads among them,
+    and `block_inputs` the channels before it.
     """
 
     space: SearchSpace
@@ -76,6 +77,8 @@ class CompiledSpace:
     block_ops: Ints
     block_starts: Ints
     block_params: Floats
+    blocks: tuple[Block, ...]
+    block_inputs: Ints
 
     def block_sums(self, op_values: Floats) -> Floats:
         """Sum of per-op values (ops, channels) over the ops of each block: (blocks, channels)."""
@@ -146,7 +149,9 @@ def compile_space(space: SearchSpace, cache: Path | None = None) -> CompiledSpac
     blocks: dict[_Place, int] = {}
     slots = tuple(_slots(space, blocks))
     ops, block_ops, starts, params = _traced_blocks(space, list(blocks), cache)
-    return CompiledSpace(space, slots, OpTable.of(ops), block_ops, starts, params)
+    stands = tuple(block for block, _, _ in blocks)
+    inputs = np.array([in_channels for _, in_channels, _ in blocks], dtype=np.int64)
+    return CompiledSpace(space, slots, OpTable.of(ops), block_ops, starts, params, stands, inputs)
 
 
 _Place = tuple[Block, int, int]

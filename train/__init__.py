@@ -6,3 +6,4 @@ from palmette.train.guards import Violation as Violation
 from palmette.train.guards import violations as violations
 from palmette.train.prior import AccuracyPrior as AccuracyPrior
 from palmette.train.prior import PriorBatch as PriorBatch
+from palmette.train.prior import widening_line as widening_line

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from palmette.space.compiled import CompiledSpace, Slot, SpaceTable
+from palmette.space.compiled import CompiledSpace, Ints, Slot, SpaceTable
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
-from palmette.train import guards
+from palmette.train import families, guards
 from palmette.train.features import (
     BLOCK_SUMS,
     SUMS,
     Floats,
     block_counts,
-    check_ops,
     log_head,
     log_resolution,
     op_values,
@@ -32,7 +31,7 @@ from palmette.train.features import (
 if TYPE_CHECKING:
     from palmette.train.prior import AccuracyPrior, PriorBatch
 
-_EXTRA = 2  # channels after SUMS: blocks not counted, structural violation
+_EXTRA = 4  # channels after SUMS: blocks not counted, violation, variance of families, blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,8 @@ class CompiledPrior:
 
     prior: AccuracyPrior
     table: SpaceTable
-    """Channels: `features.SUMS`, blocks not counted, violation, kxk blocks at each of `levels`."""
+    """Channels: `features.SUMS`, blocks not counted, violation, what `families.share_of` gives, and
+    kxk blocks at each of `levels`."""
     levels: tuple[int, ...]
     """Output strides at which this space can stack more blocks than are credible."""
     stride_violation: float
@@ -52,15 +52,16 @@ class CompiledPrior:
         """Tables of a prior for a space; `offset` is u of the recipe.
 
         Raises:
-            InputError: the prior was not fitted to a block, or some network of the space has no kxk
+            InputError: the prior cannot judge a block, or some network of the space has no kxk
                 convolution early or late.
         """
-        check_ops(space.ops)
+        families.check_space(space.blocks)
         op_sums = space.block_sums(op_values(space.ops))
         counts = block_counts(op_sums, space.block_params)
         levels = tuple(level for level in _strides(space) if _can_exceed(space, counts, level))
         _check_means(space, counts)
-        table = space.table(lambda slot: _slot_values(space, slot, counts, levels))
+        blocks = _block_values(space, counts)
+        table = space.table(lambda slot: _slot_values(space, slot, counts, blocks, levels))
         missing = sum(level not in _strides(space) for level in guards.LEVELS)
         stride = guards.stride_excess(space.slots[-1].out_stride)
         return cls(prior, table, levels, missing + stride, offset)
@@ -68,20 +69,36 @@ class CompiledPrior:
     def evaluate(self, codes: Codes) -> PriorBatch:
         """Guarded estimates of codes (n, genes)."""
         sums = self.table.sums(codes)
-        violation = sums[:, len(SUMS) + 1] + self.stride_violation
+        dropped, violation, variance, blocks = sums[:, len(SUMS) : len(SUMS) + _EXTRA].T
+        violation = violation + self.stride_violation
         for index, level in enumerate(self.levels):
             depth = sums[:, len(SUMS) + _EXTRA + index]
             violation += np.maximum(depth - guards.level_limit(level), 0)
-        return self.prior.judge(sums[:, : len(SUMS)], sums[:, len(SUMS)], violation, self.offset)
+        return self.prior.judge(
+            sums[:, : len(SUMS)], dropped, violation, variance / blocks, self.offset
+        )
+
+
+def _block_values(space: CompiledSpace, counts: Floats) -> Floats:
+    """Of each block: excess of its expansion, and its `families.share_of`; (blocks, 3)."""
+    inner = [
+        guards.inner_width(block, int(before), float(width))
+        for block, before, width in zip(space.blocks, space.block_inputs, counts[:, 1], strict=True)
+    ]
+    excess = guards.expansion_excess(np.array(inner), space.block_inputs.astype(np.float64))
+    shares = [
+        families.share_of(block, bool(kxk > 0))
+        for block, kxk in zip(space.blocks, counts[:, 0], strict=True)
+    ]
+    return np.column_stack((excess, np.array(shares)))
 
 
 def _slot_values(
-    space: CompiledSpace, slot: Slot, counts: Floats, levels: tuple[int, ...]
+    space: CompiledSpace, slot: Slot, counts: Floats, blocks: Floats, levels: tuple[int, ...]
 ) -> Floats:
-    """Channels of a slot's entries (entries, 14 + levels)."""
+    """Channels of a slot's entries (entries, 16 + levels)."""
     last = space.space.depth
-    limit = np.where(counts[slot.first, 0] > 0, guards.depth_limit(slot.out_stride), slot.depth)
-    counted = replace(slot, depth=np.minimum(slot.depth, limit))
+    counted = replace(slot, depth=_counted_depth(slot, counts))
     if slot.stage == -1:
         counts = stem_counts(counts)
     values = np.zeros((len(slot), len(SUMS) + _EXTRA + len(levels)))
@@ -93,23 +110,38 @@ def _slot_values(
         values[:, SUMS.index("log_head")] = log_head(slot.out_channels.astype(np.float64))
     else:
         values[:, len(SUMS)] = slot.depth - counted.depth
-        values[:, len(SUMS) + 1] = _slot_violation(slot, counts)
+        values[:, len(SUMS) + 1] = _slot_violation(space, slot, counts, blocks)
+        values[:, len(SUMS) + 2 : len(SUMS) + 4] = space.slot_sums(counted, blocks[:, 1:])
         for index, level in enumerate(levels):
-            depth = slot.depth * counts[slot.first, 0]
+            depth = _kxk_depth(slot, counts)
             values[:, len(SUMS) + _EXTRA + index] = depth if slot.out_stride == level else 0
     return values
 
 
-def _slot_violation(slot: Slot, counts: Floats) -> Floats:
+def _kxk_depth(slot: Slot, counts: Floats) -> Ints:
+    """Blocks with a kxk convolution: (entries,)."""
+    kxk = (counts[:, 0] > 0).astype(np.int64)
+    depth: Ints = kxk[slot.first] + (slot.depth - 1) * kxk[slot.repeat]
+    return depth
+
+
+def _counted_depth(slot: Slot, counts: Floats) -> Ints:
+    """Blocks of a slot that `guards.counts_in_features`: (entries,)."""
+    kxk = (counts[:, 0] > 0).astype(np.int64)
+    room = guards.depth_limit(slot.out_stride) - kxk[slot.first]
+    repeats = np.where(kxk[slot.repeat] > 0, np.minimum(slot.depth - 1, room), slot.depth - 1)
+    depth: Ints = 1 + repeats
+    return depth
+
+
+def _slot_violation(space: CompiledSpace, slot: Slot, counts: Floats, blocks: Floats) -> Floats:
     """Width and expansion rules of a stage's entries: (entries,)."""
-    before, after = slot.in_channels.astype(np.float64), slot.out_channels.astype(np.float64)
-    kxk = counts[slot.first, 0] > 0
-    first, repeat = counts[slot.first, 1], counts[slot.repeat, 1]
-    amount = guards.expansion_excess(np.where(kxk, first, before), before)
-    amount += (slot.depth - 1) * guards.expansion_excess(np.where(kxk, repeat, after), after)
+    amount: Floats = space.slot_sums(slot, blocks[:, :1])[:, 0]
     if slot.stage > 0:
-        amount += guards.width_excess(before, after)
-    return np.where(kxk, amount, 0.0)
+        before, after = slot.in_channels.astype(np.float64), slot.out_channels.astype(np.float64)
+        excess = guards.width_excess(before, after)
+        amount = amount + np.where(_kxk_depth(slot, counts) > 0, excess, 0.0)
+    return amount
 
 
 def _stages(space: CompiledSpace) -> list[Slot]:
@@ -122,9 +154,7 @@ def _strides(space: CompiledSpace) -> list[int]:
 
 def _can_exceed(space: CompiledSpace, counts: Floats, level: int) -> bool:
     deepest = sum(
-        int((slot.depth * counts[slot.first, 0]).max())
-        for slot in _stages(space)
-        if slot.out_stride == level
+        int(_kxk_depth(slot, counts).max()) for slot in _stages(space) if slot.out_stride == level
     )
     return deepest > guards.level_limit(level)
 

@@ -13,6 +13,10 @@ Notation, as in `prior`:
     A     share of the activations that are smooth (h-swish, swish, GELU); gates don't count
     H     ln(width of the classifier's input / 1280)
 
+A block may have several kxk convolutions (a universal inverted bottleneck two, a mixed one as many
+as it has kernels) or none; all of a block's count at its output stride. Re-parameterised blocks are
+read in the merged form, which runs on a device.
+
 Everything is a function of sums over blocks (`SUMS`), so that one path serves a single architecture
 and the lookup tables of a compiled space.
 """
@@ -31,6 +35,7 @@ from palmette.space.architecture import Architecture
 from palmette.space.blocks import GATES, Block
 from palmette.space.errors import expect
 from palmette.space.ops import OpTable
+from palmette.train import families
 
 Floats = NDArray[np.float64]
 
@@ -46,8 +51,6 @@ FEATURES = {
     "H": "width of the head",
 }
 """The features in order, with a word for each."""
-FITTED_BLOCKS = ("stem", "ds", "ir", "er", "cn", "head")
-"""Kinds of blocks in the networks that the prior was fitted to."""
 SMOOTH = ("hswish", "swish", "gelu")
 
 _LATE_STRIDE = 12
@@ -101,52 +104,30 @@ class Place:
 
     @property
     def kxk(self) -> bool:
-        """True for a kernel above 1x1."""
-        kernel: int = getattr(self.block, "kernel", 1)
-        return kernel > 1
+        """True with a convolution above 1x1."""
+        return bool(_traced_counts(self.block, self.in_channels)[0] > 0)
 
 
 def places(architecture: Architecture) -> Iterator[Place]:
     """Parts of an architecture in order, each with its output stride.
 
     Raises:
-        InputError: a block is of a kind that the prior was not fitted to, or has groups.
+        InputError: the prior cannot judge its head or a block (see `families`).
     """
+    families.check(architecture)
+    return laid_out(architecture)
+
+
+def laid_out(architecture: Architecture) -> Iterator[Place]:
+    """As `places`, whether the prior can judge the network or not."""
     out_stride, order, last = 1, 0, (-1, 0)
     for part in architecture.parts():
-        check_block(part.block)
         out_stride *= part.block.downsampling
         here = (part.stage, out_stride)
         order = order if here == last else 0
         place = Place(part.block, part.in_channels, part.stage, out_stride, order)
         yield place
         order, last = order + place.kxk, here
-
-
-def check_block(block: Block) -> None:
-    """Raise InputError if the prior was not fitted to networks with such blocks."""
-    expect(
-        block.kind in FITTED_BLOCKS,
-        f"accuracy prior: it was not fitted to '{block.kind}' blocks, only to"
-        f" {', '.join(FITTED_BLOCKS)}; estimate this network by training it",
-    )
-    groups = getattr(block, "groups", 1)
-    expect(
-        groups == 1,
-        f"accuracy prior: it was not fitted to 1x1 convolutions in groups, and this '{block.kind}'"
-        f" block has {groups}; estimate this network by training it",
-    )
-
-
-def check_ops(ops: OpTable) -> None:
-    """As `check_block`, from the ops of all blocks of a space."""
-    known = ops.is_kind("conv", "linear", "mean", "add", "mul")
-    dense = (ops.groups == 1) | ops.depthwise
-    expect(
-        bool(np.all(known & dense)),
-        "accuracy prior: this space has blocks or grouped 1x1 convolutions that it was not fitted"
-        f" to; it knows {', '.join(FITTED_BLOCKS)}",
-    )
 
 
 def op_values(ops: OpTable) -> Floats:
@@ -158,7 +139,7 @@ def op_values(ops: OpTable) -> Floats:
         kxk * ops.out_channels,
         np.where(kxk, np.log(np.maximum(ops.out_channels, 1) / _UNIT_WIDTH), 0.0),
         kxk * (ops.kernel - 3) / 2,
-        ops.is_kind("mul"),  # in blocks of the fitted kinds, always a gate
+        ops.is_kind("mul"),  # in all blocks that there are, always a gate
         acts,
         acts & ops.has_act(*SMOOTH),
         np.where(ops.is_kind("linear"), ops.weights, 0.0),

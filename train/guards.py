@@ -9,7 +9,9 @@ be piled up. Hence:
              1280 channels, and 1x1 convolutions outside the blocks up to 0.5 M parameters in all
 2. depth     of a stage 8 kxk blocks count at output stride 16 and 4 elsewhere. The others count in
              *no* feature (depth, widths, shares, parameters): the network is judged without them,
-             so they can neither raise nor lower its estimate
+             so they can neither raise nor lower its estimate. A block counts once, however many
+             kxk convolutions it has: more of them in one block are narrower ones, which cost the
+             widths what the depth earns
 3. structure `violations`: rules that a network on a front has to keep
 4. sigma     grows with the distance outside the hull, and rankings use estimate - lambda * sigma
 5. ties      estimates closer than `TIE_POINTS` are equal; the faster network is the better one
@@ -27,6 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.space.architecture import Architecture
+from palmette.space.blocks import Block
+from palmette.train.families import FITTED_BLOCKS
 from palmette.train.features import FEATURES, Floats, Place, place_counts, places
 
 TIE_POINTS = 0.5
@@ -48,6 +52,7 @@ EXPANSIONS = (1, 8)
 _DEPTH_LIMITS = {16: 8}
 _DEPTH_LIMIT = 4
 _STAGES_PER_LEVEL = 2
+_NARROWING = {"gs": "middle"}
 
 
 def depth_limit(out_stride: int) -> int:
@@ -83,8 +88,26 @@ def width_excess(before: Floats, after: Floats) -> Floats:
 
 
 def expansion_excess(width: Floats, in_channels: Floats) -> Floats:
-    """How far a kxk convolution's width over its block's input leaves 1 to 8 (natural log)."""
+    """How far an inner width over its block's input leaves 1 to 8 (natural log)."""
     return _beyond(width / in_channels, *EXPANSIONS)
+
+
+def inner_width(block: Block, in_channels: int, kxk_width: float) -> float:
+    """Width that a block expands its input to: that of the kxk convolution in fitted kinds.
+
+    Of other kinds the expanded channels, even where no kxk convolution sees them (a universal
+    inverted bottleneck's, RepViT's), and at least the input of those that narrow it by design.
+
+    Args:
+        block: the block.
+        in_channels: of its input.
+        kxk_width: channels of its kxk convolutions; 0 for none.
+    """
+    if block.kind in FITTED_BLOCKS:
+        return kxk_width or in_channels
+    if block.kind in _NARROWING:
+        return max(float(getattr(block, _NARROWING[block.kind])), in_channels)
+    return float(getattr(block, "expanded", in_channels))
 
 
 def stride_excess(total_stride: int) -> float:
@@ -98,10 +121,10 @@ def violations(architecture: Architecture) -> list[Violation]:
     Total stride 32; a block at each of the output strides 4, 8, 16 and 32, and per output stride at
     most two stages' worth of blocks; stages not narrower than the one before and at most 2.5 times
     as wide (stages of 1x1 convolutions alone are exempt: MobileNetV3's last belongs to its head);
-    kxk convolutions 1 to 8 times as wide as their block's input.
+    kxk convolutions and expansions 1 to 8 times as wide as their block's input.
 
     Raises:
-        InputError: the prior was not fitted to a block.
+        InputError: the prior cannot judge a block.
     """
     blocks = [place for place in places(architecture) if _in_stages(architecture, place)]
     kxk = [place for place in blocks if place.kxk]
@@ -112,7 +135,7 @@ def violations(architecture: Architecture) -> list[Violation]:
         ),
         *_level_violations(blocks, kxk),
         *_width_violations(architecture, {place.stage for place in kxk}),
-        *_expansion_violations(kxk),
+        *_expansion_violations(blocks),
     ]
     return [violation for violation in found if violation.amount > 0]
 
@@ -149,9 +172,9 @@ def _width_violations(architecture: Architecture, with_kxk: set[int]) -> list[Vi
     ]
 
 
-def _expansion_violations(kxk: Sequence[Place]) -> list[Violation]:
-    widths = np.array([place_counts(place)[1] for place in kxk])
-    in_channels = np.array([place.in_channels for place in kxk], dtype=np.float64)
+def _expansion_violations(blocks: Sequence[Place]) -> list[Violation]:
+    widths = np.array([_inner_width(place) for place in blocks])
+    in_channels = np.array([place.in_channels for place in blocks], dtype=np.float64)
     amounts = expansion_excess(widths, in_channels).tolist()
     return [
         Violation(
@@ -159,8 +182,12 @@ def _expansion_violations(kxk: Sequence[Place]) -> list[Violation]:
             f" {EXPANSIONS[0]} to {EXPANSIONS[1]} times are allowed",
             amount,
         )
-        for place, width, amount in zip(kxk, widths, amounts, strict=True)
+        for place, width, amount in zip(blocks, widths, amounts, strict=True)
     ]
+
+
+def _inner_width(place: Place) -> float:
+    return inner_width(place.block, place.in_channels, float(place_counts(place)[1]))
 
 
 def _beyond(ratio: Floats, low: float, high: float) -> Floats:

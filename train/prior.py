@@ -5,6 +5,9 @@ of networks left out of the fit); on two designs less than 0.5 points apart it i
 additive power law in nine features (`formula`, `features`), evaluated behind guards (`guards`).
 Recipes of training span 5 points around one network, so a figure means nothing without its recipe.
 
+On networks of blocks that it was not fitted to, sigma also has the errors known of their families
+(`families`).
+
 Coefficients: `data/accuracy_prior.json`, fitted to published ImageNet results and to
 Accel-NASBench (Ahmad et al., Apache-2.0), once in full and once without each of 18 families.
 """
@@ -24,8 +27,8 @@ from numpy.typing import NDArray
 from palmette.space.architecture import Architecture
 from palmette.space.compiled import CompiledSpace
 from palmette.space.errors import InputError, expect
-from palmette.train import compiled, guards
-from palmette.train.features import FEATURES, SUMS, Floats, features_of, places, sums_of
+from palmette.train import compiled, families, guards
+from palmette.train.features import FEATURES, SUMS, Floats, Place, features_of, places, sums_of
 from palmette.train.formula import (
     FIXED,
     TERMS,
@@ -79,10 +82,12 @@ class PriorBatch:
 class AccuracyPrior:
     """The estimator; `load` gives the one shipped with palmette.
 
-    `bare` is the formula without guards, `recipes` the u of each recipe.
+    `bare` is the formula without guards, `left_out` the families that its fits after the first did
+    without, `recipes` the u of each recipe.
     """
 
     bare: Formula
+    left_out: tuple[str, ...]
     recipes: Mapping[str, float]
     hull: guards.Hull
 
@@ -107,10 +112,11 @@ class AccuracyPrior:
             f"{where}: key 'format' must be '{FORMAT}'",
         )
         try:
-            hull, members = data["hull"], data["jackknife_members"].values()
-            fits = [Coefficients.from_dict(fit) for fit in (data["center"], *members)]
+            hull, members = data["hull"], data["jackknife_members"]
+            fits = [Coefficients.from_dict(fit) for fit in (data["center"], *members.values())]
             return cls(
                 Formula.of(fits, {name: float(data["fixed"][key]) for name, key in FIXED.items()}),
+                tuple(members),
                 {name: float(u) for name, u in data["recipe_u"].items()},
                 guards.Hull.of({name: number_pair(hull[key]) for name, key in _HULL.items()}),
             )
@@ -125,7 +131,7 @@ class AccuracyPrior:
         """The nine features of the whole network, before any guard (see `features`).
 
         Raises:
-            InputError: the prior was not fitted to a block of the network.
+            InputError: the prior cannot judge the network (see `families`).
         """
         sums = sums_of(architecture, list(places(architecture)))
         return dict(zip(FEATURES, features_of(sums[None])[:, 0].tolist(), strict=True))
@@ -141,19 +147,21 @@ class AccuracyPrior:
         """Guarded estimates of architectures.
 
         Raises:
-            InputError: an unknown recipe, or a block that the prior was not fitted to.
+            InputError: an unknown recipe, or a block that the prior cannot judge.
         """
-        sums, dropped, violation = [], [], []
+        sums, dropped, violation, variance = [], [], [], []
         for architecture in architectures:
             stand = list(places(architecture))
             counted = [place for place in stand if guards.counts_in_features(place)]
             sums.append(sums_of(architecture, counted))
             dropped.append(len(stand) - len(counted))
             violation.append(sum(v.amount for v in guards.violations(architecture)))
+            variance.append(_family_variance(_stage_shares(architecture, counted)))
         return self.judge(
             np.array(sums).reshape(-1, len(SUMS)),
             np.array(dropped, dtype=np.float64),
             np.array(violation, dtype=np.float64),
+            np.array(variance, dtype=np.float64),
             self.recipe_offset(recipe),
         )
 
@@ -163,7 +171,8 @@ class AccuracyPrior:
         """Top-1 and the ends of its 80 % interval in %, each of shape (n,); raises as `evaluate`.
 
         The interval is a normal one with the sigma of `PriorBatch`: residual (1.7 points),
-        jackknife and distance outside the hull (1 point per unit) added in squares.
+        jackknife, distance outside the hull (1 point per unit) and the families' part (`families`)
+        added in squares.
         """
         batch = self.evaluate(architectures, recipe)
         return (batch.top1, *batch.interval())
@@ -178,7 +187,7 @@ class AccuracyPrior:
         """The same estimates for codes of a space, by the hundred thousand.
 
         Raises:
-            InputError: an unknown recipe, or a block that the prior was not fitted to.
+            InputError: an unknown recipe, or a block that the prior cannot judge.
         """
         return compiled.CompiledPrior.of(self, space, self.recipe_offset(recipe))
 
@@ -193,7 +202,12 @@ class AccuracyPrior:
         return self.recipes[recipe]
 
     def judge(
-        self, sums: Floats, dropped: Floats, violation: Floats, offset: float = 0.0
+        self,
+        sums: Floats,
+        dropped: Floats,
+        violation: Floats,
+        family_variance: Floats,
+        offset: float = 0.0,
     ) -> PriorBatch:
         """Estimates from `features.SUMS` (n, 12) over the blocks that count.
 
@@ -201,6 +215,7 @@ class AccuracyPrior:
             sums: one row per network.
             dropped: blocks past the depth limit, (n,).
             violation: amount of structural violations, (n,).
+            family_variance: what families of blocks outside the fit add to sigma^2, (n,).
             offset: u of the recipe.
         """
         features = features_of(sums, guards.TAIL_PARAMS)
@@ -209,6 +224,7 @@ class AccuracyPrior:
         top1 = np.maximum(100.0 - errors[0], _CHANCE)
         distance = _HULL_SD * self.hull.distance(features)
         variance = _RESIDUAL_SD**2 + jackknife_variance(errors[1:]) + np.square(distance)
+        variance += family_variance
         return PriorBatch(top1, np.sqrt(variance), violation, guarded)
 
     def active_guards(self, architecture: Architecture) -> list[str]:
@@ -235,6 +251,32 @@ class AccuracyPrior:
         broken = [f"structure: {v.text}" for v in guards.violations(architecture)]
         return list(dict.fromkeys(found + broken))  # repeated blocks break a rule alike
 
+    def widened(self, architecture: Architecture) -> list[dict[str, Any]]:
+        """Families of blocks outside the fit that widen the estimate of an architecture.
+
+        Of each: `family` (kind of block), `share` of the blocks that count, `networks` (published
+        ones behind it), `bias` and `spread` of the prior on these in points, and `variance`, what
+        sigma^2 gains.
+        """
+        counted = [place for place in places(architecture) if guards.counts_in_features(place)]
+        shares = _stage_shares(architecture, counted)
+        total, table = sum(count for _, _, count in shares), families.load()
+        found: dict[str, float] = {}
+        for name, _, count in shares:
+            if name in table:
+                found[name] = found.get(name, 0.0) + count / total
+        return [
+            {
+                "family": name,
+                "share": share,
+                "networks": len(table[name].errors),
+                "bias": table[name].bias,
+                "spread": table[name].spread,
+                "variance": share * table[name].variance,
+            }
+            for name, share in found.items()
+        ]
+
     def report(self, architecture: Architecture, recipe: str | None = None) -> dict[str, Any]:
         """Everything that `palmette accuracy` says, as plain values; raises as `evaluate`."""
         batch = self.evaluate([architecture], recipe)
@@ -251,4 +293,29 @@ class AccuracyPrior:
             "tie_points": guards.TIE_POINTS,
             "features": self.features(architecture),
             "active_guards": self.active_guards(architecture),
+            "widened": self.widened(architecture),
         }
+
+
+def widening_line(row: Mapping[str, Any]) -> str:
+    """A row of `AccuracyPrior.widened` in words."""
+    return (
+        f"'{row['family']}' blocks, {row['share']:.0%} of those that count, are outside the fit; on"
+        f" {row['networks']} published networks with them the prior is off by"
+        f" {row['bias']:+.1f} points, spread {row['spread']:.1f}"
+    )
+
+
+def _stage_shares(
+    architecture: Architecture, counted: Sequence[Place]
+) -> list[tuple[str, float, float]]:
+    """Family of each block of the stages, with its `families.share_of`."""
+    return [
+        (families.family_of(place.block), *families.share_of(place.block, place.kxk))
+        for place in counted
+        if 0 <= place.stage < len(architecture.stages)
+    ]
+
+
+def _family_variance(shares: Sequence[tuple[str, float, float]]) -> float:
+    return sum(weighted for _, weighted, _ in shares) / sum(blocks for *_, blocks in shares)

@@ -108,7 +108,7 @@ def accuracy(
     as_json: Json = False,
 ) -> None:
     """Estimate ImageNet top-1 without training."""
-    from palmette.train import AccuracyPrior
+    from palmette.train import AccuracyPrior, widening_line
 
     report = AccuracyPrior.load().report(read_architecture(arch), recipe)
     if as_json:
@@ -119,5 +119,7 @@ def accuracy(
         f" {report['upper']:.1f}), rung {report['rung']}, cross-validated MAE"
         f" {report['cross_validated_mae']} points, recipe {report['recipe']}"
     )
+    for row in report["widened"]:
+        print(f"widened: sigma^2 by {row['variance']:.1f}, {widening_line(row)}")
     for guard in report["active_guards"]:
         print(f"guard: {guard}")
