@@ -293,6 +293,7 @@ MISTAKES = {
     "predict nets.py:grey --target iphone-13/ane": "cannot be traced on an input of 3x224x224",
     "predict nets.py:net --target iphone-13/ane --resolution 0": "--resolution: from 1 to 16384",
     "predict nets.py:net --target iphone-13/ane --resolution -4": "--resolution: from 1 to 16384",
+    "accuracy resnet18": "accuracy prior: it was not fitted to 'rb' blocks; 1 published network",
     "accuracy nonsense": "network 'nonsense' is not in the zoo; known: mobilenet_v1",
     "accuracy nets.py:net": "nets.py:net: this needs an architecture, not a torch module",
     "accuracy mobilenet_v2 --recipe secret": "recipe 'secret' is unknown; known: ",
@@ -493,6 +494,18 @@ def test_accuracy_answers_in_json(palmette: Palmette) -> None:
     assert found["rung"] == "prior" and found["recipe"] == "timm_ra"
     assert found["lower"] < found["top1"] < found["upper"]
     assert "cross-validated MAE" in palmette("accuracy", "mobilenet_v2").out
+
+
+def test_accuracy_of_blocks_outside_the_fit_says_how_far_it_is_off(palmette: Palmette) -> None:
+    (row,) = palmette("accuracy", "mobileone_s1", "--json").json["widened"]
+    assert (row["family"], row["share"], row["networks"]) == ("one", 1.0, 5)
+    line = (
+        f"widened: sigma^2 by {row['variance']:.1f}, 'one' blocks, 100% of those that count, are"
+        " outside the fit; on 5 published networks with them the prior is off by"
+        f" {row['bias']:+.1f} points, spread {row['spread']:.1f}"
+    )
+    assert line in palmette("accuracy", "mobileone_s1").out.splitlines()
+    assert "widened" not in palmette("accuracy", "mobilenet_v2").out
 
 
 def test_an_export_answers_in_json(palmette: Palmette, files: Path) -> None:

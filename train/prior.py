@@ -264,17 +264,17 @@ class AccuracyPrior:
         found: dict[str, float] = {}
         for name, _, count in shares:
             if name in table:
-                found[name] = found.get(name, 0.0) + count / total
+                found[name] = found.get(name, 0.0) + count
         return [
             {
                 "family": name,
-                "share": share,
+                "share": count / total,
                 "networks": len(table[name].errors),
                 "bias": table[name].bias,
                 "spread": table[name].spread,
-                "variance": share * table[name].variance,
+                "variance": count / total * table[name].variance,
             }
-            for name, share in found.items()
+            for name, count in found.items()
         ]
 
     def report(self, architecture: Architecture, recipe: str | None = None) -> dict[str, Any]:

@@ -150,9 +150,19 @@ def test_the_lines_name_the_rung_its_error_ties_and_what_was_barred(finished: Ru
         "network.resolution=160",
         "stage2.kernel=7",
         "guards that changed an estimate on the front: none",
+        "widened by its error on their published networks: none",
         f": {finished.guards['outside_timed']} of {len(finished.front)};",
     ):
         assert words in text
+
+
+def test_the_lines_name_families_whose_estimates_were_widened(finished: Run) -> None:
+    front = finished.front.assign(
+        architecture=[load("mobileone_s1").to_text(), *finished.front["architecture"][1:]]
+    )
+    found = replace(finished, front=front)
+    assert found.guards["widened_families"] == {"one": 1.0}
+    assert "published networks: one (up to 100% of a network)" in "\n".join(guard_lines(found))
 
 
 def test_the_lines_name_the_recipe_and_that_nothing_was_barred(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.space.blocks import Block, InvertedResidual, parse_block
 from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior
 
@@ -73,6 +75,89 @@ def test_paths_agree_where_every_guard_and_rule_is_at_work(tmp_path: Path) -> No
         assert any(word in guard for guard in guards), word
     for word in ("output stride 4; at", "output stride 16; at", "expands", "not be narrower"):
         assert any(word in guard for guard in guards), word
+
+
+FAMILY_SPACE = """
+format = "palmette/space@1"
+network = { resolution = [128, 224], activation = ["relu", "hswish"] }
+stem = { channels = 16 }
+head = { channels = 1280 }
+stages = [
+    { stride = 2, channels = [16, 24], kernel = 3, expansion = [1, 2], depth = [1, 2, 6] },
+    { stride = 2, channels = [32, 40], kernel = [3, 5], expansion = [2, 9], depth = [1, 6] },
+    { stride = 2, channels = [64, 80], kernel = [3, 5], expansion = [4, 6], depth = [1, 2, 5] },
+    { stride = 1, channels = [96], kernel = [3, 5], expansion = 2, depth = [1, 3, 12] },
+    { stride = 1, channels = [120, 128], kernel = [3], expansion = [3, 6], depth = [1, 2] },
+    { stride = 2, channels = [160, 200], kernel = [3, 5], expansion = 4, depth = [1, 5] },
+]
+"""
+# text of a block that stands where the space has an inverted residual, by stage
+FAMILIES = {
+    1: "one_k{k}_s{s}_c{c}_{act}_b2",
+    2: "uir_k{k}_s{s}_x{x}_c{c}_{act}_a3",
+    3: "uir_k{free}_s{s}_x{x}_c{c}_{act}",  # a kxk convolution in the first block alone
+    4: "rv_k{k}_s{s}_x{x}_c{c}_{act}",
+    5: "mix_k3.5_s{s}_x{x}_c{c}_{act}",
+    6: "ghost_k{k}_s{s}_x{x}_c{c}_{act}",
+}
+
+
+class Families(SearchSpace):
+    """A space whose inverted residuals give way to blocks outside the fit."""
+
+    def stage_blocks(self, stage: int, in_channels: int, get: Any) -> tuple[Block, ...]:
+        """Blocks of a stage, of the kind that `FAMILIES` has for it."""
+        blocks = []
+        for block in super().stage_blocks(stage, in_channels, get):
+            if isinstance(block, InvertedResidual):
+                text = FAMILIES[stage].format(
+                    k=block.kernel,
+                    free=block.kernel if block.stride > 1 else 0,
+                    s=block.stride,
+                    x=block.expanded,
+                    c=block.channels,
+                    act=block.act,
+                )
+                block = parse_block(text, in_channels)
+            blocks.append(block)
+            in_channels = block.out_channels
+        return tuple(blocks)
+
+
+def test_paths_agree_on_every_family_outside_the_fit(tmp_path: Path) -> None:
+    space = Families.from_toml(FAMILY_SPACE, "families")
+    compiled = compile_space(space, tmp_path)
+    codes = space.sample(150, np.random.default_rng(11))
+    assert_paths_agree(compiled, codes, "tf_slim")
+    networks = space.decode_batch(codes)
+    assert {b.kind for a in networks for s in a.stages for b in s} == {
+        "ds",
+        "one",
+        "uir",
+        "rv",
+        "mix",
+        "ghost",
+    }
+    batch = AccuracyPrior.load().compile(compiled).evaluate(codes)
+    assert batch.guarded.mean() > 0 and (batch.violation > 0).any()
+    assert batch.sigma.min() > 1.7
+
+
+def test_a_space_with_a_refused_block_is_refused(tmp_path: Path) -> None:
+    class Residuals(Families):
+        """The same with residual blocks."""
+
+        def stage_blocks(self, stage: int, in_channels: int, get: Any) -> tuple[Block, ...]:
+            """Blocks of a stage."""
+            blocks = SearchSpace.stage_blocks(self, stage, in_channels, get)
+            return tuple(
+                parse_block(f"rb_k3_s{b.downsampling}_c{b.out_channels}_relu", in_channels)
+                for b in blocks
+            )
+
+    space = Residuals.from_toml(FAMILY_SPACE, "residuals")
+    with pytest.raises(InputError, match="not fitted to 'rb' blocks; 1 published network"):
+        AccuracyPrior.load().compile(compile_space(space, tmp_path))
 
 
 def test_guarded_codes_are_those_with_an_active_guard(
