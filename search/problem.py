@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from palmette.latency import CompiledLatency, LatencyPredictor
 from palmette.search.evolution import Evaluation
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.space.choices import Choice
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
-from palmette.space.search_space import Choice, Codes
+from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior, CompiledPrior
 
 Floats = NDArray[np.float64]

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 import palmette
 from palmette.space.architecture import IMAGE_CHANNELS
 from palmette.space.blocks import Block, Stem
+from palmette.space.choices import Choice
 from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.ops import Op, OpTable
-from palmette.space.search_space import Choice, Codes, SearchSpace
+from palmette.space.search_space import Codes, SearchSpace
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -163,7 +164,7 @@ def _slots(space: SearchSpace, blocks: dict[_Place, int]) -> Iterator[Slot]:
     last = space.depth
     out_stride = 1
     for stage in range(-1, last + 1):
-        before = ("stem" if stage <= 0 else f"stage{stage}", "channels")
+        before = space.width_before(stage + 1) if stage >= 0 else ("stem", "channels")
         keys = [("network", "resolution"), ("network", "activation"), ("stem", "channels")]
         if stage == last:
             keys = [*keys[:2], before, ("head", "channels")]
@@ -207,7 +208,9 @@ def _slot(
         repeat = first
         if len(stand) > 1:
             repeat = blocks.setdefault((stand[1], stand[0].out_channels, out_size), len(blocks))
-        rows.append((first, repeat, len(stand), in_channels, stand[-1].out_channels, resolution))
+        # a head without a 1x1 convolution classifies what enters it
+        out_channels = stand[-1].out_channels or in_channels
+        rows.append((first, repeat, len(stand), in_channels, out_channels, resolution))
     varying = [
         (space.column[f"{section}.{key}"], weight)
         for (section, key), weight in zip(keys, _weights([len(c) for c in choices]), strict=True)
@@ -271,7 +274,7 @@ def _read_traced(data: Any, places: int) -> _Traced:
 def _code_hash() -> str:
     """Hash of the code that decides what a block traces to."""
     folder = Path(__file__).parent
-    names = ("compiled.py", "ops.py", "search_space.py", "trace.py")
+    names = ("compiled.py", "ops.py", "search_space.py", "stage_blocks.py", "trace.py")
     families = (path for part in ("blocks", "modules") for path in (folder / part).glob("*.py"))
     files = [*(folder / name for name in names), *sorted(families)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

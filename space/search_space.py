@@ -7,10 +7,8 @@ a code is a vector of choice indices, one per gene; every code decodes to a vali
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,21 +20,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.space.architecture import Architecture
-from palmette.space.blocks import (
-    ACTIVATIONS,
-    GATES,
-    MAX_CHANNELS,
-    Block,
-    DepthwiseSeparable,
-    Head,
-    InvertedResidual,
-    Stem,
-)
+from palmette.space.blocks import Block, Head, Stem
+from palmette.space.choices import Choice
 from palmette.space.errors import InputError, expect
+from palmette.space.space_toml import (
+    FORMAT,
+    STEM_STRIDE,
+    Sections,
+    followers_of,
+    read_toml,
+    widths_before,
+)
+from palmette.space.stage_blocks import DEFAULT_KIND, DEFAULTS, KINDS, Kind, kinds_of
 
-FORMAT = "palmette/space@1"
-Choice = int | float | str
 Codes = NDArray[np.int64]
+Get = Callable[[str, str], Any]
+"""From section and key to the chosen or only value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,46 +45,27 @@ class Gene:
     name: str
     choices: tuple[Choice, ...]
 
+    @property
+    def section(self) -> str:
+        """`stage3` of `stage3.kernel`."""
+        return self.name.partition(".")[0]
 
-# Rule of each key: section -> key -> (type, lowest, highest, or the allowed names).
-_NUMBER = (int, float)
-_RULES: dict[str, dict[str, tuple[Any, ...]]] = {
-    "network": {
-        "resolution": (int, 32, 4096),
-        "activation": (str, ACTIVATIONS),
-        "se": (_NUMBER, 0, 1),
-        "se_act": (str, ACTIVATIONS),
-        "gate": (str, GATES),
-    },
-    "stem": {"channels": (int, 8, 1024)},
-    "stages": {
-        "stride": (int, 1, 2),
-        "channels": (int, 4, 4096),
-        "kernel": (int, 1, 31),
-        "expansion": (_NUMBER, 1, 16),
-        "depth": (int, 1, 64),
-        "se": (_NUMBER, 0, 1),
-    },
-    "head": {"channels": (int, 8, 16_384), "classes": (int, 1, MAX_CHANNELS)},
-}
-_DEFAULTS: dict[str, dict[str, Choice]] = {
-    "network": {"se": 0.0, "se_act": "relu", "gate": "sigmoid"},
-    "head": {"classes": 1000},
-}
-_OPTIONAL = {"stages": {"se"}}  # a stage without its own follows the network's
-_FIXED = ("stride", "se_act", "gate", "classes")  # one value, never a list
+    @property
+    def key(self) -> str:
+        """`kernel` of `stage3.kernel`."""
+        return self.name.partition(".")[2]
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Choices of a MobileNetV2-style network.
+    """Choices of a network of stages.
 
     `sections` maps `network`, `stem`, `stage1`..`stageN` and `head` to keys and their choices (a
     tuple; of length one where nothing varies). Make one with `preset`, `from_toml` or `read`.
     """
 
     name: str
-    sections: dict[str, dict[str, tuple[Choice, ...]]]
+    sections: Sections
     description: str = ""
 
     # Where spaces come from
@@ -111,35 +91,9 @@ class SearchSpace:
         """Space from TOML text.
 
         Raises:
-            InputError: not TOML, another format version, an unknown or missing key, a wrong type, a
-                value out of range, a choice given twice.
+            InputError: see `space_toml.read_toml`.
         """
-        try:
-            data = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # also a number or a nesting without end
-            raise InputError(f"{where}: not valid TOML ({error})") from None
-        version, description = data.pop("format", None), data.pop("description", "")
-        expect(version == FORMAT, f"{where}: format must be '{FORMAT}', got {version!r}")
-        expect(
-            isinstance(description, str), f"{where}: description must be text, got {description!r}"
-        )
-        stages = data.pop("stages", None)
-        expect(
-            isinstance(stages, list) and len(stages) > 0,
-            f"{where}: at least one [[stages]] table is needed",
-        )
-        for key in data:
-            expect(
-                key in ("network", "stem", "head"),
-                f"{where}: unknown key or table {key!r}; known: format, description, network, stem,"
-                " stages, head",
-            )
-        tables = {**data, **{f"stage{i + 1}": stage for i, stage in enumerate(stages)}}
-        sections = {}
-        for section in ("network", "stem", *(f"stage{i + 1}" for i in range(len(stages))), "head"):
-            expect(section in tables, f"{where}: table [{section}] is missing")
-            sections[section] = _read_section(section, tables[section], where)
-        _check_together(sections, where)
+        sections, description = read_toml(text, where)
         return cls(name, sections, description)
 
     def to_dict(self) -> dict[str, Any]:
@@ -238,7 +192,7 @@ class SearchSpace:
         )
         value = {g.name: g.choices[int(i)] for g, i in zip(self.genes, code, strict=True)}
         get = self.getter(value)
-        stem = Stem(3, 2, get("stem", "channels"), get("network", "activation"))
+        stem = Stem(3, STEM_STRIDE, get("stem", "channels"), get("network", "activation"))
         stages, channels = [], stem.channels
         for stage in range(1, self.depth + 1):
             blocks = self.stage_blocks(stage, channels, get)
@@ -261,9 +215,8 @@ class SearchSpace:
         seen = _observed(architecture, self.sections)
         code = np.zeros(len(self.genes), dtype=np.int64)
         for index, gene in enumerate(self.genes):
-            value, in_channels = seen.get(gene.name, (None, 0))
-            count = _COUNTS.get(gene.name.partition(".")[2])
-            made = [count(c, in_channels) if count else c for c in gene.choices]
+            value, come_to = seen.get(gene.name, (None, _as_given))
+            made = [come_to(choice) for choice in gene.choices]
             if value not in made:
                 raise InputError(
                     f"architecture {architecture.id} is not in space '{self.name}': {gene.name} is"
@@ -284,52 +237,56 @@ class SearchSpace:
 
     # Building stones, shared with `space.compiled`
 
-    def getter(self, value: dict[str, Choice]) -> Any:
-        """Function from section and key to the chosen or only value."""
+    def getter(self, value: dict[str, Choice]) -> Get:
+        """Function from section and key to the chosen, the only or the default value."""
 
         def get(section: str, key: str) -> Any:
-            choices = self.sections[section][key]
-            return choices[0] if len(choices) == 1 else value[f"{section}.{key}"]
+            choices = self.sections[section].get(key, ())
+            if len(choices) > 1:
+                return value[f"{section}.{key}"]
+            return choices[0] if choices else DEFAULTS.get(key)
 
         return get
 
-    def stage_blocks(self, stage: int, in_channels: int, get: Any) -> tuple[Block, ...]:
+    def width_before(self, stage: int) -> tuple[str, str]:
+        """Section and key of the width that enters a stage (from 1; the head follows the last)."""
+        return widths_before(self.sections, f"stage{stage}")
+
+    def stage_blocks(self, stage: int, in_channels: int, get: Get) -> tuple[Block, ...]:
         """Blocks of a stage (from 1) that follows `in_channels` channels."""
         table = f"stage{stage}"
-        blocks: list[Block] = []
-        for index in range(get(table, "depth")):
-            stride = get(table, "stride") if index == 0 else 1
-            blocks.append(self._block(table, stride, in_channels, get))
-            in_channels = blocks[-1].out_channels
-        return tuple(blocks)
+        own = self.sections[table]
+        values = {"channels": in_channels, "se_act": get("network", "se_act")}
+        values["gate"] = get("network", "gate")
+
+        def value(key: str) -> Any:
+            if key in own:
+                return get(table, key)
+            if key in values:
+                return values[key]
+            return get("network" if key in self.sections["network"] else table, key)
+
+        kind = KINDS[get(table, "block")]
+        first = kind.make(value, get(table, "stride"), in_channels)
+        depth = get(table, "depth")
+        if depth == 1:
+            return (first,)
+        return (first, *(kind.make(value, 1, first.out_channels),) * (depth - 1))
 
     def network_genes(self, stage: int) -> list[tuple[str, str]]:
         """Choices of the whole network that reach into a stage (from 1)."""
-        keys = ["resolution", "activation", "se"]
         own = self.sections[f"stage{stage}"]
+        gated = any("se" in KINDS[kind].keys for kind in kinds_of(own))
+        keys = ["resolution", "activation", *(["se"] if gated else [])]
         return [("network", key) for key in keys if key not in own]
 
-    def head(self, get: Any) -> Head:
+    def head(self, get: Get) -> Head:
         """Head of the network."""
-        return Head(get("head", "channels"), get("network", "activation"), get("head", "classes"))
-
-    def _block(self, table: str, stride: int, in_channels: int, get: Any) -> Block:
-        se = get(table if "se" in self.sections[table] else "network", "se")
-        shared = {
-            "kernel": get(table, "kernel"),
-            "stride": stride,
-            "channels": get(table, "channels"),
-            "act": get("network", "activation"),
-            "se": _squeezed(se, in_channels),
-            "se_act": get("network", "se_act"),
-            "gate": get("network", "gate"),
-        }
-        if not se:
-            del shared["se_act"], shared["gate"]
-        expansion = get(table, "expansion")
-        if expansion == 1:  # nothing to expand: the field's convention leaves the first 1x1 away
-            return DepthwiseSeparable(**shared)
-        return InvertedResidual(expanded=_expanded(expansion, in_channels), **shared)
+        channels, classes = get("head", "channels"), get("head", "classes")
+        if channels == 0:
+            return Head(0, "none", classes)
+        late = bool(get("head", "pool_first"))
+        return Head(channels, get("network", "activation"), classes, late)
 
 
 def presets() -> list[str]:
@@ -339,102 +296,52 @@ def presets() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
 
 
-def _expanded(expansion: float, in_channels: int) -> int:
-    return round(expansion * in_channels)
+ComeTo = Callable[[Choice], Any]
+"""What a choice comes to where it is used."""
 
 
-def _squeezed(se: float, in_channels: int) -> int:
-    return max(1, round(se * in_channels)) if se else 0
+def _as_given(choice: Choice) -> Choice:
+    return choice
 
 
-_COUNTS: dict[str, Callable[[Any, int], int]] = {"expansion": _expanded, "se": _squeezed}
-"""How a ratio becomes a count of channels."""
-
-
-def _read_section(section: str, table: Any, where: str) -> dict[str, tuple[Choice, ...]]:
-    family = "stages" if section.startswith("stage") else section
-    rules, values = _RULES[family], {}
-    expect(isinstance(table, dict), f"{where}: [{section}] must be a table")
-    for key in table:
-        expect(key in rules, f"{where}: [{section}] unknown key '{key}'; known: {', '.join(rules)}")
-    for key, rule in rules.items():
-        value = table.get(key, _DEFAULTS.get(family, {}).get(key))
-        if value is None and key in _OPTIONAL.get(family, ()):
-            continue
-        expect(value is not None, f"{where}: [{section}] key '{key}' is missing")
-        choices = tuple(value) if isinstance(value, list) else (value,)
-        place = f"{where}: [{section}] {key}"
-        expect(len(choices) > 0, f"{place}: the list of choices is empty")
-        expect(len(choices) == 1 or key not in _FIXED, f"{place}: takes one value, got {value}")
-        for choice in choices:
-            _check_choice(place, choice, rule)
-        expect(len(set(choices)) == len(choices), f"{place}: a choice is given twice in {value}")
-        values[key] = choices
-    return values
-
-
-def _check_choice(place: str, choice: Any, rule: tuple[Any, ...]) -> None:
-    if rule[0] is str:
-        names = rule[1]
-        expect(choice in names, f"{place}: must be one of {', '.join(names)}; got {choice!r}")
-        return
-    wanted, low, high = rule
-    kind = "an integer" if wanted is int else "a number"
-    expect(
-        isinstance(choice, wanted) and not isinstance(choice, bool) and low <= choice <= high,
-        f"{place}: must be {kind} from {low} to {high}, got {choice!r}",
-    )
-
-
-def _check_together(sections: dict[str, dict[str, tuple[Any, ...]]], where: str) -> None:
-    """Rules over several keys; they make sure that no two codes are the same architecture."""
-    stages = [name for name in sections if name.startswith("stage")]
-    followers = [name for name in stages if "se" not in sections[name]]
-    shared = sections["network"]["se"]
-    expect(
-        bool(followers) or len(shared) == 1,
-        f"{where}: [network] se varies, but every stage has its own; keep one of the two",
-    )
-    for before, stage in zip(("stem", *stages), stages, strict=False):
-        table = sections[stage]
-        kernels = list(table["kernel"])
-        expect(all(k % 2 for k in kernels), f"{where}: [{stage}] kernel must be odd, got {kernels}")
-        ratios = {"expansion": table["expansion"], "se": table.get("se", ())}
-        if followers[:1] == [stage]:  # `encode` reads the network's ratio off this stage
-            ratios["se"] = shared
-        for key, in_channels in itertools.product(ratios, sections[before]["channels"]):
-            counts = [_COUNTS[key](ratio, in_channels) for ratio in ratios[key]]
-            expect(
-                len(set(counts)) == len(counts),
-                f"{where}: [{stage}] {key}: {list(ratios[key])} of {in_channels} input channels are"
-                f" {counts}; leave out the choices that come to the same",
-            )
-
-
-_Sections = dict[str, dict[str, tuple[Choice, ...]]]
-
-
-def _observed(architecture: Architecture, sections: _Sections) -> dict[str, tuple[Choice, int]]:
-    """Value of every possible gene, with the input channels that a ratio refers to."""
+def _observed(architecture: Architecture, sections: Sections) -> dict[str, tuple[Any, ComeTo]]:
+    """Value of every possible gene, with what the gene's choices come to there."""
     in_channels = architecture.stem.channels
-    seen: dict[str, tuple[Choice, int]] = {
-        "network.resolution": (architecture.resolution[0], 0),
-        "network.activation": (architecture.stem.act, 0),
-        "stem.channels": (in_channels, 0),
-        "head.channels": (architecture.head.channels, 0),
+    seen: dict[str, tuple[Any, ComeTo]] = {
+        "network.resolution": (architecture.resolution[0], _as_given),
+        "network.activation": (architecture.stem.act, _as_given),
+        "stem.channels": (in_channels, _as_given),
+        "head.channels": (architecture.head.channels, _as_given),
     }
+    followers = followers_of(sections)
     for index, stage in enumerate(architecture.stages):
-        block: Any = stage[0]
-        table = f"stage{index + 1}"
-        squeezed = (getattr(block, "se", 0), in_channels)
+        table, block = f"stage{index + 1}", stage[0]
+        name = _kind_of(block, kinds_of(sections.get(table, {})))
+        kind = KINDS.get(name, KINDS[DEFAULT_KIND])
         seen |= {
-            f"{table}.kernel": (block.kernel, 0),
-            f"{table}.expansion": (getattr(block, "expanded", in_channels), in_channels),
-            f"{table}.depth": (len(stage), 0),
-            f"{table}.channels": (block.channels, 0),
-            f"{table}.se": squeezed,
+            f"{table}.block": (name, _as_given),
+            f"{table}.depth": (len(stage), _as_given),
+            f"{table}.channels": (block.out_channels, _as_given),
+            f"{table}.activation": (getattr(block, "act", None), _as_given),
         }
-        if "se" not in sections.get(table, ()):
-            seen.setdefault("network.se", squeezed)
-        in_channels = block.channels
+        for key in kind.keys:
+            seen[f"{table}.{key}"] = (
+                kind.seen(key, block, in_channels),
+                _count(kind, key, in_channels),
+            )
+        if followers[:1] == [table]:
+            seen["network.se"] = seen[f"{table}.se"]
+        in_channels = block.out_channels
     return seen
+
+
+def _kind_of(block: Block, kinds: Sequence[str]) -> str:
+    """Which of a stage's kinds a block is; its class where it is none of them."""
+    if len(kinds) == 1:
+        return kinds[0]
+    found = (kind for kind in kinds if type(block) in KINDS[kind].blocks)
+    return next(found, block.kind)
+
+
+def _count(kind: Kind, key: str, in_channels: int) -> ComeTo:
+    return lambda choice: kind.keys[key].made(choice, in_channels)

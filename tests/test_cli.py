@@ -260,7 +260,7 @@ MISTAKES = {
     "search --target iphone-99/ane --budget-ms 1": KNOWN,
     "search --target iphone-13/npu --budget-ms 1": KNOWN,
     "search --target iphone-13/ane@coreml-ios13 --budget-ms 1": KNOWN,
-    f"{BUDGET} 6 --space secret": "space 'secret' is unknown; known: mnasnet, mobilenet_v2",
+    f"{BUDGET} 6 --space secret": "space 'secret' is unknown; known: efficientnet_lite, fbnet, ",
     f"{BUDGET} 6 --space missing.toml": "missing.toml: cannot be read",
     f"{BUDGET} 6 --space broken.toml": "broken.toml: not valid TOML",
     f"{BUDGET} 6 --space type.toml": "type.toml: [stage1] stride: must be an integer from 1 to 2",
@@ -270,7 +270,7 @@ MISTAKES = {
     f"{BUDGET} 6 --predictor list.json": "list.json: ",
     f"{BUDGET} 6 --predictor cut.json": "cut.json: not valid JSON",
     f"{BUDGET} 6 --predictor iphone-13.json": "is a predictor of iphone-13/ane@coreml-ios16",
-    "space show secret": "space 'secret' is unknown; known: mnasnet, mobilenet_v2",
+    "space show secret": "space 'secret' is unknown; known: efficientnet_lite, fbnet, ",
     "space show type.toml": "type.toml: [stage1] stride",
     "zoo show secret": "network 'secret' is not in the zoo; known: mobilenet_v1",
     # networks

@@ -15,8 +15,9 @@ from palmette.latency.effects import Support
 from palmette.latency.uncertainty import CHANNELS, Uncertainty, hull_channels
 from palmette.latency.whole.model import TargetModel
 from palmette.space import CompiledSpace, OpTable
+from palmette.space.choices import Choice
 from palmette.space.compiled import SpaceTable
-from palmette.space.search_space import Choice, Codes, SearchSpace
+from palmette.space.search_space import Codes, SearchSpace
 
 Floats = NDArray[np.float64]
 

@@ -129,5 +129,10 @@ def space_show(name: str, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(found.to_dict()))
         return
-    rows = [[gene.name, " ".join(map(str, gene.choices))] for gene in found.genes]
-    print_table(f"{found.name}: {found.size:.3g} architectures", ["gene", "choices"], rows)
+    rows = [
+        [f"{section}.{key}", " ".join(map(str, choices)), "" if len(choices) > 1 else "fixed"]
+        for section, table in found.sections.items()
+        for key, choices in table.items()
+    ]
+    title = f"{found.name}: {found.size:.3g} architectures, {len(found.genes)} genes"
+    print_table(title, ["key", "choices", ""], rows)

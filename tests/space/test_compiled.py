@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from palmette.space import CompiledSpace, OpTable, SearchSpace, compile_space, compiled
+from palmette.space import presets as preset_names
 from palmette.space.compiled import Slot
 from palmette.space.modules import build_part
 from palmette.space.trace import trace_ops
@@ -49,8 +50,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> CompiledSpace:
 
 @pytest.fixture(scope="module")
 def presets() -> Iterator[dict[str, CompiledSpace]]:
-    """Both presets, compiled once a session: the large one takes most of this file's time."""
-    yield {name: compile_space(SearchSpace.preset(name)) for name in ("mobilenet_v2", "mnasnet")}
+    """The presets, compiled once a session: the largest takes most of this file's time."""
+    yield {name: compile_space(SearchSpace.preset(name)) for name in preset_names()}
 
 
 def costs(ops: OpTable) -> NDArray[np.float64]:
@@ -78,7 +79,7 @@ def check_against_traces(compiled_space: CompiledSpace, count: int, seed: int = 
     assert params[:, 0].tolist() == [network.params() for network in space.decode_batch(codes)]
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "mnasnet"])
+@pytest.mark.parametrize("name", preset_names())
 def test_tables_of_the_presets_equal_the_traced_networks(
     name: str, presets: dict[str, CompiledSpace]
 ) -> None:
@@ -166,6 +167,77 @@ def test_the_first_op_of_each_block_is_told(tiny: CompiledSpace) -> None:
     tiny.sequence_table(watch)
     ((count, first),) = seen
     assert count == len(tiny.block_ops) and first.tolist() == tiny.block_starts[:-1].tolist()
+
+
+EVERY_KIND = """
+format = "palmette/space@1"
+[network]
+resolution = [64, 75]
+activation = ["relu", "swish"]
+se = [0.0, 0.25]
+[stem]
+channels = [8, 16]
+[[stages]]
+block = ["uir", "er", "fb", "mix"]
+stride = 2
+channels = [16, 24]
+kernel = [3, 5]
+expansion = [2, 3]
+depth = [1, 3]
+[[stages]]
+block = ["rv", "ghost", "cn"]
+stride = 1
+kernel = 3
+expansion = 2
+depth = [1, 2]
+activation = ["none", "relu6"]
+[[stages]]
+block = ["one", "mix"]
+stride = 2
+channels = [32, 48]
+kernel = "3.5"
+expansion = 2
+depth = [1, 2]
+[[stages]]
+block = "uir"
+stride = 1
+kernel = [0, 3]
+first_kernel = [0, 5]
+expansion = 2
+depth = [1, 2]
+[[stages]]
+block = "ir"
+stride = 2
+channels = 64
+kernel = 3
+expansion = [1, 2]
+depth = [1, 2]
+groups = [1, 2]
+[head]
+channels = [0, 64]
+pool_first = true
+"""
+
+
+def test_tables_of_every_kind_of_block_equal_the_traced_networks(tmp_path: Path) -> None:
+    text = EVERY_KIND.replace('["one", "mix"]', '"mix"')
+    check_against_traces(compile_space(SearchSpace.from_toml(text, "mixed"), tmp_path), count=40)
+    text = EVERY_KIND.replace('["one", "mix"]', '"one"').replace('"3.5"\nexpansion = 2', "3")
+    check_against_traces(compile_space(SearchSpace.from_toml(text, "one"), tmp_path), count=40)
+
+
+def test_the_width_of_a_head_without_a_convolution_is_that_before_it(tmp_path: Path) -> None:
+    compiled_space = compile_space(SearchSpace.from_toml(SLIM, "slim"), tmp_path)
+    assert compiled_space.slots[-1].out_channels.tolist() == [24, 32]
+
+
+SLIM = """
+format = "palmette/space@1"
+network = { resolution = 32, activation = "relu" }
+stem = { channels = 8 }
+stages = [{ block = "one", stride = 2, channels = [24, 32], kernel = 3, depth = 1 }]
+head = { channels = 0 }
+"""
 
 
 # Slots

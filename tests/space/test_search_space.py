@@ -49,7 +49,14 @@ SPACE = SearchSpace.from_toml(TOML, "two")
 
 
 def test_the_presets_are_the_shipped_ones() -> None:
-    assert presets() == ["mnasnet", "mobilenet_v2"]
+    assert presets() == [
+        "efficientnet_lite",
+        "fbnet",
+        "mnasnet",
+        "mobilenet_v2",
+        "mobilenet_v4",
+        "repvit_like",
+    ]
 
 
 def test_every_list_is_a_gene_in_the_order_of_the_network() -> None:
@@ -98,13 +105,14 @@ def test_reference_networks_are_points_of_the_presets() -> None:
     inside = {
         "mobilenet_v2": ("mobilenet_v2", "efficientnet_lite0"),
         "mnasnet": ("efficientnet_b0",),
+        "efficientnet_lite": tuple(f"efficientnet_lite{index}" for index in range(5)),
     }
     for space, names in inside.items():
         for name in names:
             assert PRESETS[space].decode(PRESETS[space].encode(load(name))) == load(name)
 
 
-# Properties over both presets
+# Properties over all presets
 
 
 def codes(space: SearchSpace) -> st.SearchStrategy[np.ndarray]:
@@ -128,7 +136,7 @@ def test_every_code_is_a_valid_architecture_with_a_lossless_text(
     network = PRESETS[name].decode(data.draw(codes(PRESETS[name])))
     assert Architecture.from_text(network.to_text()) == network
     assert Architecture.from_json(network.to_json()) == network
-    assert len(network.stages) == 7
+    assert len(network.stages) == PRESETS[name].depth
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -333,7 +341,7 @@ def test_a_file_is_read_under_its_own_name(tmp_path: Path) -> None:
     space = SearchSpace.read(path)
     assert (space.name, space.id) == ("mine", SPACE.id)
     path.write_text(TOML.replace("kernel = 3", "kernel = 4"))
-    with pytest.raises(InputError, match=f"{path}: .stage1. kernel must be odd"):
+    with pytest.raises(InputError, match=f"{path}: .stage1. kernel: must be an odd integer"):
         SearchSpace.read(path)
 
 
@@ -361,7 +369,9 @@ def test_a_stage_that_is_no_table_is_told_so() -> None:
 
 def test_an_unknown_preset_lists_the_known_ones() -> None:
     for name in ("mobilenet_v9", "../presets/mnasnet", ""):
-        with pytest.raises(InputError, match="is unknown; known: mnasnet, mobilenet_v2"):
+        with pytest.raises(
+            InputError, match="is unknown; known: efficientnet_lite, fbnet, mnasnet, "
+        ):
             SearchSpace.preset(name)
 
 
@@ -410,7 +420,7 @@ BROKEN_TOML = [
     ("expansion = 4", "expansion = 0.5", "expansion: must be a number from 1 to 16, got 0.5"),
     ("se = 0.5", "se = 1.5", "[stage2] se: must be a number from 0 to 1, got 1.5"),
     ("se = 0.5", "se = -0.5", "[stage2] se: must be a number from 0 to 1, got -0.5"),
-    ("[3, 5]", "[3, 4]", "[stage2] kernel must be odd, got [3, 4]"),
+    ("[3, 5]", "[3, 4]", "[stage2] kernel: must be an odd integer from 1 to 31, got 4"),
     ("stride = 2", "stride = [1, 2]", "[stage2] stride: takes one value, got [1, 2]"),
     ("stride = 2", "stride = 3", "[stage2] stride: must be an integer from 1 to 2, got 3"),
     ('"swish"', '["swish", "relu"]', "[network] se_act: takes one value, got ['swish', 'relu']"),
@@ -428,7 +438,7 @@ BROKEN_TOML = [
     (
         "depth = [1, 2]",
         "depth = [1, 2]\nse = 0.25",
-        "[network] se varies, but every stage has its own",
+        "[network] se varies, but no stage follows it: each has its own se, or a block without",
     ),
     (
         "expansion = 4",

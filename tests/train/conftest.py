@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from palmette.space import CompiledSpace, SearchSpace, compile_space
+from palmette.space import CompiledSpace, SearchSpace, compile_space, presets
 
 
 @pytest.fixture(scope="session")
 def compiled_presets() -> dict[str, CompiledSpace]:
     """The shipped spaces, compiled."""
-    return {name: compile_space(SearchSpace.preset(name)) for name in ("mobilenet_v2", "mnasnet")}
+    return {name: compile_space(SearchSpace.preset(name)) for name in presets()}

@@ -16,7 +16,7 @@ from palmette.space.blocks import Block, InvertedResidual, parse_block
 from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior
 
-PRESETS = ("mobilenet_v2", "mnasnet")
+PRESETS = ("mobilenet_v2", "mnasnet", "efficientnet_lite", "fbnet")
 
 # everything that a preset lacks: another total stride, deep and narrowing stages, e9, 1x1 kernels,
 # images so small that maps shrink to one value
