@@ -27,6 +27,22 @@ RESOLUTION_REACH = 1.25
 KERNELS = (3, 5, 7, 9, 11)
 ACTIVATIONS = ("relu", "relu6", "hswish", "swish")
 
+
+def _dense(kernel: int) -> Callable[[OpTable], NDArray[np.bool_]]:
+    """Dense convolutions of a window; the first, of three channels, is in every network."""
+    return lambda ops: (
+        ops.is_kind("conv") & (ops.groups == 1) & (ops.in_channels > 3) & (ops.kernel == kernel)
+    )
+
+
+OP_SORTS: dict[str, Callable[[OpTable], NDArray[np.bool_]]] = {
+    "concat": lambda ops: ops.is_kind("concat"),
+    "slice": lambda ops: ops.is_kind("slice"),
+    "grouped": lambda ops: ops.is_kind("conv") & (ops.groups > 1) & ~ops.depthwise,
+    **{f"dense{kernel}": _dense(kernel) for kernel in KERNELS},
+}
+"""Ops that networks of depthwise and 1x1 convolutions lack: name -> mask of them."""
+
 CostModel = TargetModel | OpTimedModel
 _Change = Callable[[Any, int], Block]
 
@@ -133,6 +149,8 @@ class Support:
     squeeze_excitation: bool
     resolutions: tuple[int, int]
     """Lowest and highest identified input side, px."""
+    ops: tuple[str, ...] = ()
+    """Names of `OP_SORTS`."""
 
     def has(self, choice: str) -> bool:
         """Whether a choice such as `kernel:5` or `resolution:192` is identified."""
@@ -144,6 +162,7 @@ class Support:
             "activation": lambda: value in self.activations,
             "se": lambda: self.squeeze_excitation,
             "resolution": lambda: self.resolutions[0] <= int(value) <= self.resolutions[1],
+            "op": lambda: value in self.ops,
         }
         return known[key]()
 
@@ -154,6 +173,7 @@ class Support:
             "activations": list(self.activations),
             "squeeze_excitation": self.squeeze_excitation,
             "resolutions": list(self.resolutions),
+            "ops": list(self.ops),
         }
 
     @classmethod
@@ -165,13 +185,15 @@ class Support:
             tuple(text(act) for act in listed(data["activations"])),
             flag(data["squeeze_excitation"]),
             (low, whole(high, low)),
+            tuple(text(name) for name in listed(data["ops"])),
         )
 
 
 def support(target: str, model: TargetModel, measured: Measured) -> Support:
     """Choices shown by at least two designs among a target's timings.
 
-    Only networks in the state of the unit itself tell what a kernel or an activation costs there;
+    Only networks in the state of the unit itself tell what a kernel, an activation or an op of a
+    further sort costs there;
     squeeze-and-excitation counts in whatever state it brings.
     """
     timed = {name: measured.ops[name] for name in measured.latency_ms[target]}
@@ -186,6 +208,11 @@ def support(target: str, model: TargetModel, measured: Measured) -> Support:
         tuple(act for act in ACTIVATIONS if _shown({n: o.has_act(act) for n, o in own.items()})),
         _shown({name: ops.broadcast & ops.is_kind("mul") for name, ops in timed.items()}),
         (round(min(sides) / RESOLUTION_REACH), round(max(sides) * RESOLUTION_REACH)),
+        tuple(
+            name
+            for name, mask in OP_SORTS.items()
+            if _shown({network: mask(ops) for network, ops in own.items()})
+        ),
     )
 
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency import CompiledLatency, LatencyPredictor
+from palmette.latency.identified import unknown
 from palmette.search.evolution import Evaluation
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
-from palmette.space.choices import Choice
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
@@ -32,8 +32,6 @@ _GUARDED = 1e-3
 
 _STARTS = 10_000
 _DESCENTS = 32
-
-_BARRED_KEYS = ("kernel", "activation", "resolution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +275,12 @@ def identified(space: SearchSpace, predictor: LatencyPredictor) -> tuple[SearchS
     for section, table in space.sections.items():
         for key, choices in table.items():
             gene = f"{section}.{key}"
-            allowed = [choice for choice in choices if _identified(predictor, key, choice)]
+            # a stage's block comes first: what is barred there asks nothing of the other keys
+            allowed = [
+                choice
+                for choice in choices
+                if not unknown(space, predictor.support_, section, key, choice)
+            ]
             expect(
                 bool(allowed),
                 f"space '{space.name}': the timings of {predictor.model_.target} identify none of"
@@ -286,12 +289,6 @@ def identified(space: SearchSpace, predictor: LatencyPredictor) -> tuple[SearchS
             barred += [f"{gene}={choice}" for choice in choices if choice not in allowed]
             space = space.restrict(gene, allowed)
     return space, barred
-
-
-def _identified(predictor: LatencyPredictor, key: str, choice: Choice) -> bool:
-    if key == "se":
-        return not choice or predictor.support_.has("se:1")
-    return key not in _BARRED_KEYS or predictor.support_.has(f"{key}:{choice}")
 
 
 def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from palmette.latency.effects import (
     ACTIVATIONS,
     KERNELS,
+    OP_SORTS,
     RESOLUTION_REACH,
     Support,
     effects,
@@ -69,11 +70,14 @@ def support(timed: TimedKernels) -> Support:
     table = timed.kernels.distinct()[0]
     window, act = table.column("window"), table.column("act")
     depthwise, gates = table.is_sort("depthwise"), table.is_sort("mul") | (table.column("muls") > 0)
-    images = table.is_sort("conv") & (table.column("in_channels") == 3)
+    first = table.column("in_channels") == 3
+    images, dense = table.is_sort("conv") & first, table.is_sort("conv") & ~first
     sides = np.sqrt(table.column("in_area")[images if images.any() else slice(None)])
     shown = {
         **{f"kernel:{k}": depthwise & (window == k * k) for k in KERNELS},
         **{f"activation:{a}": act == ALL_ACTIVATIONS.index(a) for a in ACTIVATIONS},
+        **{f"op:{name}": table.is_sort(name) for name in ("concat", "slice", "grouped")},
+        **{f"op:dense{k}": dense & (window == k * k) for k in KERNELS},
     }
     known = {choice for choice, rows in shown.items() if rows.sum() >= LEAST_SHAPES}
     reach = RESOLUTION_REACH
@@ -82,6 +86,7 @@ def support(timed: TimedKernels) -> Support:
         tuple(name for name in ACTIVATIONS if f"activation:{name}" in known),
         bool(gates.sum() >= LEAST_SHAPES),
         (round(float(sides.min()) / reach), round(float(sides.max()) * reach)),
+        tuple(name for name in OP_SORTS if f"op:{name}" in known),
     )
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency.effects import Support
+from palmette.latency.identified import unknown
 from palmette.latency.uncertainty import CHANNELS, Uncertainty, hull_channels
 from palmette.latency.whole.model import TargetModel
 from palmette.space import CompiledSpace, OpTable
-from palmette.space.choices import Choice
 from palmette.space.compiled import SpaceTable
 from palmette.space.search_space import Codes, SearchSpace
 
@@ -97,17 +97,12 @@ _MACS, _WEIGHTS = CHANNELS.index("macs"), CHANNELS.index("weights")
 def allowed_choices(space: SearchSpace, known: Support) -> list[Codes]:
     """Indices of the choices of each gene that the timings identify; others a search bars."""
 
-    def identified(key: str, choice: Choice) -> bool:
-        if key == "se":
-            return not choice or known.has("se:1")
-        return key not in ("kernel", "activation", "resolution") or known.has(f"{key}:{choice}")
-
     return [
         np.array(
             [
-                i
-                for i, choice in enumerate(gene.choices)
-                if identified(gene.name.split(".")[1], choice)
+                index
+                for index, choice in enumerate(gene.choices)
+                if not unknown(space, known, gene.section, gene.key, choice)
             ]
         )
         for gene in space.genes

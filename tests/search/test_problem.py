@@ -278,6 +278,19 @@ def test_what_stays_of_a_space_is_what_the_timings_identify(
     )
 
 
+def test_blocks_whose_ops_no_timing_shows_are_barred_by_name(small_toml: str) -> None:
+    text = small_toml.replace("channels = 40\n", 'channels = 40\nblock = ["ir", "ghost", "uir"]\n')
+    space = SearchSpace.from_toml(text.replace("kernel = [3, 5]\n", "kernel = 3\n"), "blocks")
+    # the iPhone 13's timings show concatenations, those of the iPhone 12 none
+    for target, barred in {"iphone-12/ane": ["stage3.block=ghost"], "iphone-13/ane": []}.items():
+        searched, names = identified(space, load_predictor(target))
+        assert [name for name in names if "block" in name] == barred
+        assert ("ghost" in searched.sections["stage3"]["block"]) == (not barred)
+    only = SearchSpace.from_toml(text.replace('["ir", "ghost", "uir"]', '"ghost"'), "ghosts")
+    with pytest.raises(InputError, match="identify none of stage3.block = .'ghost'.; --extra"):
+        identified(only, load_predictor("iphone-12/ane"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "gene"),
     [
