@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space, presets
 from palmette.space.blocks import Block, InvertedResidual, parse_block
 from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior
 
-PRESETS = ("mobilenet_v2", "mnasnet", "efficientnet_lite", "fbnet")
+PRESETS = presets()
 
 # everything that a preset lacks: another total stride, deep and narrowing stages, e9, 1x1 kernels,
 # images so small that maps shrink to one value
