@@ -40,7 +40,7 @@ METHOD = "Student-t on leave-one-network-out log errors"
 LEAST_SPREAD = 1e-3
 """Timings are printed to two or three digits: no fit of a few can be better than that."""
 CLASSES = ("mobile", "other")
-CHANNELS = ("macs_dense", "macs_depth", "unpriced", *HULL_FEATURES)
+CHANNELS = ("macs_dense", "macs_depth", "unusual", *HULL_FEATURES)
 """Feature sums from which a network's class and its distance from the timed ones follow."""
 
 
@@ -62,10 +62,10 @@ def class_index(sums: Floats) -> NDArray[np.int64]:
     """Class of networks by their `CHANNELS` sums (..., channels): 0 mobile, 1 other.
 
     Mobile networks have depthwise convolutions, at most half of their MACs in other kxk ones, and
-    only ops that have a price.
+    no dilated convolution, permutation or gather.
     """
-    dense, depthwise, unpriced, macs = (sums[..., index] for index in range(4))
-    mobile = (depthwise > 0) & (dense <= 0.5 * macs) & (unpriced == 0)
+    dense, depthwise, unusual, macs = (sums[..., index] for index in range(4))
+    mobile = (depthwise > 0) & (dense <= 0.5 * macs) & (unusual == 0)
     return np.asarray(~mobile, dtype=np.int64)
 
 

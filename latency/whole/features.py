@@ -116,9 +116,20 @@ def moves(ops: OpTable) -> Floats:
     return ops.is_kind(*MOVES) * ops.out_elements / MILLION
 
 
-def unpriced(ops: OpTable) -> Floats:
-    """Ops that no form has a price for: dilated convolutions, permutations and gathers."""
-    return (ops.is_kind(*MOVES) | (ops.dilation > 1)).astype(np.float64)
+def shuffles(ops: OpTable) -> Floats:
+    """Permutations and gathers, counted."""
+    return ops.is_kind(*MOVES).astype(np.float64)
+
+
+def macs_dilated(ops: OpTable) -> Floats:
+    """MACs of dilated convolutions, which also count by their kind."""
+    values: Floats = ops.macs * (ops.dilation > 1) / MILLION
+    return values
+
+
+def unusual(ops: OpTable) -> Floats:
+    """Ops that few networks have: dilated convolutions, permutations and gathers."""
+    return shuffles(ops) + (ops.dilation > 1)
 
 
 def _layers(ops: OpTable) -> NDArray[np.int64]:
@@ -145,7 +156,9 @@ FEATURES: dict[str, Callable[[OpTable], Floats]] = {
         gates,
         gated,
         moves,
-        unpriced,
+        shuffles,
+        macs_dilated,
+        unusual,
     )
 }
 """Every feature by name, as stored predictors name them."""

@@ -42,7 +42,7 @@ from palmette.latency.whole.fitting import (
     Design,
     fit_prices,
 )
-from palmette.latency.whole.forms import family_of
+from palmette.latency.whole.forms import FAMILIES, family_of
 from palmette.latency.whole.model import Component, Measured, State, TargetModel, fit_family
 from palmette.space.errors import InputError, expect
 
@@ -282,8 +282,8 @@ def _of_forms(model: TargetModel, forms: tuple[int, ...]) -> TargetModel:
 
 def _rows(timed: Measured, target: Target) -> dict[str, float]:
     """Timings of a target whose networks have only ops that a form has a price for."""
-    rows = timed.latency_ms.get(str(target), {})
-    return {name: ms for name, ms in rows.items() if not timed.total(name, "unpriced")}
+    rows, unpriced = timed.latency_ms.get(str(target), {}), FAMILIES[family_of(target)].unpriced
+    return {n: ms for n, ms in rows.items() if not any(timed.total(n, f) for f in unpriced)}
 
 
 def _of_design(measured: Measured, held: str) -> frozenset[str]:

@@ -234,7 +234,8 @@ class Measured:
 
     def trains(self, network: str, family: str) -> bool:
         """Whether a network teaches a family its prices: its unit runs it, and all has a price."""
-        apart = ("unpriced", *(feature for feature, _ in FAMILIES[family].fallback))
+        spec = FAMILIES[family]
+        apart = (*spec.unpriced, *(feature for feature, _ in spec.fallback))
         return not any(self.total(network, feature) for feature in apart)
 
     def predict(self, network: str, model: TargetModel) -> float:

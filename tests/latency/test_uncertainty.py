@@ -39,10 +39,10 @@ def sums(
     *,
     dense: float = 10.0,
     depthwise: float = 20.0,
-    unpriced: float = 0.0,
+    unusual: float = 0.0,
 ) -> NDArray[np.float64]:
     """Sums of `CHANNELS`; by default of a mobile network inside the hull."""
-    return np.array([dense, depthwise, unpriced, macs, elements, weights])
+    return np.array([dense, depthwise, unusual, macs, elements, weights])
 
 
 # Student's t at 0.9 and 0.8 of 10 degrees of freedom, and at 0.9 of 17, from printed tables
@@ -61,11 +61,11 @@ def test_a_one_sided_factor_takes_the_quantile_of_one_side() -> None:
 
 def test_other_networks_take_the_spread_of_all() -> None:
     expected = math.exp(T17_90 * 0.3 * math.sqrt(1 + 1 / 17))
-    assert KNOWN.factor(sums(unpriced=1), 0.8) == pytest.approx(expected, rel=1e-6)
+    assert KNOWN.factor(sums(unusual=1), 0.8) == pytest.approx(expected, rel=1e-6)
 
 
 def test_factors_of_a_batch_are_those_of_its_rows() -> None:
-    rows = np.array([sums(), sums(unpriced=1), sums(macs=1000)])
+    rows = np.array([sums(), sums(unusual=1), sums(macs=1000)])
     batch = KNOWN.factor(rows, 0.8)
     assert batch.tolist() == [float(KNOWN.factor(row, 0.8)) for row in rows]
     assert KNOWN.factor(rows.reshape(3, 1, -1), 0.8).shape == (3, 1)
@@ -105,7 +105,7 @@ def test_outside_means_beyond_any_side_of_the_hull() -> None:
         ({"dense": 100.0}, 0),  # half of 200
         ({"dense": 100.1}, 1),
         ({"depthwise": 0.0}, 1),
-        ({"unpriced": 1.0}, 1),
+        ({"unusual": 1.0}, 1),
     ],
 )
 def test_the_class_of_sums_by_hand(values: dict[str, float], index: int) -> None:

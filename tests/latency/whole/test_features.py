@@ -76,10 +76,15 @@ BY_HAND = [
     ("moves", SHUFFLE, 58 * 28 * 28 / M),
     ("moves", GATHER, 58 * 28 * 28 / M),
     ("moves", POINT, 0),
-    ("unpriced", SHUFFLE, 1),
-    ("unpriced", GATHER, 1),
-    ("unpriced", DILATED, 1),
-    ("unpriced", DEPTH, 0),
+    ("unusual", SHUFFLE, 1),
+    ("unusual", GATHER, 1),
+    ("unusual", DILATED, 1),
+    ("unusual", DEPTH, 0),
+    ("shuffles", SHUFFLE, 1),
+    ("shuffles", GATHER, 1),
+    ("shuffles", DILATED, 0),
+    ("macs_dilated", DILATED, 9 * 32 * 8 * 8 / M),
+    ("macs_dilated", SHUFFLE, 0),
 ]
 
 

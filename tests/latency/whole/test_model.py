@@ -14,13 +14,14 @@ from palmette.latency import LatencyPredictor, find_target
 from palmette.latency.whole.fitted import measured_networks
 from palmette.latency.whole.forms import FORMS, floor_ms
 from palmette.latency.whole.model import Component, Fits, Measured, State, TargetModel, fit_family
-from palmette.space import Op, OpTable
+from palmette.space import Op, OpTable, load
 
 ANE = find_target("iphone-11/ane")
 GPU = find_target("iphone-11/gpu")
 CONV = "conv 100x10x10 -> 100x10x10"  # 1 M MACs, 0.02 M elements, 0.0101 M weights
 GATE = "mul 100x10x10 + 100x1x1 -> 100x10x10"
 SHUFFLE = "permute 100x10x10 -> 100x10x10"
+OPS = load("mobilenet_v2").ops()
 
 
 def native(constant_ms: float = 2.0) -> Component:
@@ -28,7 +29,7 @@ def native(constant_ms: float = 2.0) -> Component:
 
 
 def on_gpu() -> Component:
-    prices = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    prices = (1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     return Component(FORMS["gpu_linear"], 5.0, prices, GPU)
 
 
@@ -165,9 +166,33 @@ def test_networks_in_a_fallback_or_without_a_price_teach_nothing(timings: pd.Dat
     measured = measured_networks(timings, "ane-2020")
     assert measured.trains("mobilenet_v2", "ane-2020")
     assert not measured.trains("mobilenet_v3_large", "ane-2020")  # on the GPU
-    assert measured.trains("mobilenet_v3_large", "gpu-2020")
-    assert not measured.trains("shufflenet_v2_1.5", "cpu-2020")  # permutes
-    assert not measured.trains("espnet_v2_2.0", "gpu-2020")  # dilates
+    assert not measured.trains("shufflenet_v2_1.5", "ane-2020")  # on the CPU
+    assert not measured.trains("shufflenet_v2_1.5", "ane-ios16")  # permutes
+    for family in ("cpu-2020", "gpu-2020"):
+        for network in ("mobilenet_v3_large", "shufflenet_v2_1.5", "espnet_v2_2.0"):
+            assert measured.trains(network, family)
+
+
+def test_a_shuffle_takes_the_old_cpu_by_its_size_and_the_old_gpu_by_the_number(
+    shipped: dict[str, LatencyPredictor],
+) -> None:
+    small = (*OPS, Op.from_text(SHUFFLE))
+    large = (*OPS, Op.from_text("permute 100x20x20 -> 100x20x20"))
+    cpu, gpu = shipped["iphone-11/cpu@coreml-ios13"], shipped["iphone-11/gpu@coreml-ios13"]
+    base, once, big = cpu.predict([OPS, small, large])
+    assert big - base == pytest.approx(4 * (once - base), rel=0.1)
+    base, once, big = gpu.predict([OPS, small, large])
+    assert 0.5 < once - base < 2 and big - once < 0.1 * (once - base)
+
+
+def test_a_dilated_convolution_costs_the_old_cpu_more_than_a_plain_one(
+    shipped: dict[str, LatencyPredictor],
+) -> None:
+    plain = Op.from_text("conv 64x28x28 -> 64x28x28 k3 g64")
+    wide = Op.from_text("conv 64x28x28 -> 64x28x28 k3 d2 g64")
+    cpu = shipped["iphone-11/cpu@coreml-ios13"]
+    base, one, other = cpu.predict([OPS, (*OPS, plain), (*OPS, wide)])
+    assert other - base > 2 * (one - base)
 
 
 @pytest.mark.parametrize("network", ["mobilenet_v3_large", "mobilenet_v2", "shufflenet_v2_1.5"])
