@@ -23,17 +23,22 @@ def timed_per_op(rows: pd.DataFrame, target: str) -> bool:
 
 
 def fit_target(
-    rows: pd.DataFrame, target: Target, op_models: Sequence[str] = STRICT_MODELS
+    rows: pd.DataFrame,
+    target: Target,
+    op_models: Sequence[str] = STRICT_MODELS,
+    fits: Fits | None = None,
 ) -> Fitted:
     """Everything that is fitted to the timings of one target.
 
     With timings of ops or chains: an op model, calibrated on the whole networks. Else the whole
-    networks alone, together with those of the target's relatives.
+    networks, with the target that this one is like as the prior if the table has timings of that,
+    and otherwise together with those of the target's relatives.
 
     Args:
         rows: as `read_timings` gives them.
         target: one of `TARGETS`, or any other that the table has.
         op_models: names of op models to choose from, for timings per op.
+        fits: models of the same table that were fitted before.
 
     Raises:
         InputError: no timings of the target, or too few; says what is missing.
@@ -43,6 +48,8 @@ def fit_target(
         str(target) in timed,
         f"target '{target}': the table has no timings of it; it has those of {', '.join(timed)}",
     )
+    if target.like in timed:
+        return fit_like(rows, target, parse_target(target.like), rows, fits)
     if timed_per_op(rows, str(target)):
         return fit_op_target(rows, target, op_models).fitted
     family = family_of(target)
@@ -52,7 +59,13 @@ def fit_target(
     return fit_parts(measured, family)[str(target)]
 
 
-def fit_like(rows: pd.DataFrame, target: Target, like: Target, known: pd.DataFrame) -> Fitted:
+def fit_like(
+    rows: pd.DataFrame,
+    target: Target,
+    like: Target,
+    known: pd.DataFrame,
+    fits: Fits | None = None,
+) -> Fitted:
     """Everything that is fitted to a few whole networks of a target, with a known one as the prior.
 
     Args:
@@ -60,13 +73,14 @@ def fit_like(rows: pd.DataFrame, target: Target, like: Target, known: pd.DataFra
         target: whose few timings `rows` has.
         like: a related target of the same unit.
         known: rows with the timings of `like`, its relatives and the units that it falls back to.
+        fits: models of `known` that were fitted before.
 
     Raises:
         InputError: targets of two units, no timings of one of them, or too few.
     """
     timed = measured_networks(rows, family_of(target), alone=target)
     alone = None if like.family else like
-    return adapt(str(like), measured_networks(known, family_of(like), alone=alone), target, timed)
+    return adapt(str(like), measured_networks(known, family_of(like), fits, alone), target, timed)
 
 
 def fit_every(rows: pd.DataFrame, fits: Fits | None = None) -> dict[str, Fitted]:
@@ -88,6 +102,6 @@ def fit_every(rows: pd.DataFrame, fits: Fits | None = None) -> dict[str, Fitted]
         for family in FAMILIES
         for name, parts in fit_parts(measured_networks(pooled, family, fits), family).items()
     }
-    found |= {name: fit_target(rows, parse_target(name)) for name in alone}
+    found |= {name: fit_target(rows, parse_target(name), fits=fits) for name in alone}
     order = [*TARGETS, *timed]
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))

@@ -77,6 +77,8 @@ class LatencyPredictor(BaseEstimator):
         timings_hash_: of the timings of the target's family and of those it falls back to.
         compared_: held-out error in % of each op model that was compared, if ops were timed.
         left_out_: what the fit did not use, and why; empty for one that was read.
+        prior_: full name of the target whose prices were carried over to this one's few timings,
+            its anchors; blank if it was fitted by itself.
     """
 
     def __init__(self, target: str, op_models: Sequence[str] = STRICT_MODELS) -> None:
@@ -186,6 +188,7 @@ class LatencyPredictor(BaseEstimator):
             "effects": [asdict(effect) for effect in self.effects_],
             "held_out_errors": dict(self.held_out_errors_),
             **({"compared": dict(self.compared_)} if self.compared_ else {}),
+            **({"anchors": self.anchors, "prior": self.prior_} if self.prior_ else {}),
         }
 
     def write(self, path: Path) -> None:
@@ -236,6 +239,7 @@ class LatencyPredictor(BaseEstimator):
                 {name: number(error) for name, error in data["held_out_errors"].items()},
                 text(data["timings_hash"]),
                 {name: number(mape) for name, mape in data.get("compared", {}).items()},
+                prior=text(data.get("prior", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
@@ -248,6 +252,29 @@ class LatencyPredictor(BaseEstimator):
         """Mean absolute error over the timed networks, each held out, in percent."""
         self._expect_fitted()
         return 100 * float(np.mean([abs(np.expm1(e)) for e in self.held_out_errors_.values()]))
+
+    @property
+    def anchors(self) -> int:
+        """Networks timed on a target that takes another's prices, whatever width; else 0."""
+        self._expect_fitted()
+        return len({spreads.design(n) for n in self.held_out_errors_}) if self.prior_ else 0
+
+    @property
+    def caution(self) -> str:
+        """What to know of a target with anchors alone, in a sentence; blank for others."""
+        return (
+            f"{self.anchors} anchors: few networks were timed on it, and the prices are those of"
+            f" {self.prior_}, moved; its interval is reckoned, not measured on networks held out"
+            if self.anchors
+            else ""
+        )
+
+    def usual_factor(self, confidence: float = DEFAULT_CONFIDENCE) -> float:
+        """Factor of the two-sided interval of a mobile network of ordinary size."""
+        self._expect_fitted()
+        low, high = np.array(self.uncertainty_.hull).T
+        sums = np.array([0.0, 1.0, 0.0, *np.exp((low + high) / 2)])
+        return float(self.uncertainty_.factor(sums, confidence))
 
     @property
     def model_name(self) -> str:
@@ -270,6 +297,7 @@ class LatencyPredictor(BaseEstimator):
         self.timings_hash_ = fitted.timings_hash
         self.compared_ = fitted.compared
         self.left_out_ = fitted.left_out
+        self.prior_ = fitted.prior
         return self
 
     def _expect_fitted(self) -> None:

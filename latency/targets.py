@@ -2,7 +2,8 @@
 
 Milliseconds of one runtime say nothing of another's, so runtimes are never pooled. Targets of one
 *family* have the same unit and nearly the same runtime on chips of neighbouring years: their prices
-are fitted together, each chip drawn towards what its relatives agree on.
+are fitted together, each chip drawn towards what its relatives agree on. A target of which only a
+few networks were timed takes the prices of one that it is *like*.
 
 The floors are physical upper bounds on what a chip can do, so that no op is ever free: peak MACs of
 the unit (Neural Engine: half of Apple's operations a second; GPU: fp16 rate of the shader cores;
@@ -33,9 +34,13 @@ class Target:
     chip: str
     family: str
     """Targets that are fitted together (see `FAMILIES` of `palmette.latency.whole.forms`); blank:
-    fitted from timings per op, or not one of `TARGETS`."""
+    fitted from timings per op, from those of a target that it is like, or not one of
+    `TARGETS`."""
     peak_tmacs: float
     """Upper bound on the unit's rate, 10^12 multiply-accumulates a second."""
+    like: str = ""
+    """Full name of the target whose prices are carried over to this one, of which few networks were
+    timed: its anchors (see `palmette.latency.whole.few_shot`)."""
 
     @property
     def alias(self) -> str:
@@ -52,6 +57,8 @@ class Target:
         return f"{self.device}/{self.unit}@{self.runtime}"
 
 
+_PRIOR = "iphone-13/ane@coreml-ios16"
+
 TARGETS: dict[str, Target] = {
     str(target): target
     for target in (
@@ -67,6 +74,9 @@ TARGETS: dict[str, Target] = {
         # by its dates and its milliseconds
         Target("iphone-13", "ane", "coreml-ios16", "A15", "ane-ios16", 7.9),
         Target("iphone-12", "ane", "coreml-ios16", "A14", "ane-ios16", 5.5),
+        Target("iphone-14", "ane", "coreml-ios16", "A15", "", 7.9, _PRIOR),
+        Target("iphone-14-pro", "ane", "coreml-ios17", "A16", "", 8.5, _PRIOR),
+        Target("iphone-15-pro", "ane", "coreml-ios17", "A17 Pro", "", 17.5, _PRIOR),
         Target("iphone-xs", "gpu", "tflite-2.10", "A12", "", 0.56),
     )
 }

@@ -59,7 +59,10 @@ def guard_lines(run: Run) -> list[str]:
     guards = run.guards
     barred = ", ".join(guards["barred_choices"]) or "none"
     active = "; ".join(guards["guards_on_front"]) or "none"
+    predictor = run.problem.latency.predictor
+    caution = f"{predictor.model_.target}: {predictor.caution}"
     return [
+        *([caution] if predictor.caution else []),
         f"top-1: estimated by the published prior, {_recipe(run)},"
         f" cross-validated MAE {CV_MAE_POINTS} points; publ.: as published, under its own recipe",
         "at conf.: time that holds with that confidence; timed: published timing on this target; vs"
@@ -89,6 +92,7 @@ def summary(run: Run) -> dict[str, Any]:
         "front": records,
         "comparison": comparison(run),
         "guards": run.guards,
+        "anchors": run.problem.latency.predictor.anchors or None,
     }
 
 

@@ -536,6 +536,21 @@ def test_lists_for_people_name_everything(palmette: Palmette, command: str) -> N
         assert row.get("target", row.get("name")) in answer.out
 
 
+def test_a_target_with_few_timings_is_shown_with_its_anchors(palmette: Palmette) -> None:
+    rows = {row["target"]: row for row in palmette("targets", "--json").json}
+    row = rows["iphone-15-pro/ane@coreml-ios17"]
+    assert (row["anchors"], row["prior"]) == (2, "iphone-13/ane@coreml-ios16")
+    assert row["held_out_mape"] is None and row["interval_factor_80"] > 1.3
+    assert rows["iphone-13/ane@coreml-ios16"]["anchors"] is None
+    assert "2 anchors" in palmette("targets").out
+    asked = ("predict", "mobilenet_v2", "--target", "iphone-15-pro/ane")
+    assert "2 anchors: few networks were timed on it" in palmette(*asked).out
+    assert palmette(*asked, "--json").json["anchors"] == 2
+    other = ("predict", "mobilenet_v2", "--target", "iphone-13/ane")
+    assert "anchors" not in palmette(*other).out
+    assert palmette(*other, "--json").json["anchors"] is None
+
+
 @pytest.mark.parametrize("command", ["list", "check"])
 def test_tables_of_the_zoo_have_a_line_for_each_network_of_80_columns(
     palmette: Palmette, command: str

@@ -262,13 +262,16 @@ def test_the_printed_comparison_has_the_predictions_of_today() -> None:
 def test_numbers_of_timed_networks_are_those_of_the_table() -> None:
     counts = published_timings().groupby("target")["subject"].nunique()
     rows = re.findall(
-        r"^\| (`iphone.*?) \| A\d+ \| ([\d, ]+) \|", text("docs/latency.md"), re.MULTILINE
+        r"^\| (`iphone.*?) \| A\d+(?: Pro)? \| ([\d, ]+)(?: \((\d) anchors\))? \|",
+        text("docs/latency.md"),
+        re.MULTILINE,
     )
     shown = []
-    for names, numbers in rows:
+    for names, numbers, anchors in rows:
         first = names.split("`")[1]
         units = re.findall(r"/(cpu|gpu|ane)", names)
         targets = [re.sub(r"/\w+@", f"/{unit}@", first) for unit in units]
+        assert all(load_predictor(target).anchors == int(anchors or 0) for target in targets)
         shown += list(zip(targets, map(int, numbers.split(",")), strict=True))
     assert dict(shown) == counts.to_dict()
 

@@ -67,19 +67,20 @@ class Timed:
 def timed_families(timings: pd.DataFrame, fits: Fits | None = None) -> list[Timed]:
     """All whole-network timings of a table, by what is fitted together.
 
-    Targets with timings per op are left out: they are not fitted from whole networks.
+    Targets with timings per op are left out: they are not fitted from whole networks. So are those
+    with anchors alone: what is left without one of them says nothing of the others.
 
     Args:
         timings: as `read_timings` gives them.
         fits: models of the same table that were fitted before.
     """
     names = sorted(set(timings["target"]))
-    per_op = [name for name in names if timed_per_op(timings, name)]
-    rows = timings[~timings["target"].isin(per_op)]
+    apart = [n for n in names if timed_per_op(timings, n) or parse_target(n).like in names]
+    rows = timings[~timings["target"].isin(apart)]
     own_kin = kin(rows)
     found = [Timed(family, measured_networks(rows, family, fits), own_kin) for family in FAMILIES]
     for target in map(parse_target, names):
-        if not target.family and str(target) not in per_op:
+        if not target.family and str(target) not in apart:
             family = family_of(target)
             measured = measured_networks(rows, family, alone=target)
             found.append(Timed(family, measured, own_kin))

@@ -45,6 +45,10 @@ def tables(found: Validation) -> list[Table]:
             "All timed networks, held out",
             *_scores({t: scores(own) for t, own in every.items() if own}),
         ),
+        (
+            "Targets with anchors alone: each anchor predicted from the others and the prior",
+            *_anchors(found),
+        ),
         ("Share inside intervals, headline networks held out", *_calibration(found)),
         (
             "Model against model, no phone: share of networks that a search selected, and of random"
@@ -99,6 +103,16 @@ def _baselines(found: Mapping[str, Mapping[str, float]]) -> Columns:
         for target, score in found.items()
     ]
     return ["target", "ours", *(name.replace("_", " ") for name in BASELINES)], rows
+
+
+def _anchors(found: Validation) -> Columns:
+    rows = [
+        [_alias(target), name, f"{np.expm1(error):+.0%}", f"{predictor.usual_factor():.2f}"]
+        for target, predictor in found.predictors.items()
+        if predictor.anchors
+        for name, error in predictor.held_out_errors_.items()
+    ]
+    return ["target", "anchor", "error", "80 % factor"], rows
 
 
 def _calibration(found: Validation) -> Columns:

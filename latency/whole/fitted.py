@@ -39,6 +39,8 @@ class Fitted:
     timings_hash: str
     compared: Mapping[str, float] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    prior: str = ""
+    """Full name of the target whose prices were carried over; blank: fitted by itself."""
 
 
 def measured_networks(

@@ -25,7 +25,10 @@ def targets(as_json: Json = False) -> None:
                 "alias": target.alias,
                 "chip": target.chip,
                 "networks": len(predictor.held_out_errors_),
-                "held_out_mape": round(predictor.mape, 1),
+                "anchors": predictor.anchors or None,
+                "prior": predictor.prior_ or None,
+                "held_out_mape": None if predictor.anchors else round(predictor.mape, 1),
+                "interval_factor_80": round(predictor.usual_factor(), 2),
                 "identified": predictor.support_.to_dict(),
                 "unidentified_effects": [e.name for e in predictor.effects_ if not e.identified],
             }
@@ -35,16 +38,22 @@ def targets(as_json: Json = False) -> None:
         return
     print_table(
         "Targets",
-        ["target", "networks timed", "held-out error", "cannot identify"],
+        ["target", "timed", "error", "80 %", "cannot identify"],
         [
             [
                 str(row["target"]),
-                str(row["networks"]),
-                f"{row['held_out_mape']} %",
+                f"{row['anchors']} anchors" if row["anchors"] else str(row["networks"]),
+                "-" if row["held_out_mape"] is None else f"{row['held_out_mape']} %",
+                f"×/÷ {row['interval_factor_80']:.2f}",
                 ", ".join(row["unidentified_effects"]) or "-",
             ]
             for row in rows
         ],
+    )
+    print("timed: networks; error: of these, each held out; 80 %: interval of a mobile network")
+    print(
+        "anchors: few networks were timed; the prices are those of another target, moved, and the"
+        " interval is reckoned, not measured on networks held out"
     )
 
 
@@ -82,6 +91,8 @@ def predict(
         "state": predictor.state_of(ops),
         "class": predictor.class_of(ops),
         "outside_timed": predictor.outside(ops),
+        "anchors": predictor.anchors or None,
+        "prior": predictor.prior_ or None,
         "ops": parts.to_dict("records"),
     }
     if as_json:
@@ -98,6 +109,8 @@ def predict(
         f"{interval.ms[0]:.3g} ms, {confidence:.0%} interval {interval.lower_ms[0]:.3g} to"
         f" {interval.upper_ms[0]:.3g} ms ({answer['state']}; class {answer['class']})"
     )
+    if predictor.caution:
+        print(f"{answer['target']}: {predictor.caution}")
     if answer["outside_timed"]:
         print("warning: its work lies outside that of the timed networks; the interval is widened")
 

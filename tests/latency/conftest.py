@@ -58,7 +58,11 @@ def validated(
 @pytest.fixture(scope="session")
 def shipped() -> dict[str, LatencyPredictor]:
     """The predictors of the shipped timings by the full name of their target."""
-    return {name: load_predictor(name) for name, target in TARGETS.items() if target.family}
+    return {
+        name: load_predictor(name)
+        for name, target in TARGETS.items()
+        if target.family or target.like
+    }
 
 
 @pytest.fixture(scope="session")

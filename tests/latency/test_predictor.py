@@ -19,9 +19,10 @@ from palmette.latency import TARGETS, LatencyPredictor, find_target, load_predic
 from palmette.latency.per_op.op_cost import STRICT_MODELS
 from palmette.latency.predictor import DATA, UnfittedError, file_name, fit_all
 from palmette.latency.whole.fitted import measured_networks
+from palmette.latency.whole.forms import FAMILIES
 from palmette.space import MOBILENET_LIKE, Architecture, InputError, Op, load
 
-PUBLISHED = [name for name, target in TARGETS.items() if target.family]
+PUBLISHED = [name for name, target in TARGETS.items() if target.family or target.like]
 """Targets whose timings are shipped."""
 ANE, MODERN = "iphone-11/ane@coreml-ios13", "iphone-13/ane@coreml-ios16"
 
@@ -77,12 +78,49 @@ def test_the_hash_changes_with_a_timing_of_the_family_or_of_its_fallback(
 
     row = (timings["target"] == "iphone-x/gpu@coreml-ios12") & (timings["subject"] == "fbnet_c")
     altered = timings.assign(latency_ms=timings["latency_ms"] + 0.1 * row)
-    for family in {TARGETS[name].family for name in PUBLISHED}:
+    for family in FAMILIES:
         same = digest(timings, family) == digest(altered, family)
         assert same == (family not in ("gpu-2020", "ane-2020"))
     shuffled = timings.sample(frac=1, random_state=0)
     assert digest(shuffled, "ane-ios16") == digest(timings, "ane-ios16")
     assert refitted[MODERN].timings_hash_ == digest(timings, "ane-ios16")
+
+
+def test_targets_with_anchors_alone_say_so_and_whose_prices_they_have(
+    shipped: dict[str, LatencyPredictor],
+) -> None:
+    anchors = {name: predictor.anchors for name, predictor in shipped.items() if predictor.anchors}
+    assert anchors == {
+        "iphone-14/ane@coreml-ios16": 4,
+        "iphone-14-pro/ane@coreml-ios17": 4,
+        "iphone-15-pro/ane@coreml-ios17": 2,
+    }
+    for name, predictor in shipped.items():
+        stored = predictor.to_dict()
+        assert predictor.prior_ == TARGETS[name].like == stored.get("prior", "")
+        assert predictor.anchors == stored.get("anchors", 0)
+        assert bool(predictor.caution) == bool(predictor.anchors)
+    assert shipped["iphone-15-pro/ane@coreml-ios17"].caution.startswith("2 anchors: few networks")
+
+
+def test_a_prediction_from_anchors_is_less_sure_than_that_of_its_prior(
+    shipped: dict[str, LatencyPredictor],
+) -> None:
+    of_prior = shipped[MODERN].usual_factor()
+    assert of_prior == pytest.approx(1.12, abs=0.03)
+    for name, target in TARGETS.items():
+        if target.like:
+            assert shipped[name].usual_factor() > 1.1 * of_prior
+
+
+def test_anchors_are_refitted_from_themselves_where_the_table_lacks_their_prior(
+    timings: pd.DataFrame,
+) -> None:
+    alone = timings[timings["target"] == "iphone-14/ane@coreml-ios16"]
+    assert LatencyPredictor("iphone-14/ane").fit(alone).anchors == 0
+    few = timings[timings["target"] == "iphone-15-pro/ane@coreml-ios17"]
+    with pytest.raises(InputError, match="2 networks timed that its unit runs itself"):
+        LatencyPredictor("iphone-15-pro/ane").fit(few)
 
 
 # What it predicts
@@ -93,8 +131,8 @@ def test_mobilenet_like_networks_take_milliseconds_of_the_right_order(
     every_shipped: dict[str, LatencyPredictor], target: str
 ) -> None:
     low, high = {"cpu": (3, 80), "gpu": (5, 100), "ane": (1.5, 60)}[TARGETS[target].unit]
-    if "ios16" in target:
-        low, high = 0.4, 2.0
+    if "ios16" in target or "ios17" in target:
+        low, high = 0.25, 2.0
     if "tflite" in target:
         low, high = 1.5, 10
     ms = every_shipped[target].predict(MOBILENET_LIKE)
@@ -273,6 +311,7 @@ def test_fit_returns_itself_and_sets_what_it_found(
         "timings_hash_",
         "compared_",
         "left_out_",
+        "prior_",
     }
     assert predictor.compared_ == {} and predictor.left_out_ == ()
     again = predictor.fit(modern).to_dict()

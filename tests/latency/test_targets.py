@@ -7,9 +7,14 @@ from palmette.latency.targets import parse_target
 from palmette.space import InputError
 
 
-def test_ten_targets_of_published_timings_and_one_of_timings_per_op() -> None:
-    assert [str(t) for t in TARGETS.values() if not t.family] == ["iphone-xs/gpu@tflite-2.10"]
-    assert len(TARGETS) == 11
+def test_ten_targets_of_published_timings_three_of_anchors_and_one_of_timings_per_op() -> None:
+    assert len([target for target in TARGETS.values() if target.family]) == 10
+    anchored = [target for target in TARGETS.values() if target.like]
+    assert [t.device for t in anchored] == ["iphone-14", "iphone-14-pro", "iphone-15-pro"]
+    for target in anchored:
+        assert not target.family and TARGETS[target.like].unit == target.unit
+    others = [str(t) for t in TARGETS.values() if not (t.family or t.like)]
+    assert others == ["iphone-xs/gpu@tflite-2.10"]
     for name, target in TARGETS.items():
         assert name == str(target) == f"{target.device}/{target.unit}@{target.runtime}"
         assert target.unit in ("cpu", "gpu", "ane")

@@ -175,6 +175,13 @@ def test_the_lines_name_the_recipe_and_that_nothing_was_barred(
     assert "barred: none" in text
 
 
+def test_a_target_with_few_timings_is_named_first(small_file: Path, tmp_path: Path) -> None:
+    options = {"space": str(small_file), "extrapolate": True}
+    found = run("iphone-15-pro/ane", 2.0, tmp_path, evaluations=1000, **options)
+    assert guard_lines(found)[0].startswith("iphone-15-pro/ane@coreml-ios17: 2 anchors: few")
+    assert summary(found)["anchors"] == 2
+
+
 # --- JSON -----------------------------------------------------------------------------------------
 
 
