@@ -50,7 +50,7 @@ SUPPORT = (3, 5, 8)
 ORDERS, SEED = 6, 0
 CONFIDENCE = 0.8
 PRIOR = "iphone-11"
-CLASS = (*MOBILENET_LIKE, "ghostnet_1.0", "mixnet_m")
+CLASS = (*MOBILENET_LIKE, "ghostnet_1.0", "mixnet_m_as_timed")
 NEW = (
     "iphone-xs/cpu@coreml-ios13",
     "iphone-x/cpu@coreml-ios12",

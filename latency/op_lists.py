@@ -66,8 +66,8 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     """Ops of a timed network.
 
     Args:
-        subject: name of a shipped op list (a network as it was timed), zoo name, zoo name at a
-            resolution in px (`mobilenet_v2@192x256`, height before width), architecture text, or
+        subject: zoo name, zoo name at a resolution in px (`mobilenet_v2@192x256`, height before
+            width), name of a shipped op list (a network as it was timed), architecture text, or
             path of an op-list CSV.
 
     Raises:
@@ -78,11 +78,10 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     if "|" in subject:
         return Architecture.from_text(subject).ops()
     name, at, size = subject.partition("@")
-    if name in shipped_names() and not at:
-        # as it was timed: the zoo's form of it may pad, or place a BatchNorm, elsewhere
-        return _shipped_ops(name)
     if name in ZOO:
         return (load(name).with_resolution(*_size(subject, size)) if at else load(name)).ops()
+    if name in shipped_names() and not at:
+        return _shipped_ops(name)
     expect(
         name not in shipped_names(),
         f"network '{subject}': only zoo networks come at other resolutions",

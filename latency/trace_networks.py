@@ -41,12 +41,7 @@ def main() -> None:
             module = network.build()
         save(name, trace_ops(module, (3, network.resolution, network.resolution)))
     for name in BACKBONES:
-        if name in NETWORKS:
-            with torch.device("meta"):
-                module = NETWORKS[name].build()
-            ops = trace_ops(module, (3, BACKBONE_RESOLUTION, BACKBONE_RESOLUTION))
-        else:
-            ops = load(name).with_resolution(BACKBONE_RESOLUTION).ops()
+        ops = load(name).with_resolution(BACKBONE_RESOLUTION).ops()
         save(f"{name}_backbone_{BACKBONE_RESOLUTION}", backbone(ops))
 
 

@@ -46,7 +46,7 @@ CHANNELS = ("macs_dense", "macs_depth", "unusual", *HULL_FEATURES)
 
 @functools.cache
 def design(network: str) -> str:
-    """Name without width and resolution: what must be held out together.
+    """Name without width, resolution and `_as_timed`: what must be held out together.
 
     Architecture texts lose their resolution alone, and those of zoo networks become their names.
     """
@@ -55,7 +55,8 @@ def design(network: str) -> str:
         zoo = (name for name in ZOO if load(name).stages == architecture.stages)
         return next(zoo, architecture.to_text().partition(" ")[2])
     name = Path(network).stem if network.endswith(".csv") else network
-    return re.sub(r"_\d+\.\d+$", "", re.sub(r"(_backbone_\d+|@\d+x\d+)$", "", name))
+    layout = re.sub(r"(_backbone_\d+|@\d+x\d+|_as_timed)$", "", name)
+    return re.sub(r"_\d+\.\d+$", "", layout)
 
 
 def class_index(sums: Floats) -> NDArray[np.int64]:

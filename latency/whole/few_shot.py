@@ -183,8 +183,10 @@ def transfer_uncertainty(known: Known, target: Target, timed: Measured) -> Uncer
         for n, ratio in ratios.items()
     ]
     freedom = len(rows) - 1 + TRANSFER_NETWORKS
-    same = target.runtime == parse_target(known.name).runtime
-    imagined = TRANSFER_SPREAD if same else OTHER_RUNTIME_SPREAD
+    old = parse_target(known.name)
+    # a family's runtimes are nearly one
+    near = target.runtime == old.runtime or (old.family and target.family == old.family)
+    imagined = TRANSFER_SPREAD if near else OTHER_RUNTIME_SPREAD
     between = (sum(squares) + TRANSFER_NETWORKS * imagined**2) / freedom
     parts = []
     for spread, count in zip(own.spread, own.networks, strict=True):

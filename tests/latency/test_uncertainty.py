@@ -144,6 +144,8 @@ def test_the_class_of_known_networks(network: str, index: int) -> None:
         ("repvit_m1.1_backbone_512", "repvit_m1.1"),
         ("tinyyolo_v2", "tinyyolo_v2"),
         ("squeezenet_v1.1", "squeezenet_v1.1"),
+        ("squeezenext_23v5_2.0_as_timed", "squeezenext_23v5"),
+        ("mixnet_m_as_timed", "mixnet_m"),
         ("lists/mobilenet_v2_0.5.csv", "mobilenet_v2"),
         ("lists/mine.csv", "mine"),
     ],

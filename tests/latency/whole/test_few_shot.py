@@ -39,7 +39,7 @@ NEW = Target("iphone-14", "ane", "coreml-ios16", "", "", 7.9)
 """With the peak rate of the source, so that floors are the same."""
 THREE = ("mobilenet_v2", "efficientnet_b0", "mobilenet_v4_conv_medium")
 EIGHT = (*THREE, "repvit_m1.0", "mobileone_s2", "fastvit_t12", "repnext_m3", "efficientnet_b1")
-MOBILE = (*MOBILENET_LIKE, "ghostnet_1.0", "mixnet_m")
+MOBILE = (*MOBILENET_LIKE, "ghostnet_1.0", "mixnet_m_as_timed")
 OLD_ANE = "iphone-11/ane@coreml-ios13"
 
 

@@ -94,7 +94,7 @@ def test_a_gated_network_on_the_old_neural_engine_takes_its_gpu_time(
         ane, gpu = shipped[f"{phone}/ane@coreml-ios13"], shipped[f"{phone}/gpu@coreml-ios13"]
         scale = next(s.scale for s in ane.model_.states if s.feature == "gates")
         assert 0.8 < scale < 1.1
-        for network in ("mobilenet_v3_large", "efficientnet_b0", "mnasnet_a1", "mixnet_m"):
+        for network in ("mobilenet_v3_large", "efficientnet_b0", "mnasnet_a1", "mixnet_m_as_timed"):
             assert ane.model_.state_of(OpTable.of(ops_named(network))) == "gates"
             assert ane.predict([network])[0] == pytest.approx(
                 scale * gpu.predict([network])[0], rel=1e-9
