@@ -34,7 +34,17 @@ def without_bars() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_jit_notes() -> Iterator[None]:
-    """No notes that `torch.jit` is deprecated: it is what the converter takes."""
+    """No notes on what `torch.jit` does not do.
+
+    It is deprecated, but what the converter takes. It makes sizes of maps and anchors constants, as
+    they are: an exported network has one resolution.
+    """
+    import torch
+
     with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore",
+            category=torch.jit.TracerWarning,  # type: ignore[attr-defined]
+        )
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated")
         yield

@@ -87,7 +87,7 @@ def _arguments(architecture: Architecture, options: ExportOptions) -> dict[str, 
         bias=list(options.bias),
         color_layout=ct.colorlayout.RGB,
     )
-    output = "logits" if architecture.head.classes else "features"
+    outputs = list(architecture.head.outputs)
     arguments: dict[str, Any] = {
         "source": "pytorch",
         "convert_to": options.kind,
@@ -98,7 +98,7 @@ def _arguments(architecture: Architecture, options: ExportOptions) -> dict[str, 
     if options.labels is not None:
         # the two formats name the dictionary of probabilities by different rules
         program = options.kind == "mlprogram"
-        output = "probabilities" if program else PROBABILITIES
+        outputs = ["probabilities" if program else PROBABILITIES]
         arguments["classifier_config"] = ct.ClassifierConfig(
             list(options.labels),
             predicted_feature_name=LABEL,
@@ -106,5 +106,5 @@ def _arguments(architecture: Architecture, options: ExportOptions) -> dict[str, 
         )
     if options.kind == "mlprogram":
         arguments["compute_precision"] = ct.precision.FLOAT16
-    arguments["outputs"] = [ct.TensorType(output)]
+    arguments["outputs"] = [ct.TensorType(output) for output in outputs]
     return arguments

@@ -97,6 +97,11 @@ def export(
     """
     options = options or ExportOptions()
     path = _destination(path, options)
+    names = architecture.head.outputs
+    expect(
+        len(names) == 1,
+        f"{architecture.head.kind} head: a package has one output, this gives {', '.join(names)}",
+    )
     _check_labels(architecture, options)
     metadata = _metadata(architecture, options, "untrained" if module is None else "given")
     module = architecture.build().eval() if module is None else module

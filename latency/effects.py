@@ -102,7 +102,8 @@ def _gated(base: Architecture) -> Architecture:
 def _activation(act: str) -> Callable[[Architecture], Architecture]:
     def change(base: Architecture) -> Architecture:
         changed = _rebuild(base, lambda block, _: replace(block, act=act))
-        return replace(changed, stem=replace(base.stem, act=act), head=replace(base.head, act=act))
+        head: Any = base.head
+        return replace(changed, stem=replace(base.stem, act=act), head=replace(head, act=act))
 
     return change
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from palmette.space.blocks import (
+    HEADS,
     Block,
-    Head,
     Stem,
+    TaskHead,
     block_from_json,
     block_to_json,
     format_block,
@@ -60,7 +61,7 @@ class Architecture:
     resolution: tuple[int, int]
     stem: Stem
     stages: tuple[tuple[Block, ...], ...]
-    head: Head
+    head: TaskHead
 
     def __post_init__(self) -> None:
         expect(
@@ -72,10 +73,7 @@ class Architecture:
         expect(len(self.stages) > 0, "stages: at least one is needed")
         for index, stage in enumerate(self.stages):
             expect(len(stage) > 0, f"stage {index + 1}: at least one block is needed")
-        expect(
-            self.head.channels > 0 or self.head.act == "none",
-            "head: an activation needs a 1x1 convolution; give its channels",
-        )
+        self._check_taps()
         for part in self.parts():
             try:
                 part.block.check_input(part.in_channels)
@@ -85,15 +83,50 @@ class Architecture:
                 raise InputError(self._too_small(part))
 
     def parts(self) -> Iterator[Part]:
-        """Stem, blocks and head in order, each with the shape of its input."""
+        """Stem, blocks and head in order, each with the shape of its input; the head's last one."""
         channels, (height, width) = IMAGE_CHANNELS, self.resolution
         staged: list[tuple[int, Block]] = [(-1, self.stem)]
         staged += [(index, block) for index, stage in enumerate(self.stages) for block in stage]
-        staged.append((len(self.stages), self.head))
         for stage, block in staged:
             yield Part(block, channels, height, width, stage)
             channels = block.out_channels
             height, width = block.out_size(height), block.out_size(width)
+        yield Part(self.head, channels, height, width, len(self.stages))
+
+    def tappable(self) -> dict[int, int]:
+        """Output strides of the stages, and the index of the last stage that has each."""
+        stride, found = self.stem.downsampling, {}
+        for index, stage in enumerate(self.stages):
+            for block in stage:
+                stride *= block.downsampling
+            found[stride] = index
+        return found
+
+    def tapped(self) -> tuple[int, ...]:
+        """Indices of the stages whose outputs the head reads, finest first."""
+        last = len(self.stages) - 1
+        return tuple(self.tappable()[tap] for tap in self.head.taps) or (last,)
+
+    def tapped_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of the maps that the head reads, finest first."""
+        entered = {
+            part.stage - 1: (part.height, part.width) for part in reversed(list(self.parts()))
+        }
+        return tuple(entered[stage] for stage in self.tapped())
+
+    def _check_taps(self) -> None:
+        strides = self.tappable()
+        where, listed = f"{self.head.kind} head", ", ".join(map(str, strides))
+        for tap in self.head.taps:
+            expect(
+                tap in strides,
+                f"{where}: tap {tap} does not exist; the stages have the output strides {listed}",
+            )
+        expect(
+            not self.head.taps or self.head.taps[-1] == max(strides),
+            f"{where}: no tap reads the last stages; tap {max(strides)}, or leave away the stages"
+            f" beyond output stride {max(self.head.taps, default=0)}",
+        )
 
     def _too_small(self, part: Part) -> str:
         """Why a block cannot read the map that reaches it, and which resolution it takes."""
@@ -101,6 +134,8 @@ class Architecture:
         while not self._fits(side):
             side += 1
         where = f"stage {part.stage + 1}: {part.block.kind} block" if part.stage >= 0 else "stem"
+        if part.block is self.head:
+            where = f"{self.head.kind} head"
         (height, width), least = self.resolution, part.block.least_size
         return (
             f"{where}: needs a map of at least {least}x{least}, gets {part.height}x{part.width};"
@@ -178,8 +213,8 @@ class Architecture:
                 channels = stage[-1].out_channels
             stages.append(tuple(stage))
         expect(len(middle[-1]) == 1, "architecture text: the last part must be one head")
-        head = parse_block(middle[-1][0], channels, {"head": Head})
-        assert isinstance(stem, Stem) and isinstance(head, Head)
+        head = parse_block(middle[-1][0], channels, HEADS)
+        assert isinstance(stem, Stem) and isinstance(head, TaskHead)
         size = (int(found.group(1)), int(found.group(2)))
         return cls(size, stem, tuple(stages), head)
 
@@ -230,12 +265,12 @@ class Architecture:
             f"{where}.stages: expected a list of lists of blocks",
         )
         stem = block_from_json(data["stem"], f"{where}.stem", {"stem": Stem})
-        head = block_from_json(data["head"], f"{where}.head", {"head": Head})
+        head = block_from_json(data["head"], f"{where}.head", HEADS)
         stages = tuple(
             tuple(block_from_json(b, f"{where}.stages[{i}][{j}]") for j, b in enumerate(row))
             for i, row in enumerate(rows)
         )
-        assert isinstance(stem, Stem) and isinstance(head, Head)
+        assert isinstance(stem, Stem) and isinstance(head, TaskHead)
         try:
             return cls(tuple(size), stem, stages, head)
         except InputError as error:

@@ -44,7 +44,7 @@ def scale(
             blocks that keep the shape are left away.
         resolution: height and width of the input in px; by default as it was.
         stem: whether the stem is scaled in width.
-        head: whether the head's 1x1 convolution is scaled in width.
+        head: whether the convolutions of the head are scaled in width.
         end_stages: whether the first and the last stage are scaled in depth.
 
     Raises:
@@ -60,15 +60,15 @@ def scale(
             blocks.append(_after(_widened(block, width), before, channels))
             channels = blocks[-1].out_channels
         stages.append(tuple(blocks))
-    last = architecture.head
-    if head and last.channels:
-        last = _widened(last, width)
+    last = _widened(architecture.head, width) if head else architecture.head
     scaled = Architecture(architecture.resolution, first, tuple(stages), last)
     return scaled if resolution is None else scaled.with_resolution(resolution)
 
 
 def _times(channels: int, factor: float) -> int:
-    return channels if factor == 1 else round_channels(channels * factor)
+    if factor == 1 or not channels:  # no channels: a head without its 1x1 convolution
+        return channels
+    return round_channels(channels * factor)
 
 
 def _staged(architecture: Architecture) -> list[list[tuple[Block, int]]]:

@@ -311,8 +311,9 @@ def _observed(architecture: Architecture, sections: Sections) -> dict[str, tuple
         "network.resolution": (architecture.resolution[0], _as_given),
         "network.activation": (architecture.stem.act, _as_given),
         "stem.channels": (in_channels, _as_given),
-        "head.channels": (architecture.head.channels, _as_given),
     }
+    if isinstance(architecture.head, Head):
+        seen["head.channels"] = (architecture.head.channels, _as_given)
     followers = followers_of(sections)
     for index, stage in enumerate(architecture.stages):
         table, block = f"stage{index + 1}", stage[0]

@@ -26,6 +26,8 @@ from palmette.latency.timings import REQUIRED, RULES
 from palmette.latency.validation.validate import OLD_RUNTIMES
 from palmette.search.references import references
 from palmette.space import ACTIVATIONS, BLOCKS, MOBILENET_LIKE, Architecture, Op, SearchSpace
+from palmette.space.blocks import HEADS
+from palmette.space.blocks.heads import STRIDES
 from palmette.space.ops import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +41,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`([^`]+)`")
 ARCHITECTURE = re.compile(r"\d+x\d+ stem_\S+ \|.*")
-BLOCK_TEXT = re.compile(rf"({'|'.join([*BLOCKS, 'stem', 'head'])})(_[a-z0-9.]+)*_?[a-z0-9.]+")
+BLOCK_TEXT = re.compile(rf"({'|'.join([*BLOCKS, 'stem', *HEADS])})(_[a-z0-9.]+)*_?[a-z0-9.]+")
 COMMAND = typer.main.get_command(cli.app)
 
 
@@ -165,14 +167,20 @@ def test_block_texts_parse(name: str) -> None:
         if BLOCK_TEXT.fullmatch(code) is None or not re.search("_.*[0-9]", code):
             continue
         kind = code.partition("_")[0]
-        parts = {"stem": "stem_k3_s2_c16_relu", "block": "ds_k3_s1_c16_relu", "head": "head"}
-        parts[kind if kind in parts else "block"] = code
-        Architecture.from_text("64x64 " + " | ".join(parts.values()))
+        place = "head" if kind in HEADS else kind if kind == "stem" else "block"
+        parts = {"stem": "stem_k3_s2_c16_relu", "block": "ds_k3_s1_c16_relu"}
+        # stages of every output stride that can be tapped
+        parts |= {f"stride{stride}": "ds_k3_s2_c16_relu" for stride in STRIDES}
+        parts["head"] = "head"
+        parts[place] = code
+        if place == "head" and ".32" not in code:  # the last map must be tapped
+            del parts["stride32"]
+        Architecture.from_text("300x300 " + " | ".join(parts.values()))
 
 
 def test_every_block_and_activation_is_documented_with_an_example() -> None:
     page = text("docs/architecture.md")
-    for kind in (*BLOCKS, "stem", "head"):
+    for kind in (*BLOCKS, "stem", *HEADS):
         assert f"| `{kind}` |" in page
     assert all(f"`{act}`" in page for act in ACTIVATIONS) and all(f"`{k}`" in page for k in KINDS)
 

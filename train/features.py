@@ -27,6 +27,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -210,7 +211,8 @@ def sums_of(architecture: Architecture, counted: list[Place]) -> Floats:
         f" output stride of {_LATE_STRIDE}, this one has {early:g} and {late:g}",
     )
     height, width = np.array([architecture.resolution], dtype=np.float64).T
-    head = np.array([architecture.head.channels or counted[-1].in_channels], dtype=np.float64)
+    classifier: Any = architecture.head  # other heads are refused before
+    head = np.array([classifier.channels or counted[-1].in_channels], dtype=np.float64)
     total[len(BLOCK_SUMS) :] = *log_resolution(height, width), *log_head(head)
     return total
 

@@ -144,7 +144,7 @@ def dressed(architecture: Architecture, rng: np.random.Generator) -> Architectur
         stages.append(tuple(blocks))
     stem = replace(architecture.stem, act=str(rng.choice(_ACTS)))
     head = architecture.head
-    if head.channels and rng.random() < 0.3:
+    if isinstance(head, Head) and head.channels and rng.random() < 0.3:
         head = Head(head.channels, str(rng.choice(_ACTS)), head.classes, pool_first=True)
     return Architecture(architecture.resolution, stem, tuple(stages), head)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from palmette.space.blocks import (
     base,
+    detection,
+    ends,
     fire,
     ghost,
     mix,
@@ -19,7 +21,9 @@ from palmette.space.blocks import (
     pool,
     repvit,
     residual,
+    segmentation,
     shuffle,
+    taps,
     universal,
 )
 from palmette.space.blocks.base import ACTIVATIONS as ACTIVATIONS
@@ -31,6 +35,7 @@ from palmette.space.blocks.base import block_to_json as block_to_json
 from palmette.space.blocks.base import format_block as format_block
 from palmette.space.blocks.ends import Head as Head
 from palmette.space.blocks.ends import Stem as Stem
+from palmette.space.blocks.heads import TaskHead as TaskHead
 from palmette.space.blocks.mobile import ConvBlock as ConvBlock
 from palmette.space.blocks.mobile import DepthwiseSeparable as DepthwiseSeparable
 from palmette.space.blocks.mobile import FusedInvertedResidual as FusedInvertedResidual
@@ -41,6 +46,10 @@ BLOCKS: dict[str, type[Block]] = {
     block.kind: block for family in FAMILIES for block in family.BLOCKS
 }
 """Every block class by the first token of its text."""
+
+TASKS = (ends, taps, detection, segmentation)
+HEADS: dict[str, type[TaskHead]] = {head.kind: head for task in TASKS for head in task.HEADS}
+"""Every class of heads by the first token of its text."""
 
 
 def parse_block(

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar
 
-from palmette.space.blocks.numbers import Rising
+from palmette.space.blocks.numbers import Listed
 from palmette.space.errors import InputError, expect
 
 ACTIVATIONS = ("none", "relu", "relu6", "lrelu", "hswish", "swish", "gelu", "sigmoid", "hsigmoid")
@@ -54,9 +54,11 @@ def ratio_field(token: str, ratio_token: str, steps: tuple[float, ...], **size: 
     )
 
 
-def kernel_field() -> Any:
+def kernel_field(default: Any = MISSING) -> Any:
     """An odd window."""
-    return field(metadata={"token": "k", "low": 1, "high": MAX_KERNEL, "odd": True})
+    return field(
+        default=default, metadata={"token": "k", "low": 1, "high": MAX_KERNEL, "odd": True}
+    )
 
 
 def stride_field() -> Any:
@@ -104,7 +106,7 @@ class Block:
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            if isinstance(numbers := item.metadata.get("names"), Rising):
+            if isinstance(numbers := item.metadata.get("names"), Listed):
                 object.__setattr__(self, item.name, numbers.read(getattr(self, item.name)))
             _validate(self.kind, item, getattr(self, item.name))
 

@@ -1,4 +1,4 @@
-"""First and last parts of a network: the stem and the head."""
+"""First part of a network and the usual last one: the stem and the classifier."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from palmette.space.blocks.base import (
     size_field,
     stride_field,
 )
+from palmette.space.blocks.heads import TaskHead
+from palmette.space.errors import expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Stem(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class Head(Block):
+class Head(TaskHead):
     """Last 1x1 convolution, global pooling, classifier (`head`).
 
     `channels` 0 means no 1x1 (MobileNetV1). `pool_first` puts the pooling before the 1x1, which
@@ -55,3 +57,18 @@ class Head(Block):
     act: str = choice_field("", ACTIVATIONS, "none")
     classes: int = size_field("n", low=0, default=1000)
     pool_first: bool = flag_field("poolfirst", False)
+
+    def __post_init__(self) -> None:
+        Block.__post_init__(self)  # `super()` does not find the class that `slots` makes anew
+        expect(
+            self.channels > 0 or self.act == "none",
+            "head: an activation needs a 1x1 convolution; give its channels",
+        )
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """See `TaskHead.outputs`."""
+        return ("logits",) if self.classes else ("features",)
+
+
+HEADS: tuple[type[TaskHead], ...] = (Head,)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from palmette.space.architecture import Architecture
 from palmette.space.blocks import Block
 from palmette.space.modules import (
+    detection,
     ends,
     fire,
     ghost,
@@ -25,7 +25,9 @@ from palmette.space.modules import (
     pool,
     repvit,
     residual,
+    segmentation,
     shuffle,
+    taps,
     universal,
 )
 from palmette.space.modules.ends import Classifier as Classifier
@@ -33,20 +35,24 @@ from palmette.space.modules.layers import ACTIVATION_MODULES as ACTIVATION_MODUL
 from palmette.space.modules.layers import ConvBnAct as ConvBnAct
 from palmette.space.modules.layers import Residual as Residual
 from palmette.space.modules.layers import SqueezeExcite as SqueezeExcite
+from palmette.space.modules.layers import plane
 from palmette.space.modules.reparameterise import reparameterise
 
 FAMILIES = (ends, mobile, ghost, mix, shuffle, fire, residual, pool, universal, mobileone, repvit)
-BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {
-    block: build for family in FAMILIES for block, build in family.BUILDERS.items()
+TASKS = (taps, detection, segmentation)
+BUILDERS: dict[type[Block], Callable[..., nn.Module]] = {
+    block: build for family in (*FAMILIES, *TASKS) for block, build in family.BUILDERS.items()
 }
+"""What makes the module of a block after some channels, or of a head after those of each tap."""
 
 
 class Network(nn.Module):
-    """Stem, stages and head of an architecture: images (N, 3, H, W) to class scores."""
+    """Stem, stages and head of an architecture: images (N, 3, H, W) to what its head gives."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        modules = [build_part(part.block, part.in_channels) for part in architecture.parts()]
+        parts = list(architecture.parts())[:-1]
+        modules = [build_part(part.block, part.in_channels) for part in parts]
         depths = [len(stage) for stage in architecture.stages]
         ends = [1 + sum(depths[: index + 1]) for index in range(len(depths))]
         starts = [1, *ends[:-1]]
@@ -54,7 +60,10 @@ class Network(nn.Module):
         self.stages = nn.ModuleList(
             nn.Sequential(*modules[start:end]) for start, end in zip(starts, ends, strict=True)
         )
-        self.head = modules[-1]
+        head, self.tapped = architecture.head, architecture.tapped()
+        widths = [architecture.stages[stage][-1].out_channels for stage in self.tapped]
+        self.head = build_part(head, *widths)
+        self.sized = head.sized
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Output of every stage, finest first."""
@@ -65,15 +74,17 @@ class Network(nn.Module):
             maps.append(x)
         return maps
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Class scores of a batch of images."""
-        y: Tensor = self.head(self.features(x)[-1])
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The head's output for a batch of images; a tuple in the order of its `outputs`."""
+        maps = self.features(x)
+        told = {"size": plane(x)} if self.sized else {}
+        y: Tensor | tuple[Tensor, ...] = self.head(*(maps[stage] for stage in self.tapped), **told)
         return y
 
 
-def build_part(block: Block, in_channels: int) -> nn.Module:
-    """Module of a stem, block or head that follows `in_channels` channels."""
-    return BUILDERS[type(block)](block, in_channels)
+def build_part(block: Block, *channels: int) -> nn.Module:
+    """Module of a stem or block that follows some channels, or of a head that taps such maps."""
+    return BUILDERS[type(block)](block, *channels)
 
 
 def build_network(architecture: Architecture, seed: int = 0) -> Network:

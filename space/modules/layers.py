@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
@@ -75,6 +76,16 @@ class Residual(nn.Module):
         """`x` plus the body's output, of equal shape."""
         y: Tensor = self.body(x)
         return x + y
+
+
+def plane(x: Tensor) -> tuple[int, int]:
+    """Height and width of a map as integers: in a trace Core ML's converter takes no others."""
+    return int(x.shape[2]), int(x.shape[3])
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map at another height and width, bilinearly; its corners are not those of the values."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def with_residual(body: nn.Module, block: Any, in_channels: int) -> nn.Module:

@@ -18,6 +18,7 @@ from torch import nn
 from palmette.export import FORMATS, ExportOptions, export, verify_weights
 from palmette.export.weights import stored_layers
 from palmette.space import ZOO, Architecture, Block, ConvBlock, Head, Stem, load
+from palmette.space.blocks import TaskHead
 from palmette.space.modules.reparameterise import reparameterised
 
 STEM, HEAD = Stem(3, 1, 8, "relu"), Head(classes=4)
@@ -42,7 +43,7 @@ def examples() -> dict[str, list[Placed]]:
         (part.in_channels, part.block)
         for name in ZOO
         for part in load(name).parts()
-        if not isinstance(part.block, Stem | Head)
+        if not isinstance(part.block, Stem | TaskHead)
     }
     seen: dict[str, set[tuple[str, Any]]] = {}
     chosen: dict[str, list[Placed]] = {}

@@ -299,7 +299,10 @@ BROKEN: list[tuple[Change, str]] = [
         "net.stages[1][0]: ir block, kernel: must be odd",
     ),
     (lambda d: d["stages"][1][0].update(groups=5), "net: stage 2: ir block, groups: must divide"),
-    (lambda d: d["head"].update(channels=0), "net: head: an activation needs a 1x1 convolution"),
+    (
+        lambda d: d["head"].update(channels=0),
+        "net.head: head: an activation needs a 1x1 convolution",
+    ),
 ]
 
 
