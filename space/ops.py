@@ -43,7 +43,6 @@ KINDS = (
     "pad",
     "resize",
     "other",
-    "elementwise",  # a function of each value that is no activation, such as exp
 )
 """Kinds of ops, in the order of their codes in an `OpTable`."""
 

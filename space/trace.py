@@ -264,7 +264,7 @@ HANDLERS: dict[str, _Handler] = {
     "sub": _kind("add"),
     "mul": _kind("mul"),
     "div": _kind("mul"),
-    "exp": _kind("elementwise"),
+    "exp": _kind("mul"),  # as a quotient: arithmetic on each value that is no activation
     "cat": _kind("concat"),
     "split": _part,
     "split_with_sizes": _part,

@@ -15,7 +15,7 @@ import pytest
 
 from palmette import cli
 from palmette.latency import TARGETS, load_predictor, published_timings
-from palmette.space import ZOO, load
+from palmette.space import ZOO, Architecture, load
 from palmette.space.zoo import FAMILY_OF
 
 SPACE = """
@@ -277,7 +277,13 @@ MISTAKES = {
     f"{PREDICT} iphone-99/ane": KNOWN,
     f"{PREDICT} iphone-13/ane --confidence 1.5": "confidence must be above 0.5",
     f"{PREDICT} iphone-13/ane --confidence nan": "confidence must be above 0.5",
-    f"{PREDICT} iphone-13/ane --resolution 192": "--resolution: is for module.py:factory",
+    f"{PREDICT} iphone-13/ane --resolution 192": "--resolution: is for --task and for",
+    f"{PREDICT} iphone-13/ane --task yolo": "task 'yolo' is unknown; known: classifier, features",
+    f"{PREDICT} iphone-13/ane --classes 3": "--classes: needs --task, such as --task classifier",
+    f"{PREDICT} iphone-13/ane --task ssdlite --classes 0": "ssdlite block, classes: must be an",
+    f"{PREDICT} iphone-13/ane --task ssdlite --resolution 224": "ssdlite head: needs a map of at",
+    f"{PREDICT} iphone-13/ane --task features --classes 3": "task features: it has no classes",
+    "zoo show resnet18 --task lraspp": "stage 4: a 'rb' block cannot be dilated; those that can",
     "predict nonsense --target iphone-13/ane": "network 'nonsense' is unknown",
     "predict a|b|c --target iphone-13/ane": "architecture text: ",
     "predict missing.json --target iphone-13/ane": "missing.json: cannot be read",
@@ -514,6 +520,21 @@ def test_an_export_answers_in_json(palmette: Palmette, files: Path) -> None:
     assert answer.json["package"] == "net.mlmodel"
     assert answer.json["predicted_ms"] > 0
     assert (files / "net.mlmodel").is_file()
+
+
+def test_a_task_is_predicted_with_its_backbone(palmette: Palmette) -> None:
+    def predicted(*more: str) -> Any:
+        return palmette(
+            "predict", "mobilenet_v2", "--target", "iphone-13/ane", "--json", *more
+        ).json
+
+    detector = predicted("--task", "ssdlite", "--resolution", "320")
+    text = palmette("zoo", "show", "mobilenet_v2", "--task", "ssdlite").out.strip()
+    network = Architecture.from_text(text).with_resolution(320)
+    assert [row["op"] for row in detector["ops"]] == [op.to_text() for op in network.ops()]
+    assert detector["ms"] > predicted()["ms"]
+    few = predicted("--task", "classifier", "--classes", "10")
+    assert few["ops"][-1]["op"] == "linear 1280 -> 10"
 
 
 def test_lists_answer_in_json(palmette: Palmette) -> None:

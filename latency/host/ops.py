@@ -329,11 +329,6 @@ def _resize(op: Op) -> nn.Module:
     return _Call(lambda x: F.interpolate(x, size=size))
 
 
-def _elementwise(op: Op) -> nn.Module:
-    _expect_inputs(op, 1)
-    return _Call(torch.exp)
-
-
 BUILDERS: dict[str, Callable[[Op], nn.Module]] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
@@ -352,6 +347,5 @@ BUILDERS: dict[str, Callable[[Op], nn.Module]] = {
     "slice": _slice,
     "pad": _pad,
     "resize": _resize,
-    "elementwise": _elementwise,
 }
 """Kind of op -> its module without the fused activation; `other` cannot be built."""

@@ -26,11 +26,7 @@ WORKING_SET = 1_050_000
 """fp16 elements that stay on the chip of a Neural Engine, by public measurements of one of 2020."""
 
 _BILLED = ("conv", "conv_transpose", "linear", "pool")
-_LAYERS = (
-    *_BILLED,
-    *("mean", "add", "mul", "concat", "permute", "gather", "slice", "resize", "norm"),
-    "elementwise",
-)
+_LAYERS = (*_BILLED, "mean", "add", "mul", "concat", "permute", "gather", "slice", "resize", "norm")
 
 
 def macs_point(ops: OpTable) -> Floats:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from palmette.cli.output import print_table
-from palmette.cli.subjects import Arch, Json, read_architecture, read_ops
+from palmette.cli.subjects import Arch, Classes, Json, TaskName, read_architecture, read_ops
 
 
 def targets(as_json: Json = False) -> None:
@@ -65,8 +65,11 @@ def predict(
     ] = None,
     confidence: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.8,
     resolution: Annotated[
-        int | None, typer.Option(help="Input side of a module.py:factory; default 224.")
+        int | None,
+        typer.Option(help="Input side of a task, or of a module.py:factory (default 224)."),
     ] = None,
+    task: TaskName = None,
+    classes: Classes = None,
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
@@ -79,7 +82,7 @@ def predict(
         predictor = load_predictor(target)
     else:
         raise InputError("predict: give either --target or --predictor")
-    ops = read_ops(arch, resolution)
+    ops = read_ops(arch, resolution, task, classes)
     interval = predictor.predict_interval([ops], confidence)
     parts = predictor.breakdown(ops)
     answer = {
@@ -101,7 +104,7 @@ def predict(
     grouped = parts.sort_values("ms", ascending=False).head(15)
     rows = zip(grouped["op"], grouped["ms"], grouped["share"], strict=True)
     print_table(
-        f"{arch} on {answer['target']}",
+        f"{arch}{f' + {task}' if task else ''} on {answer['target']}",
         ["op (the fifteen dearest)", "ms", "share"],
         [[str(op), f"{ms:.4f}", f"{share:.1%}"] for op, ms, share in rows],
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.output import print_table, status
-from palmette.cli.subjects import Arch, Json, TargetName, read_architecture
+from palmette.cli.subjects import Arch, Classes, Json, TargetName, TaskName, read_task
 
 if TYPE_CHECKING:
     from palmette.search import Run
@@ -87,13 +87,15 @@ def export_command(
     out: Annotated[Path, typer.Option(help="Package to write.")],
     kind: Annotated[str | None, typer.Option(help="mlprogram or neuralnetwork.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Class labels, one a line.")] = None,
+    task: TaskName = None,
+    classes: Classes = None,
     as_json: Json = False,
 ) -> None:
     """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
     from palmette.export import export_for_runtime
     from palmette.latency import find_target, load_predictor
 
-    architecture, found = read_architecture(arch), find_target(target)
+    architecture, found = read_task(arch, task, classes), find_target(target)
     ms = float(load_predictor(target).predict([architecture])[0])
     with status("converting"):
         path = export_for_runtime(

@@ -10,7 +10,7 @@ import typer
 
 from palmette.cli.families import number, print_families, print_folded, print_sources
 from palmette.cli.output import print_table
-from palmette.cli.subjects import Json
+from palmette.cli.subjects import Classes, Json, TaskName, read_task
 
 zoo = typer.Typer(help="Reference networks.", no_args_is_help=True)
 space = typer.Typer(help="Search spaces.", no_args_is_help=True)
@@ -53,11 +53,12 @@ def zoo_list(as_json: Json = False) -> None:
 
 
 @zoo.command("show")
-def zoo_show(name: str, as_json: Json = False) -> None:
+def zoo_show(
+    name: str, task: TaskName = None, classes: Classes = None, as_json: Json = False
+) -> None:
     """Print a reference network's text, or its JSON."""
-    from palmette.space import load
-
-    print(load(name).to_json() if as_json else load(name).to_text())
+    network = read_task(name, task, classes)
+    print(network.to_json() if as_json else network.to_text())
 
 
 @zoo.command("check")

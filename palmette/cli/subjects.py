@@ -17,6 +17,11 @@ Arch = Annotated[
         metavar="ARCH", help="Zoo name, .json file, architecture text, or module.py:factory."
     ),
 ]
+TaskName = Annotated[
+    str | None,
+    typer.Option("--task", help="Put a task's head on the network: classifier, ssdlite, ..."),
+]
+Classes = Annotated[int | None, typer.Option(help="Of the task; default those of its data set.")]
 TargetName = Annotated[str, typer.Option("--target", help="Such as iphone-13/ane.")]
 
 
@@ -33,11 +38,29 @@ def read_architecture(text: str) -> Architecture:
     return Architecture.from_text(text) if "|" in text else load(text)
 
 
-def read_ops(text: str, resolution: int | None) -> Any:
-    """Ops of anything that ARCH may name."""
+def read_task(
+    text: str, task: str | None, classes: int | None, resolution: int | None = None
+) -> Architecture:
+    """The architecture that ARCH names, with a task's head if one is asked for."""
+    from palmette.space.errors import expect
+    from palmette.space.tasks import with_task
+
+    architecture = read_architecture(text)
+    if task is None:
+        expect(classes is None, "--classes: needs --task, such as --task classifier")
+        return architecture
+    return with_task(architecture, task, classes=classes, resolution=resolution)
+
+
+def read_ops(
+    text: str, resolution: int | None, task: str | None = None, classes: int | None = None
+) -> Any:
+    """Ops of anything that ARCH may name, with a task's head if one is asked for."""
     from palmette.latency.op_lists import network_ops
     from palmette.space.errors import expect
 
+    if task is not None or classes is not None:
+        return read_task(text, task, classes, resolution).ops()
     if ".py:" in text:
         resolution = 224 if resolution is None else resolution
         expect(0 < resolution <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
@@ -46,6 +69,7 @@ def read_ops(text: str, resolution: int | None) -> Any:
 
         return trace_ops(module_from_file(text), (3, resolution, resolution))
     expect(
-        resolution is None, "--resolution: is for module.py:factory; an architecture has its own"
+        resolution is None,
+        "--resolution: is for --task and for module.py:factory; an architecture has its own",
     )
     return read_architecture(text).ops() if text.endswith(".json") else network_ops(text)
