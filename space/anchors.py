@@ -33,6 +33,8 @@ SMALL_SCALE = 0.1
 FEW = ((SMALL_SCALE, 1.0), (LEAST_SCALE, 2.0), (LEAST_SCALE, 1 / 2))
 CENTRE_FACTOR, SIZE_FACTOR = 10.0, 5.0
 """What offsets of centres and sizes are multiplied with, so that all are of one magnitude."""
+LARGEST_BOX = 62.5
+"""Sides of a decoded box over its anchor's, at most, as in torchvision: exp gives no infinity."""
 
 
 def anchors_of(architecture: Architecture) -> Floats:
@@ -70,7 +72,10 @@ def anchors(sizes: tuple[Size, ...], boxes: tuple[int, ...], image: Size) -> Flo
 
 
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """Boxes (..., anchors, 4) as offsets from their anchors (anchors, 4); undone by `decode`."""
+    """Boxes (..., anchors, 4) as offsets from their anchors (anchors, 4).
+
+    `decode` undoes it for boxes of up to `LARGEST_BOX` times their anchors.
+    """
     import torch
 
     centres = (boxes[..., :2] - anchors[:, :2]) / anchors[:, 2:] * CENTRE_FACTOR
@@ -83,7 +88,8 @@ def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
     import torch
 
     centres = offsets[..., :2] * (anchors[:, 2:] / CENTRE_FACTOR) + anchors[:, :2]
-    sizes = (offsets[..., 2:] * (1 / SIZE_FACTOR)).exp() * anchors[:, 2:]
+    logs = (offsets[..., 2:] * (1 / SIZE_FACTOR)).clamp(max=math.log(LARGEST_BOX))
+    sizes = logs.exp() * anchors[:, 2:]
     return torch.cat((centres, sizes), -1)
 
 

@@ -265,6 +265,7 @@ HANDLERS: dict[str, _Handler] = {
     "mul": _kind("mul"),
     "div": _kind("mul"),
     "exp": _kind("mul"),  # as a quotient: arithmetic on each value that is no activation
+    "clamp": _kind("mul"),
     "cat": _kind("concat"),
     "split": _part,
     "split_with_sizes": _part,

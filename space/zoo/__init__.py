@@ -13,6 +13,7 @@ from palmette.space.errors import expect
 from palmette.space.zoo import (
     chamnet,
     darknet,
+    detection,
     efficientnet,
     fbnet,
     ghostnet,
@@ -23,6 +24,7 @@ from palmette.space.zoo import (
     mobileone,
     repvit,
     resnet,
+    segmentation,
     shufflenet,
     squeezenet,
 )
@@ -43,6 +45,8 @@ FAMILIES = (
     mobilenet_v4,
     mobileone,
     repvit,
+    detection,
+    segmentation,
 )
 ZOO: dict[str, Reference] = {
     name: reference for family in FAMILIES for name, reference in family.NETWORKS.items()

@@ -8,6 +8,7 @@ from typing import Any
 
 from palmette.space.architecture import Architecture
 from palmette.space.scaling import scale
+from palmette.space.tasks import with_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,8 @@ def scaled(text: str, **factors: Any) -> Callable[[], str]:
     It is made when it is asked for: an import makes no networks.
     """
     return lambda: scale(Architecture.from_text(text), **factors).to_text()
+
+
+def tasked(backbone: Reference, task: str, **options: Any) -> Callable[[], str]:
+    """Layout that `palmette.space.tasks.with_task` makes of a network, when it is asked for."""
+    return lambda: with_task(Architecture.from_text(backbone.text), task, **options).to_text()

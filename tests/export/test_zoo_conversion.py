@@ -82,7 +82,8 @@ def test_the_examples_hold_every_op_and_activation_of_the_zoo() -> None:
         return {pair for op in network.ops() for pair in (("op", op.kind), ("act", op.act))}
 
     held = set[tuple[str, Any]]().union(*map(kinds, EXAMPLES.values()))
-    assert {name: missing for name in ZOO if (missing := kinds(load(name)) - held)} == {}
+    missing = {name: kinds(load(name)) - held for name in ZOO if isinstance(load(name).head, Head)}
+    assert not any(missing.values()), missing
 
 
 @pytest.mark.parametrize("block", EXAMPLES)

@@ -79,6 +79,7 @@ def test_decoding_undoes_encoding(maps: int, height: int, width: int, seed: int)
     placed = torch.from_numpy(anchors(sizes, (6,) * maps, (height, width)).copy())
     random = torch.Generator().manual_seed(seed)
     boxes = torch.rand(2, len(placed), 4, generator=random, dtype=torch.float64) + 0.01
+    boxes[..., 2:] *= 60 * placed[:, 2:]  # up to about the largest that decoding makes
     torch.testing.assert_close(decode(encode(boxes, placed), placed), boxes)
 
 
@@ -88,6 +89,12 @@ def test_a_box_on_its_anchor_has_no_offsets_and_a_moved_one_those_of_the_factors
     moved = torch.tensor([[0.52, 0.46, 0.2 * np.e, 0.4]], dtype=torch.float64)
     expected = torch.tensor([[1.0, -1.0, 5.0, 0.0]], dtype=torch.float64)
     torch.testing.assert_close(encode(moved, placed), expected)
+
+
+def test_no_offset_makes_an_infinite_box() -> None:
+    placed = torch.tensor([[0.5, 0.5, 0.2, 0.4]])
+    (box,) = decode(torch.tensor([[0.0, 0.0, 1e4, -1e4]]), placed)
+    torch.testing.assert_close(box, torch.tensor([0.5, 0.5, 0.2 * 62.5, 0.0]))
 
 
 def test_only_detectors_have_anchors() -> None:

@@ -66,7 +66,7 @@ def test_the_eight_classify_images_of_224_pixels(name: str) -> None:
 def test_figures_of_a_row_are_of_the_right_order_where_there_are_any() -> None:
     for name, row in ZOO.items():
         assert row.params_m is None or 0.05 < row.params_m < 100, name
-        assert row.macs_m is None or 10 < row.macs_m < 10_000, name
+        assert row.macs_m is None or 10 < row.macs_m < 20_000, name
         assert row.top1 is None or 40 < row.top1 < 90, name
 
 

@@ -1,4 +1,4 @@
-"""Every network of the zoo through every invariant; a new row is swept without a line here.
+"""Every network of the zoo, and every task, through every invariant; rows are swept by themselves.
 
 Images are small: what holds for shapes and counts holds at any size. One of them is not square, and
 its width becomes odd on the way down (100, 50, 25, 13, 7), so that rounding shows.
@@ -17,10 +17,16 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from palmette.latency import TARGETS, load_predictor
-from palmette.space import BLOCKS, ZOO, Architecture, Block, InputError, Op, load
+from palmette.space import BLOCKS, ZOO, Architecture, Block, Head, InputError, Op, load
+from palmette.space.anchors import anchors_of
+from palmette.space.blocks.detection import Detector
+from palmette.space.blocks.taps import FeatureTaps
+from palmette.space.tasks import TASKS, with_task
 
 SQUARE, OBLONG = (96, 96), (64, 100)
 TRAINING = (64, 64)
+LARGER = {SQUARE: (257, 257), OBLONG: (264, 300), TRAINING: (257, 257)}
+"""What detectors take instead: their further maps halve an image of 257 px to one value."""
 PARAMS_WITHIN, MACS_WITHIN = 0.02, 0.03
 """Shares of the published counts beyond which a row must say why."""
 
@@ -34,11 +40,42 @@ class Built:
     module: nn.Module
 
 
-@pytest.fixture(scope="module", params=ZOO)
+BACKBONE = "mobilenet_v4_conv_small"
+SWEPT = {name: ZOO[name].text for name in ZOO}
+SWEPT |= {f"{BACKBONE}+{task}": with_task(load(BACKBONE), task).to_text() for task in TASKS}
+del SWEPT[f"{BACKBONE}+classifier"]
+"""Texts by name: the zoo, and each task's head on a backbone that no row of the zoo has it on."""
+
+
+@pytest.fixture(scope="module", params=SWEPT)
 def built(request: pytest.FixtureRequest) -> Built:
     """Each network once, its tests one after another: only one is in memory."""
-    architecture = load(request.param)
+    architecture = Architecture.from_text(SWEPT[request.param])
     return Built(request.param, architecture, architecture.build().eval())
+
+
+def fitting(network: Architecture, size: tuple[int, int]) -> Architecture:
+    """The network on images of a size, or of a larger one if it needs that."""
+    return network.with_resolution(*(LARGER[size] if network.head.least_size > 1 else size))
+
+
+def tensors(result: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return (result,) if isinstance(result, torch.Tensor) else result
+
+
+def promised(network: Architecture) -> list[tuple[int, ...]]:
+    """Shapes of a head's outputs for one image."""
+    head = network.head
+    if isinstance(head, Head):
+        last = network.stages[-1][-1].out_channels
+        return [(1, head.classes or head.channels or last)]
+    if isinstance(head, Detector):
+        count = len(anchors_of(network))
+        return [(1, count, head.classes), (1, count, 4)]
+    if isinstance(head, FeatureTaps):
+        stages = zip(network.tapped(), network.tapped_sizes(), strict=True)
+        return [(1, network.stages[at][-1].out_channels, *size) for at, size in stages]
+    return [(1, head.classes, *network.resolution)]
 
 
 def images(count: int, size: tuple[int, int]) -> torch.Tensor:
@@ -48,9 +85,9 @@ def images(count: int, size: tuple[int, int]) -> torch.Tensor:
 # What it is
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", SWEPT)
 def test_text_json_and_id_say_the_same(name: str) -> None:
-    network = load(name)
+    network = Architecture.from_text(SWEPT[name])
     assert Architecture.from_text(network.to_text()) == network
     assert Architecture.from_json(network.to_json()) == network
     assert Architecture.from_text(network.to_text()).id == network.id
@@ -84,30 +121,33 @@ def test_counts_are_the_published_ones_or_the_row_says_why(name: str) -> None:
 def test_images_of_any_shape_run_through_maps_of_the_promised_shapes(
     built: Built, size: tuple[int, int]
 ) -> None:
-    parts = list(built.architecture.with_resolution(*size).parts())
+    network = fitting(built.architecture, size)
+    parts = list(network.parts())
     # what leaves a stage is what enters the part after it
     after = [new for old, new in itertools.pairwise(parts) if 0 <= old.stage < new.stage]
     with torch.no_grad():
-        maps = built.module.features(images(1, size))  # type: ignore[operator]
-        result = built.module.head(maps[-1])  # type: ignore[operator]
+        maps = built.module.features(images(1, network.resolution))  # type: ignore[operator]
+        results = tensors(built.module(images(1, network.resolution)))
     assert [tuple(m.shape[1:]) for m in maps] == [
         (part.in_channels, part.height, part.width) for part in after
     ]
-    head = built.architecture.head
-    assert result.shape == (1, head.classes or head.channels or parts[-1].in_channels)
-    assert result.isfinite().all()
+    assert [tuple(result.shape) for result in results] == promised(network)
+    assert len(results) == len(network.head.outputs)
+    assert all(result.isfinite().all() for result in results)
 
 
 def test_traced_macs_are_half_of_the_flops_that_torch_counts_in_a_run(built: Built) -> None:
+    network = fitting(built.architecture, OBLONG)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        built.module(images(1, OBLONG))
-    assert 2 * built.architecture.with_resolution(*OBLONG).macs() == counter.get_total_flops()
+        built.module(images(1, network.resolution))
+    assert 2 * network.macs() == counter.get_total_flops()
 
 
-def without_gradient(module: nn.Module) -> set[str]:
+def without_gradient(module: nn.Module, size: tuple[int, int]) -> set[str]:
     """Parameters that a training step of two images leaves without a gradient."""
     module.train()
-    module(images(2, TRAINING)).square().sum().backward()
+    loss = torch.stack([result.square().sum() for result in tensors(module(images(2, size)))])
+    loss.sum().backward()
     found = {n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()}
     module.zero_grad()
     module.eval()
@@ -115,16 +155,17 @@ def without_gradient(module: nn.Module) -> set[str]:
 
 
 def test_every_parameter_gets_a_gradient(built: Built) -> None:
-    dead = without_gradient(built.module)
+    size = fitting(built.architecture, TRAINING).resolution
+    dead = without_gradient(built.module, size)
     for seed in (1, 2):  # a gate of a few channels may start with all of them below zero
         if dead:
-            dead &= without_gradient(built.architecture.build(seed))
+            dead &= without_gradient(built.architecture.build(seed), size)
     assert dead == set()
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", SWEPT)
 def test_ops_come_back_from_their_text(name: str) -> None:
-    ops = load(name).ops()
+    ops = Architecture.from_text(SWEPT[name]).ops()
     assert tuple(Op.from_text(op.to_text()) for op in ops) == ops
     assert "other" not in {op.kind for op in ops}
     assert "norm" not in {op.kind for op in ops}  # every BatchNorm folds
@@ -132,9 +173,9 @@ def test_ops_come_back_from_their_text(name: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_network_is_predicted_with_an_interval(target: str) -> None:
-    found = load_predictor(target).predict_interval(list(ZOO))
+    found = load_predictor(target).predict_interval(list(SWEPT.values()))
     for values in (found.lower_ms, found.ms, found.upper_ms):
-        assert values.shape == (len(ZOO),)
+        assert values.shape == (len(SWEPT),)
         assert np.isfinite(values).all()
     assert (found.lower_ms > 0).all()
     assert (found.lower_ms < found.ms).all()
