@@ -186,6 +186,10 @@ def test_neighbours_are_all_codes_that_differ_in_one_gene(
         (ZOO["mobilenet_v1"].text, "stage1.channels is 64"),
         (load("mobilenet_v2").with_resolution(224, 192).to_text(), "keeps fixed differs"),
         (ZOO["mobilenet_v2"].text + "_n10", "keeps fixed differs"),
+        (
+            ZOO["mobilenet_v2"].text.replace("head_c1280_relu6", "taps_t8.32"),
+            "head.channels is None",
+        ),
         (ZOO["mobilenet_v2"].text.replace("c16_relu6 |", "c16_relu |", 1), "keeps fixed differs"),
         (
             ZOO["mobilenet_v2"].text.replace("| ir_r1_k3_s1_e6_c320_relu6 ", ""),
