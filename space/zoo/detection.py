@@ -17,7 +17,7 @@ _V3_LARGE_REDUCED = (
     " | ir_r1_k3_s2_e6_c80_hswish ir_r1_k3_s1_e2.5_c80_hswish ir_r2_k3_s1_x184_c80_hswish"
     " | ir_r1_k3_s1_e6_c112_hswish_se120_gatehsigmoid"
     " ir_r1_k3_s1_e6_c112_hswish_se168_gatehsigmoid cn_r1_k1_s1_c672_hswish"
-    " | ds_r1_k5_s2_c80_hswish_se168_gatehsigmoid_noskip"
+    " | ds_r1_k5_s2_c80_hswish_se0.25_gatehsigmoid_noskip"
     " ir_r2_k5_s1_e6_c80_hswish_se120_gatehsigmoid"
     " | cn_r1_k1_s1_c480_hswish | ssdlite_t16.32_relu6_x512.256.256.128_fullfirst"
 )
