@@ -64,7 +64,8 @@ def _joined(predictors: nn.ModuleList, maps: list[Tensor], boxes: Sequence[int])
     for predictor, x, count in zip(predictors, maps, boxes, strict=True):
         y = predictor(x).permute(0, 2, 3, 1)  # the boxes of a cell stand together
         height, width = plane(x)
-        said.append(y.reshape(-1, height * width * count, y.shape[3] // count))
+        # integers: Core ML's converter takes no others
+        said.append(y.reshape(-1, height * width * count, int(y.shape[3]) // count))
     return torch.cat(said, 1)
 
 
