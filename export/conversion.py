@@ -11,12 +11,16 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from palmette.export._coremltools import coremltools, without_bars, without_jit_notes
+from palmette.export.ends import CLASS_MAP, COUNT, End
 from palmette.export.errors import ExportError
 from palmette.export.options import ExportOptions
 from palmette.export.package import WEIGHT_FILE, WEIGHTS_ITEM
 from palmette.export.weights import store_half
 from palmette.space.architecture import IMAGE_CHANNELS, Architecture
+from palmette.space.errors import expect
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,10 +30,11 @@ logger = logging.getLogger(__name__)
 INPUT = "image"
 LABEL = "classLabel"
 PROBABILITIES = f"{LABEL}_probs"
+INTEGERS = (COUNT, CLASS_MAP)
 
 
 def convert(
-    module: nn.Module, architecture: Architecture, options: ExportOptions, folder: Path
+    module: nn.Module, architecture: Architecture, options: ExportOptions, end: End, folder: Path
 ) -> tuple[Any, Path | None]:
     """Convert a folded module to Core ML.
 
@@ -37,6 +42,7 @@ def convert(
         module: in evaluation mode; no BatchNorm is left that a layer could take in.
         architecture: what the module computes; its resolution becomes the size of the image.
         options: format, labels, image scaling.
+        end: what is put behind the module, and the names of the outputs.
         folder: for the converter's files; the caller removes it.
 
     Returns:
@@ -49,10 +55,9 @@ def convert(
     import torch
 
     program = options.kind == "mlprogram"
-    if options.labels is not None:
-        module = torch.nn.Sequential(module, torch.nn.Softmax(1))
+    module = end.behind(module)
     example = torch.zeros((1, IMAGE_CHANNELS, *architecture.resolution))
-    arguments = _arguments(architecture, options)
+    arguments = _arguments(architecture, options, end)
     if program:
         # otherwise the converter leaves its package in the system's temporary folder
         arguments["package_dir"] = str(folder / "converted.mlpackage")
@@ -71,15 +76,16 @@ def convert(
     spec = model.get_spec()
     if not program:
         store_half(spec)
+        if not end.classifier:
+            _declare_shapes(spec, end)
         return spec, None
     weight_file = Path(arguments["package_dir"], "Data", WEIGHTS_ITEM, WEIGHT_FILE)
     return spec, weight_file if weight_file.exists() else None
 
 
-def _arguments(architecture: Architecture, options: ExportOptions) -> dict[str, Any]:
+def _arguments(architecture: Architecture, options: ExportOptions, end: End) -> dict[str, Any]:
     """Arguments of the converter, besides the traced module."""
     ct = coremltools()
-    target = options.format.minimum_target
     image = ct.ImageType(
         INPUT,
         shape=(1, IMAGE_CHANNELS, *architecture.resolution),
@@ -87,24 +93,51 @@ def _arguments(architecture: Architecture, options: ExportOptions) -> dict[str, 
         bias=list(options.bias),
         color_layout=ct.colorlayout.RGB,
     )
-    outputs = list(architecture.head.outputs)
+    outputs = list(end.outputs)
+    program = options.kind == "mlprogram"
     arguments: dict[str, Any] = {
         "source": "pytorch",
         "convert_to": options.kind,
-        "minimum_deployment_target": getattr(ct.target, target),
+        "minimum_deployment_target": getattr(ct.target, _system(architecture, options)),
         "inputs": [image],
         "skip_model_load": True,
     }
-    if options.labels is not None:
+    if end.classifier and options.labels is not None:
         # the two formats name the dictionary of probabilities by different rules
-        program = options.kind == "mlprogram"
         outputs = ["probabilities" if program else PROBABILITIES]
         arguments["classifier_config"] = ct.ClassifierConfig(
             list(options.labels),
             predicted_feature_name=LABEL,
             predicted_probabilities_output=None if program else PROBABILITIES,
         )
-    if options.kind == "mlprogram":
+    if program:
         arguments["compute_precision"] = ct.precision.FLOAT16
-    arguments["outputs"] = [ct.TensorType(output) for output in outputs]
+    single = {"dtype": np.float32} if end.single and program else {}
+    arguments["outputs"] = [
+        ct.TensorType(output, **({} if output in INTEGERS else single)) for output in outputs
+    ]
     return arguments
+
+
+def _system(architecture: Architecture, options: ExportOptions) -> str:
+    """Oldest system that reads the package."""
+    resizes = any(op.kind == "resize" for op in architecture.ops())
+    oldest = options.format.resizing_system if resizes else options.format.minimum_target
+    systems = options.format.systems
+    chosen = options.system or oldest
+    expect(
+        systems.index(chosen) >= systems.index(oldest),
+        f"system: the head resizes maps, which the format '{options.kind}' does since {oldest};"
+        f" got {chosen}",
+    )
+    return chosen
+
+
+def _declare_shapes(spec: Any, end: End) -> None:
+    """Shapes and integers of a neural network's outputs, which its converter leaves out."""
+    for output, shape in zip(spec.description.output, end.shapes, strict=True):
+        array = output.type.multiArrayType
+        del array.shape[:]
+        array.shape.extend(shape)
+        if output.name in INTEGERS:
+            array.dataType = array.INT32

@@ -14,60 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import palmette
 from palmette.export.conversion import convert
-from palmette.export.fold import fold_batch_norm, stored_module
-from palmette.export.options import (
-    ExportOptions,
-    kind_for_runtime,
-    latency_metadata,
-    read_labels,
-)
+from palmette.export.detection_proof import compare_suppression
+from palmette.export.ends import check_task, class_labels, constants_of, end_of, suppression_of
+from palmette.export.fold import Folded, fold_batch_norm, stored_module
+from palmette.export.options import ExportOptions
 from palmette.export.package import write_package
-from palmette.export.proof import compare_structure, compare_weights
+from palmette.export.pipeline import detection_pipeline
+from palmette.export.proof import compare_outputs, compare_structure, compare_weights
 from palmette.export.weights import stored_layers
 from palmette.space.architecture import IMAGE_CHANNELS, Architecture
 from palmette.space.errors import expect
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-def export_for_runtime(
-    architecture: Architecture,
-    path: Path,
-    *,
-    runtime: str = "coreml-ios16",
-    kind: str | None = None,
-    labels_file: Path | None = None,
-    scale: float = 1 / 127.5,
-    bias: tuple[float, float, float] = (-1.0, -1.0, -1.0),
-    predicted_ms: float | None = None,
-    metadata: Mapping[str, str] | None = None,
-    module: nn.Module | None = None,
-) -> Path:
-    """Export for a target's runtime, from plain values; see `export`.
-
-    Args:
-        architecture: the network.
-        path: of the package; the format's suffix is added if it has none.
-        runtime: of the target, the part after `@`; it decides the format.
-        kind: a format that overrides the runtime's.
-        labels_file: class labels, one a line.
-        scale: see `ExportOptions`.
-        bias: see `ExportOptions`.
-        predicted_ms: latency predicted for that runtime; for the metadata.
-        metadata: further user-defined keys.
-        module: with trained weights, in evaluation mode.
-
-    Returns:
-        Path of the package.
-    """
-    kind = kind_for_runtime(runtime) if kind is None else kind
-    texts = dict(metadata or {})
-    if predicted_ms is not None:
-        texts |= latency_metadata(runtime, kind, predicted_ms)
-    labels = None if labels_file is None else read_labels(labels_file)
-    options = ExportOptions(kind, labels, scale, bias, texts)
-    return export(architecture, path, options=options, module=module)
 
 
 def export(
@@ -79,9 +38,9 @@ def export(
 ) -> Path:
     """Write a Core ML package of a network, prove it, and return its path.
 
-    Weights are in half precision. The input is an RGB image named `image`. The output is `logits`
-    (`features` if the head has no classes), or with labels `classLabel` and `classLabel_probs`.
-    Equal arguments give equal bytes. A package that is already there is replaced.
+    Weights are in half precision. The input is an RGB image named `image`; the outputs are named
+    in `palmette.export.ends`. Equal arguments give equal bytes. A package that is already there is
+    replaced.
 
     Args:
         architecture: the network.
@@ -97,25 +56,39 @@ def export(
     """
     options = options or ExportOptions()
     path = _destination(path, options)
-    names = architecture.head.outputs
-    expect(
-        len(names) == 1,
-        f"{architecture.head.kind} head: a package has one output, this gives {', '.join(names)}",
-    )
-    _check_labels(architecture, options)
+    check_task(architecture, options)
     metadata = _metadata(architecture, options, "untrained" if module is None else "given")
     module = architecture.build().eval() if module is None else module
     _check_module(architecture, module)
     folded = fold_batch_norm(module, (IMAGE_CHANNELS, *architecture.resolution))
     with tempfile.TemporaryDirectory(prefix=".palmette-export-", dir=path.parent) as folder:
         built = Path(folder) / path.name
-        spec, weight_file = convert(stored_module(folded), architecture, options, Path(folder))
-        _describe(spec, architecture, metadata)
-        write_package(spec, weight_file, built)
-        compare_weights(stored_layers(built), folded.layers)
-        compare_structure(built, architecture.ops())
+        _make(folded, architecture, options, metadata, built)
         _move(built, path, Path(folder))
     return path
+
+
+def _make(
+    folded: Folded,
+    architecture: Architecture,
+    options: ExportOptions,
+    metadata: Mapping[str, str],
+    built: Path,
+) -> None:
+    """Convert a folded module, write its package, and prove what was written."""
+    end = end_of(architecture, options, folded.outputs)
+    suppression = suppression_of(architecture.head, options)
+    spec, weight_file = convert(stored_module(folded), architecture, options, end, built.parent)
+    labels = class_labels(architecture.head, options)
+    if suppression is not None and suppression.form == "pipeline":
+        spec = detection_pipeline(spec, labels, suppression)
+    _describe(spec, architecture, metadata)
+    write_package(spec, weight_file, built)
+    compare_weights(stored_layers(built, constants_of(architecture)), folded.layers)
+    compare_structure(built, architecture.ops())
+    compare_outputs(built, end)
+    if suppression is not None:
+        compare_suppression(built, labels, suppression)
 
 
 def _destination(path: Path, options: ExportOptions) -> Path:
@@ -137,15 +110,6 @@ def _destination(path: Path, options: ExportOptions) -> Path:
     return path
 
 
-def _check_labels(architecture: Architecture, options: ExportOptions) -> None:
-    if options.labels is not None:
-        count, classes = len(options.labels), architecture.head.classes
-        expect(
-            count == classes,
-            f"labels: the network has {classes} classes, but {count} labels are given",
-        )
-
-
 def _check_module(architecture: Architecture, module: nn.Module) -> None:
     """Refuse a module that is another network than its metadata would say."""
     from palmette.space.trace import trace_ops
@@ -162,6 +126,10 @@ def _metadata(architecture: Architecture, options: ExportOptions, weights: str) 
         "architecture_id": architecture.id,
         "weights": weights,
     }
+    suppression = suppression_of(architecture.head, options)
+    if suppression is not None and suppression.form != "pipeline":
+        # no part of the package itself would name the classes
+        own["labels"] = "\n".join(class_labels(architecture.head, options))
     return {**options.metadata, **own}
 
 

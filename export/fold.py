@@ -49,6 +49,8 @@ class Folded:
 
     module: nn.Module
     layers: tuple[Layer, ...]
+    outputs: tuple[tuple[int, ...], ...]
+    """Shapes of the module's outputs in order, for one image."""
 
 
 @dataclass(slots=True)
@@ -107,15 +109,25 @@ def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
         for call, norm_name, norm in pairs:
             _fold(call.host, norm)
             twin.set_submodule(norm_name, torch.nn.Identity())
-        change = (twin(pixels) - before).abs().max().item()
-    scale = before.abs().max().item()
+        after = _outputs(twin(pixels))
+    for was, found in zip(before, after, strict=True):
+        _compare_outputs(was, found)
+    twin = twin.float()
+    layers = tuple(_layer(call.name, call.host) for call in calls)
+    return Folded(twin, layers, tuple(tuple(output.shape) for output in before))
+
+
+def _outputs(given: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return given if isinstance(given, tuple) else (given,)
+
+
+def _compare_outputs(before: Tensor, after: Tensor) -> None:
+    change, scale = (after - before).abs().max().item(), before.abs().max().item()
     if not change <= TOLERANCE * scale:
         raise ExportError(
             f"folding BatchNorm would change the output by {change:.3g} (of {scale:.3g}): another"
             " op reads a convolution's output before its BatchNorm"
         )
-    twin = twin.float()
-    return Folded(twin, tuple(_layer(call.name, call.host) for call in calls))
 
 
 def stored_module(folded: Folded) -> nn.Module:
@@ -138,8 +150,8 @@ def stored_module(folded: Folded) -> nn.Module:
 _Pairs = list[tuple[_Call, str, Any]]
 
 
-def _record(network: nn.Module, pixels: Tensor) -> tuple[list[_Call], _Pairs, Tensor]:
-    """Runs of convolutions and linear layers in order, BatchNorms that can fold, the output."""
+def _record(network: nn.Module, pixels: Tensor) -> tuple[list[_Call], _Pairs, tuple[Tensor, ...]]:
+    """Runs of convolutions and linear layers in order, BatchNorms that can fold, the outputs."""
     from torch import nn
 
     calls: list[_Call] = []
@@ -161,12 +173,12 @@ def _record(network: nn.Module, pixels: Tensor) -> tuple[list[_Call], _Pairs, Te
             hooks.append(part.register_forward_hook(partial(on_host, name)))
         elif isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
             hooks.append(part.register_forward_hook(partial(on_norm, name)))
-    output: Tensor = network(pixels)
+    outputs = _outputs(network(pixels))
     for hook in hooks:
         hook.remove()
     runs = Counter(call.name for call in calls)
     once = [pair for pair in pairs if runs[pair[0].name] == 1 and norm_runs[pair[1]] == 1]
-    return calls, once, output
+    return calls, once, outputs
 
 
 def _fold(host: Any, norm: Any) -> None:

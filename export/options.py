@@ -1,4 +1,4 @@
-"""What an export needs to know: format, labels, image scaling, metadata.
+"""What an export needs to know: format, labels, image scaling, suppression of boxes, metadata.
 
 Milliseconds belong to a runtime, and a runtime timed one format: `latency_metadata` decides under
 which name a package may carry a prediction.
@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from palmette.space.errors import InputError, expect
+from palmette.export.labels import check_labels
+from palmette.space.errors import expect
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One of Core ML's formats: suffix of its files, and the oldest system that must read them."""
+    """One of Core ML's formats: suffix of its files, and the systems that one can ask it to fit.
+
+    A package is written for the oldest of `systems`; for `resizing_system` at least if it resizes
+    maps bilinearly.
+    """
 
     suffix: str
-    minimum_target: str
+    systems: tuple[str, ...]
+    resizing_system: str
+
+    @property
+    def minimum_target(self) -> str:
+        """Oldest system that reads the format."""
+        return self.systems[0]
 
 
 FORMATS: dict[str, Format] = {
-    "mlprogram": Format(".mlpackage", "iOS16"),
-    "neuralnetwork": Format(".mlmodel", "iOS13"),
+    "mlprogram": Format(".mlpackage", ("iOS16", "iOS17", "iOS18", "iOS26"), "iOS16"),
+    "neuralnetwork": Format(".mlmodel", ("iOS13", "iOS14"), "iOS14"),
 }
 """Formats by the name that coremltools gives them."""
 
@@ -42,8 +51,39 @@ RUNTIME_KINDS: dict[str, str] = {
 }
 """Format that each Core ML runtime timed; runtimes that are not here timed neither."""
 
-RESERVED_KEYS = frozenset({"architecture", "architecture_id", "weights"})
+RESERVED_KEYS = frozenset({"architecture", "architecture_id", "weights", "labels"})
 """User-defined metadata that `export` writes itself."""
+
+NMS_FORMS = ("pipeline", "program", "none")
+"""Where non-maximum suppression runs: in a stage of its own, in the program, or nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Non-maximum suppression of a detector's boxes, class by class.
+
+    Raises:
+        InputError: a value breaks a rule; the message names it.
+    """
+
+    form: str = "pipeline"
+    """One of `NMS_FORMS`."""
+    iou: float = 0.45
+    """Of two boxes of a class that overlap by more (intersection over union), one stays."""
+    confidence: float = 0.25
+    """Boxes whose best score is below are left out."""
+
+    def __post_init__(self) -> None:
+        expect(
+            self.form in NMS_FORMS,
+            f"nms: unknown form '{self.form}'; known forms are {', '.join(NMS_FORMS)}",
+        )
+        for name in ("iou", "confidence"):
+            value = getattr(self, name)
+            expect(
+                isinstance(value, int | float) and 0 <= value <= 1,
+                f"{name}: must be a number from 0 to 1, got {value!r}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +100,17 @@ class ExportOptions:
     kind: str = "mlprogram"
     """A key of `FORMATS`."""
     labels: tuple[str, ...] | None = None
-    """Class names in the order of the outputs; adds a softmax and makes a classifier."""
+    """Class names in the order of the outputs. A classifier gets a softmax and gives names."""
     scale: float = 1 / 127.5
     bias: tuple[float, float, float] = (-1.0, -1.0, -1.0)
     metadata: Mapping[str, str] = field(default_factory=dict)
     """User-defined keys, besides those that `export` writes itself (`RESERVED_KEYS`)."""
+    suppression: Suppression | None = None
+    """Of a detector's boxes; `Suppression()` if it is left out. Refused for other heads."""
+    class_map: bool = False
+    """Whether a segmenter ends in the best class of each pixel instead of scores."""
+    system: str | None = None
+    """Oldest system that must read the package, one of `Format.systems`; the first that can."""
 
     def __post_init__(self) -> None:
         expect(
@@ -80,8 +126,19 @@ class ExportOptions:
             and all(isinstance(v, int | float) and math.isfinite(v) for v in self.bias),
             f"bias: must be three finite numbers (red, green, blue), got {self.bias!r}",
         )
+        expect(
+            self.system is None or self.system in self.format.systems,
+            f"system: '{self.kind}' is written for {', '.join(self.format.systems)}; got"
+            f" '{self.system}'",
+        )
+        in_program = self.suppression is not None and self.suppression.form == "program"
+        expect(
+            self.kind == "mlprogram" or not in_program,
+            f"nms: 'program' is an op of ML Programs, '{self.kind}' has none; choose 'pipeline', or"
+            " the format 'mlprogram' and iOS 16",
+        )
         if self.labels is not None:
-            _check_labels(self.labels, "labels")
+            check_labels(self.labels, "labels")
         for key, value in self.metadata.items():
             expect(
                 isinstance(key, str) and key != "" and isinstance(value, str),
@@ -109,6 +166,12 @@ def kind_for_runtime(runtime: str) -> str:
     return RUNTIME_KINDS[runtime]
 
 
+def system_for_runtime(runtime: str, kind: str) -> str | None:
+    """System of a runtime, such as `iOS17`, or None if a format is not written for that one."""
+    system = runtime.replace("coreml-ios", "iOS")
+    return system if system in FORMATS[kind].systems else None
+
+
 def latency_metadata(runtime: str, kind: str, latency_ms: float) -> dict[str, str]:
     """Metadata entry for a prediction made for `runtime`, in a package of format `kind`.
 
@@ -130,34 +193,3 @@ def latency_metadata(runtime: str, kind: str, latency_ms: float) -> dict[str, st
         runtime,
     )
     return {f"predicted_ms_on_{runtime}": f"{latency_ms:.4g}"}
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Class labels from a UTF-8 text file, one a line, in the order of the network's outputs.
-
-    Raises:
-        InputError: unreadable, not UTF-8, an empty line, or a label that comes twice.
-    """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"labels file {path}: cannot be read ({reason})") from None
-    labels = tuple(line.strip() for line in text.splitlines())
-    _check_labels(labels, f"labels file {path}")
-    return labels
-
-
-def _check_labels(labels: tuple[str, ...], where: str) -> None:
-    expect(len(labels) > 0, f"{where}: no labels; give one a line")
-    for number, label in enumerate(labels, 1):
-        expect(
-            isinstance(label, str) and label.strip() != "",
-            f"{where}: label {number} is empty; every class needs one",
-        )
-    repeated = [label for label, count in Counter(labels).items() if count > 1]
-    if repeated:
-        numbers = [str(n) for n, label in enumerate(labels, 1) if label == repeated[0]]
-        raise InputError(
-            f"{where}: '{repeated[0]}' is label {' and '.join(numbers)}; labels must be unique"
-        )

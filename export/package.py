@@ -98,6 +98,12 @@ def model_file(path: Path) -> Path:
     return found
 
 
+def network_of(spec: Any) -> Any:
+    """The model that holds a package's weights: its own, or the first stage of its pipeline."""
+    stages = spec.pipeline.models
+    return stages[0] if spec.WhichOneof("Type") == "pipeline" and stages else spec
+
+
 def read_spec(path: Path) -> Any:
     """Protobuf of a package, as it lies on disk.
 
@@ -113,5 +119,5 @@ def read_spec(path: Path) -> Any:
         spec.ParseFromString(model_file(path).read_bytes())
     except (OSError, DecodeError):
         raise InputError(f"package {path}: its model file is not one of Core ML's") from None
-    expect(spec.WhichOneof("Type") is not None, f"package {path}: holds no model")
+    expect(network_of(spec).WhichOneof("Type") is not None, f"package {path}: holds no model")
     return spec

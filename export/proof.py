@@ -6,6 +6,9 @@ Two comparisons, both on the file that was written:
   folded with BatchNorm (`export.fold`) and rounded to half precision;
 - the number of ops of each kind that carries weights or statistics, with the ops traced from the
   module. A module that was converted in training mode would show means over the batch.
+
+A detector's anchors are compared bit for bit as well, and outputs by name and shape. Of a pipeline,
+its first stage is compared; `palmette.export.pipeline` checks the second.
 """
 
 from __future__ import annotations
@@ -18,16 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from palmette.export.ends import End, constants_of
 from palmette.export.errors import ExportError
 from palmette.export.fold import Half, Layer, fold_batch_norm
-from palmette.export.package import read_spec
+from palmette.export.package import network_of, read_spec
 from palmette.export.weights import (
     StoredLayer,
     network_layers,
     program_operations,
     stored_layers,
 )
-from palmette.space.architecture import IMAGE_CHANNELS
+from palmette.space.architecture import IMAGE_CHANNELS, Architecture
 from palmette.space.errors import expect
 from palmette.space.ops import Op
 
@@ -57,7 +61,7 @@ def verify_weights(path: Path, module: nn.Module) -> WeightReport:
     """Check a package against a torch module: every stored weight and bias, bit for bit.
 
     Args:
-        path: a package of either format with one image input.
+        path: a package of either format with one image input, or a pipeline that begins with one.
         module: in evaluation mode; BatchNorm is folded in a copy of it.
 
     Raises:
@@ -65,7 +69,13 @@ def verify_weights(path: Path, module: nn.Module) -> WeightReport:
         InputError: not a package, damaged, or the module is not in evaluation mode.
     """
     folded = fold_batch_norm(module, (IMAGE_CHANNELS, *image_size(path)))
-    return compare_weights(stored_layers(path), folded.layers)
+    return compare_weights(stored_layers(path, _constants(path)), folded.layers)
+
+
+def _constants(path: Path) -> tuple[Half, ...]:
+    """Constants of the architecture that a package says it is; none if it says none."""
+    text = read_spec(path).description.metadata.userDefined.get("architecture", "")
+    return constants_of(Architecture.from_text(text)) if text else ()
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -74,7 +84,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: not a package, or its input is not one image.
     """
-    inputs = read_spec(path).description.input
+    inputs = network_of(read_spec(path)).description.input
     expect(
         len(inputs) == 1 and inputs[0].type.WhichOneof("Type") == "imageType",
         f"package {path}: its input is not one image",
@@ -115,6 +125,21 @@ def _compare(found: Half, expected: Half, where: str) -> None:
         )
 
 
+def compare_outputs(path: Path, end: End) -> None:
+    """Check names and shapes of the outputs of a package's network, a classifier's aside.
+
+    Raises:
+        ExportError: they are not those of the end.
+    """
+    if end.classifier:
+        return
+    given = network_of(read_spec(path)).description.output
+    found = {output.name: tuple(output.type.multiArrayType.shape) for output in given}
+    wanted = dict(zip(end.outputs, end.shapes, strict=True))
+    if found != wanted:
+        raise ExportError(f"the package's outputs are {found}, the module's {wanted}")
+
+
 def compare_structure(path: Path, ops: Sequence[Op]) -> None:
     """Check the numbers of ops in a package against those traced from its module.
 
@@ -132,7 +157,8 @@ def compare_structure(path: Path, ops: Sequence[Op]) -> None:
 
 
 def op_kinds(spec: Any) -> Counter[str]:
-    """Number of ops of each kind in a package, by the format's own names."""
+    """Number of ops of each kind in a package's network, by the format's own names."""
+    spec = network_of(spec)
     if spec.WhichOneof("Type") == "mlProgram":
         return Counter(op.type for op in program_operations(spec) if op.type != "const")
     return Counter(_layer_kind(layer) for layer in network_layers(spec))

@@ -1,4 +1,4 @@
-"""Weights of convolutions and linear layers as a package on disk stores them.
+"""Weights of convolutions and linear layers as a package on disk stores them, and constants.
 
 Reads the protobuf and `weight.bin` directly, with none of the converter's own decoders, so that a
 check against the torch module tests the file and not the converter's memory of it.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.export.errors import ExportError
-from palmette.export.package import model_file, read_spec
+from palmette.export.package import model_file, network_of, read_spec
 from palmette.space.errors import expect
 
 Half = NDArray[np.float16]
@@ -44,21 +44,49 @@ class StoredLayer:
     bias: Half | None
 
 
-def stored_layers(path: Path) -> tuple[StoredLayer, ...]:
+def stored_layers(path: Path, constants: Sequence[Half] = ()) -> tuple[StoredLayer, ...]:
     """Convolutions and linear layers of a package, in the order of its program.
+
+    Args:
+        path: the package; of a pipeline, its first stage is read.
+        constants: other arrays that it must store, bit for bit, such as a detector's anchors.
 
     Raises:
         InputError: not a package, or `weight.bin` is damaged.
-        ExportError: a weight is not in half precision, or belongs to an op of another kind (it
-            could not be checked).
+        ExportError: a weight is not in half precision, or it belongs to no such layer and is none
+            of the constants (it could not be checked), or a constant is missing.
     """
-    spec = read_spec(path)
+    spec = network_of(read_spec(path))
     kind = spec.WhichOneof("Type")
     expect(
         kind in _READERS,
         f"package {path}: holds a '{kind}'; can check {', '.join(_READERS)}",
     )
-    return tuple(_READERS[kind](spec, path))
+    known = _Known(constants)
+    layers = tuple(_READERS[kind](spec, path, known))
+    known.expect_all()
+    return layers
+
+
+class _Known:
+    """Constants that a package must store, ticked off as they are found."""
+
+    def __init__(self, arrays: Sequence[Half]) -> None:
+        # the converter may put dimensions of one before the others
+        self.shapes = {array.tobytes(): array.shape for array in arrays}
+        self.missing = set(self.shapes)
+
+    def found(self, values: bytes) -> bool:
+        """Whether these are the values of a constant."""
+        self.missing.discard(values)
+        return values in self.shapes
+
+    def expect_all(self) -> None:
+        """Raise ExportError if one was not found."""
+        for values in self.missing:
+            raise ExportError(
+                f"a constant of shape {self.shapes[values]} is not in the package bit for bit"
+            )
 
 
 def program_operations(spec: Any) -> list[Any]:
@@ -89,13 +117,13 @@ def store_half(spec: Any) -> None:
                 params.ClearField("floatValue")
 
 
-def _program_layers(spec: Any, path: Path) -> Iterator[StoredLayer]:
+def _program_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLayer]:
     operations = program_operations(spec)
     constants = {
         op.outputs[0].name: op.attributes["val"] for op in operations if op.type == "const"
     }
     blobs = _Blobs(model_file(path).parent)
-    stored = {name for name, value in constants.items() if value.WhichOneof("value") == _IN_FILE}
+    beside = dict(constants)
     for op in operations:
         if op.type in LAYER_OPS:
             named = {key: op.inputs[key].arguments[0].name for key in op.inputs}
@@ -104,10 +132,14 @@ def _program_layers(spec: Any, path: Path) -> Iterator[StoredLayer]:
                 for key in ("weight", "bias")
                 if key in named
             }
-            stored -= {named[key] for key in tensors}
+            for key in tensors:
+                beside.pop(named[key], None)
             yield StoredLayer(op.outputs[0].name, tensors["weight"], tensors.get("bias"))
-    if stored:
-        raise ExportError(f"'{min(stored)}' is a weight of no convolution or linear layer")
+    for name, value in beside.items():
+        # values of a few numbers are in the program itself, among shapes and other parameters
+        data = _half_data(value, blobs)
+        if not known.found(data) and value.WhichOneof("value") == _IN_FILE:
+            raise ExportError(f"'{name}' is a weight of no convolution or linear layer")
 
 
 _IN_FILE = "blobFileValue"
@@ -120,11 +152,15 @@ def _half_tensor(value: Any, blobs: _Blobs, where: str) -> Half:
     if kind.dataType != MIL_pb2.FLOAT16:
         raise ExportError(f"'{where}' is stored as {MIL_pb2.DataType.Name(kind.dataType)}")
     shape = tuple(size.constant.size for size in kind.dimensions)
+    return _from_bytes(_half_data(value, blobs), shape, where)
+
+
+def _half_data(value: Any, blobs: _Blobs) -> bytes:
+    """Bytes of a half-precision value; none if it is of another type."""
     if value.WhichOneof("value") == _IN_FILE:
-        data = blobs.read(value.blobFileValue.fileName, value.blobFileValue.offset)
-    else:
-        data = value.immediateValue.tensor.bytes.values
-    return _from_bytes(data, shape, where)
+        return blobs.read(value.blobFileValue.fileName, value.blobFileValue.offset)
+    data: bytes = value.immediateValue.tensor.bytes.values
+    return data
 
 
 def _from_bytes(data: bytes, shape: tuple[int, ...], where: str) -> Half:
@@ -159,7 +195,7 @@ class _Blobs:
         return content[start : start + size]
 
 
-def _network_layers(spec: Any, path: Path) -> Iterator[StoredLayer]:
+def _network_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLayer]:
     for layer in network_layers(spec):
         kind = layer.WhichOneof("layer")
         if kind in LAYER_PARAMS:
@@ -174,7 +210,7 @@ def _network_layers(spec: Any, path: Path) -> Iterator[StoredLayer]:
             if params.hasBias:
                 bias = _params_half(params.bias, (params.outputChannels,), f"{layer.name}.bias")
             yield StoredLayer(layer.name, weight, bias)
-        elif any(True for _ in weight_params(layer)):
+        elif any(not known.found(params.float16Value) for _, params in weight_params(layer)):
             raise ExportError(f"'{layer.name}' ({kind}) holds weights that could not be checked")
 
 
@@ -184,7 +220,7 @@ def _params_half(params: Any, shape: tuple[int, ...], where: str) -> Half:
     return _from_bytes(params.float16Value, shape, where)
 
 
-_READERS: dict[str, Callable[[Any, Path], Iterator[StoredLayer]]] = {
+_READERS: dict[str, Callable[[Any, Path, _Known], Iterator[StoredLayer]]] = {
     "mlProgram": _program_layers,
     "neuralNetwork": _network_layers,
     "neuralNetworkClassifier": _network_layers,

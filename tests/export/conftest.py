@@ -20,6 +20,16 @@ TEXTS = {
 }
 """Height and width differ and are odd in one; the other ends in a map of 2 x 2."""
 
+BACKBONE = "stem_k3_s2_c8_relu | cn_r1_k3_s2_c8_relu | cn_r1_k3_s2_c12_relu"
+HEADS = {
+    "taps": f"64x48 {BACKBONE} | taps_t4.8",
+    "ssd": f"48x64 {BACKBONE} | ssd_t8_x8.8_n5_relu6",
+    "ssdlite": f"48x65 {BACKBONE} | ssdlite_t4.8_x8_n3_relu6_fullfirst",
+    "deeplab": f"65x49 {BACKBONE} | deeplab_t4.8_c8_relu_n5_a2.3",
+    "lraspp": f"48x64 {BACKBONE} | lraspp_t4.8_c8_hswish_n4",
+}
+"""Every kind of head but the classifier, by its name."""
+
 
 def _trained(architecture: Architecture, seed: int = 1) -> nn.Module:
     """Network in evaluation mode whose biases, BatchNorm statistics and gains are not trivial."""
@@ -68,6 +78,28 @@ def module(architecture: Architecture) -> nn.Module:
 def small() -> Architecture:
     """The quickest to export."""
     return Architecture.from_text("32x48 stem_k3_s2_c8_relu | cn_r1_k3_s1_c8_relu6 | head_n4")
+
+
+@pytest.fixture(scope="session", params=HEADS)
+def headed(request: pytest.FixtureRequest) -> Architecture:
+    """A small network of each head but the classifier."""
+    return Architecture.from_text(HEADS[request.param])
+
+
+@pytest.fixture(scope="session")
+def detector() -> Architecture:
+    """The quickest detector to export: 3 classes."""
+    return Architecture.from_text(HEADS["ssdlite"])
+
+
+@pytest.fixture(scope="session")
+def head_texts() -> dict[str, str]:
+    return HEADS
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Architecture:
+    return Architecture.from_text(HEADS["lraspp"])
 
 
 @pytest.fixture(scope="session", params=FORMATS)
