@@ -334,6 +334,11 @@ MISTAKES = {
     "export mobilenet_v2 --target iphone-13/ane --out file/m": "file/m.mlpackage: ",
     "export mobilenet_v2 --target iphone-13/ane --out m --kind tflite": "unknown format 'tflite'",
     "export mobilenet_v2 --target iphone-13/ane --out m --labels no": "labels file no: cannot be",
+    "export mobilenet_v2 --target iphone-13/ane --out m --nms none": "nms: a 'head' head gives no",
+    "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --nms x": "unknown form 'x'",
+    "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --iou 2": "iou: must be a number",
+    "export mobilenet_v2 --target iphone-11/ane --out m --task ssd --nms program": "nms: 'program' is",
+    "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --class-map": "scores no pixels",
 }
 
 
@@ -520,6 +525,23 @@ def test_an_export_answers_in_json(palmette: Palmette, files: Path) -> None:
     assert answer.json["package"] == "net.mlmodel"
     assert answer.json["predicted_ms"] > 0
     assert (files / "net.mlmodel").is_file()
+
+
+def test_a_detector_is_exported_with_its_suppression(palmette: Palmette, files: Path) -> None:
+    from palmette.export.package import read_spec
+
+    small = (
+        "64x64 stem_k3_s2_c8_relu | ds_r1_k3_s2_c16_relu | ds_r1_k3_s2_c16_relu"
+        " | ssdlite_t4.8_n2_relu6"
+    )
+    (files / "labels.txt").write_text("cat\ndog\n")
+    options = ["--labels", "labels.txt", "--iou", "0.5", "--confidence", "0.1"]
+    palmette("export", small, "--target", "iphone-13/ane", "--out", "net", *options)
+    nms = read_spec(files / "net.mlpackage").pipeline.models[1].nonMaximumSuppression
+    assert (nms.iouThreshold, nms.confidenceThreshold) == (0.5, 0.1)
+    assert list(nms.stringClassLabels.vector) == ["cat", "dog"]
+    palmette("export", small, "--target", "iphone-13/ane", "--out", "bare", "--nms", "none")
+    assert read_spec(files / "bare.mlpackage").WhichOneof("Type") == "mlProgram"
 
 
 def test_a_task_is_predicted_with_its_backbone(palmette: Palmette) -> None:

@@ -89,6 +89,18 @@ def export_command(
     labels: Annotated[Path | None, typer.Option(help="Class labels, one a line.")] = None,
     task: TaskName = None,
     classes: Classes = None,
+    nms: Annotated[
+        str | None, typer.Option(help="Of a detector: pipeline (default), program or none.")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(help="Overlap above which a detector's lesser box goes; 0.45.")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Least score of a detector's box; 0.25.")
+    ] = None,
+    class_map: Annotated[
+        bool, typer.Option("--class-map", help="A segmenter gives the best class of each pixel.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
@@ -106,6 +118,10 @@ def export_command(
             labels_file=labels,
             predicted_ms=ms,
             metadata={"target": str(found)},
+            nms=nms,
+            iou=iou,
+            confidence=confidence,
+            class_map=class_map,
         )
     if as_json:
         print(json.dumps({"package": str(path), "predicted_ms": ms, "target": str(found)}))
