@@ -35,6 +35,8 @@ CENTRE_FACTOR, SIZE_FACTOR = 10.0, 5.0
 """What offsets of centres and sizes are multiplied with, so that all are of one magnitude."""
 LARGEST_BOX = 62.5
 """Sides of a decoded box over its anchor's, at most, as in torchvision: exp gives no infinity."""
+SMALLEST_BOX = 1e-6
+"""The same at least; half precision still tells it from zero."""
 
 
 def anchors_of(architecture: Architecture) -> Floats:
@@ -74,7 +76,7 @@ def anchors(sizes: tuple[Size, ...], boxes: tuple[int, ...], image: Size) -> Flo
 def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
     """Boxes (..., anchors, 4) as offsets from their anchors (anchors, 4).
 
-    `decode` undoes it for boxes of up to `LARGEST_BOX` times their anchors.
+    `decode` undoes it for boxes of `SMALLEST_BOX` to `LARGEST_BOX` times their anchors.
     """
     import torch
 
@@ -88,7 +90,9 @@ def decode(offsets: Tensor, anchors: Tensor) -> Tensor:
     import torch
 
     centres = offsets[..., :2] * (anchors[:, 2:] / CENTRE_FACTOR) + anchors[:, :2]
-    logs = (offsets[..., 2:] * (1 / SIZE_FACTOR)).clamp(max=math.log(LARGEST_BOX))
+    logs = offsets[..., 2:] * (1 / SIZE_FACTOR)
+    # an end of the range that is left open becomes infinite in half precision
+    logs = logs.clamp(math.log(SMALLEST_BOX), math.log(LARGEST_BOX))
     sizes = logs.exp() * anchors[:, 2:]
     return torch.cat((centres, sizes), -1)
 

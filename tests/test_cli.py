@@ -336,8 +336,8 @@ MISTAKES = {
     "export mobilenet_v2 --target iphone-13/ane --out m --labels no": "labels file no: cannot be",
     "export mobilenet_v2 --target iphone-13/ane --out m --nms none": "nms: a 'head' head gives no",
     "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --nms x": "unknown form 'x'",
-    "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --iou 2": "iou: must be a number",
-    "export mobilenet_v2 --target iphone-11/ane --out m --task ssd --nms program": "nms: 'program' is",
+    "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --iou 2": "iou: must be",
+    "export mobilenet_v2 --target iphone-11/ane --out m --task ssd --nms program": "nms: 'program'",
     "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --class-map": "scores no pixels",
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -135,6 +136,13 @@ def test_a_program_with_other_parameters_is_found(
     else:
         with pytest.raises(ExportError, match=message):
             compare_suppression(suppressed[system], "012", other)
+
+
+def test_no_number_in_a_program_is_infinite(suppressed: dict[str, Path]) -> None:
+    for op in program_operations(read_spec(suppressed["none"])):
+        if op.type == "const" and "val" in op.attributes:
+            numbers = op.attributes["val"].immediateValue.tensor.bytes.values
+            assert np.isfinite(np.frombuffer(numbers, "<f2")).all(), op.outputs[0].name
 
 
 @pytest.mark.parametrize(
