@@ -7,13 +7,11 @@ nothing to clean up by hand.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import platform
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
+from palmette.space.lock import held
+from palmette.space.toml import to_toml
 
 if TYPE_CHECKING:
     import optuna
@@ -101,7 +101,7 @@ class RunFolder:
             **{f"version_{name}": version(name) for name in _LIBRARIES},
             **about,
         }
-        write_text(self.config, _toml({"run": about, "search": dict(config)}))
+        write_text(self.config, to_toml({"run": about, "search": dict(config)}))
 
     def discard(self) -> None:
         """Take back what a new run wrote before it found nothing; as the folder's driver."""
@@ -138,24 +138,8 @@ class RunFolder:
         Raises:
             InputError: another process holds it, or it can't be made or written.
         """
-        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            _remove_empty(made)
-            raise InputError(f"{self.path}: can't be a run's folder ({error.strerror})") from None
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"{self.path}: another search is running in this folder") from None
+        with held(self.path, self.lock.name, "search", self.config.is_file):
             yield
-        finally:
-            if not self.config.is_file():
-                self.lock.unlink(missing_ok=True)
-            os.close(handle)
-            _remove_empty(made)
 
     def study(self, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
         """The run's study, made if it isn't there; call it as the folder's driver.
@@ -226,28 +210,3 @@ def _repair(journal: Path) -> None:
     if len(whole) < len(data):
         with journal.open("r+b") as file:
             file.truncate(len(whole))
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove folders, innermost first, up to one that holds something."""
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
-
-
-def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """TOML text of tables of plain values; None is left out, infinity is TOML's `inf`."""
-    lines: list[str] = []
-    for name, table in tables.items():
-        lines += [f"[{name}]"]
-        lines += [f"{key} = {_value(value)}" for key, value in table.items() if value is not None]
-        lines += [""]
-    return "\n".join(lines)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float) and value == float("inf"):
-        return "inf"
-    # JSON's strings, numbers, booleans and lists are TOML's, but for two details of strings: TOML
-    # has no pairs of escaped surrogates, and wants DEL escaped
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

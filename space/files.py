@@ -12,13 +12,22 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically, making its folder; raises OSError as `open` does."""
+def write_bytes(path: Path, data: bytes, durable: bool = False) -> None:
+    """Write a file atomically, making its folder; raises OSError as `open` does.
+
+    Args:
+        path: of the file.
+        data: its content.
+        durable: see it to the disk first, so that a power cut leaves no empty file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

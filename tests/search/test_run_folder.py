@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from palmette.search.run_folder import RunFolder, _toml
+from palmette.search.run_folder import RunFolder
 from palmette.space import InputError
 
 CONFIG = {"target": "iphone-11/ane", "budget_ms": 6.0, "params_m": math.inf, "recipe": None}
@@ -98,17 +95,6 @@ def test_the_next_driver_is_let_in_when_one_is_gone(tmp_path: Path) -> None:
 
 
 # --- run.toml -------------------------------------------------------------------------------------
-
-PLAIN = st.text() | st.booleans() | st.integers() | st.floats(min_value=0, allow_nan=False)
-
-
-@given(st.dictionaries(st.sampled_from("abcdef"), PLAIN))
-def test_plain_values_come_back_from_toml(table: dict[str, Any]) -> None:
-    assert tomllib.loads(_toml({"run": {}, "search": table}))["search"] == table
-
-
-def test_a_value_of_none_is_left_out() -> None:
-    assert tomllib.loads(_toml({"search": {"a": None, "b": 1}})) == {"search": {"b": 1}}
 
 
 def test_the_config_comes_back_with_what_it_was_made_by(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ class Data:
     train: ImageSet
     validation: ImageSet
     corrupt: tuple[Corrupt, ...] = ()
+    fingerprint: str = ""
+    """Of all pixels and labels of both parts."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -71,12 +74,28 @@ def open_data(
         return _drawn(name, train, share, seed)
     held = checked(validation, f"{title}#val", corrupt, progress=progress)
     expect_no_leak(train, held)
-    return Data(name, train.images, held.images, train.corrupt + held.corrupt)
+    return Data(
+        name, train.images, held.images, train.corrupt + held.corrupt, _fingerprint(train, held)
+    )
 
 
 def _drawn(name: str, whole: Checked, share: float, seed: int) -> Data:
     train, held = split(whole.images.labels, share, seed, whole.hashes)
-    return Data(name, Subset(whole.images, train), Subset(whole.images, held), whole.corrupt)
+    return Data(
+        name,
+        Subset(whole.images, train),
+        Subset(whole.images, held),
+        whole.corrupt,
+        _fingerprint(whole),
+    )
+
+
+def _fingerprint(*parts: Checked) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        state.update("\n".join([*part.images.classes, *part.hashes]).encode())
+        state.update(part.images.labels.tobytes())
+    return state.hexdigest()[:16]
 
 
 def _stored(path: Path) -> Pair:

@@ -1,0 +1,155 @@
+"""The folder of a training: `run.toml`, `recipe.toml`, `log.csv`, weights and the checkpoint."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from palmette.space.errors import InputError, expect
+from palmette.space.files import write_text
+from palmette.space.lock import held
+from palmette.space.toml import to_toml
+from palmette.train import recipe as recipes
+from palmette.train.recipe import Recipe, load_recipe
+
+FORMAT = "palmette/training@1"
+_LIBRARIES = ("palmette", "torch", "torchvision", "timm", "numpy", "pillow")
+LOCK = "driver.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFolder:
+    """Paths of a training."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Everything but the recipe that is needed to repeat it."""
+        return self.path / "run.toml"
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was followed; it can be given to another training."""
+        return self.path / "recipe.toml"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What an interrupted training goes on from."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the epoch with the best top-1."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Weights of the last finished epoch."""
+        return self.path / "last.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """A row for each finished epoch."""
+        return self.path / "log.csv"
+
+    @property
+    def left_out(self) -> Path:
+        """Images that were skipped as damaged, with reasons."""
+        return self.path / "skipped_images.csv"
+
+    @property
+    def bad_batch(self) -> Path:
+        """The batch whose loss was no number."""
+        return self.path / "bad_batch.safetensors"
+
+    @property
+    def curves(self) -> Path:
+        """TensorBoard's files."""
+        return self.path / "tensorboard"
+
+    @contextmanager
+    def driver(self) -> Iterator[None]:
+        """Hold the folder for this process; made here and left without a run, it is removed.
+
+        Raises:
+            InputError: another process holds it, or it can't be made or written.
+        """
+        with held(self.path, LOCK, "training", self.config.is_file):
+            yield
+
+    def begin(self, config: Mapping[str, Any], recipe: Recipe) -> None:
+        """Write what a new run is made of.
+
+        Raises:
+            InputError: the folder holds something already.
+        """
+        occupied = [file.name for file in self.path.iterdir() if file.name != LOCK]
+        expect(
+            not occupied,
+            f"{self.path}: is not empty; name another folder with --out, or go on with --resume",
+        )
+        about = {
+            "format": FORMAT,
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            **{f"version_{name}": version(name) for name in _LIBRARIES},
+        }
+        self.write_recipe(recipe)
+        write_text(self.config, to_toml({"run": about, "train": config}))
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write `recipe.toml`."""
+        keys = recipe.to_dict()
+        top = {name: value for name, value in keys.items() if not isinstance(value, dict)}
+        tables = {name: value for name, value in keys.items() if isinstance(value, dict)}
+        write_text(self.recipe, to_toml({"": {"format": recipes.FORMAT, **top}, **tables}))
+
+    def read(self) -> tuple[dict[str, Any], Recipe]:
+        """Table `train` of `run.toml`, and the recipe.
+
+        Raises:
+            InputError: no training in this folder, or a file of it is corrupt.
+        """
+        expect(self.config.is_file(), f"{self.path}: holds no training (run.toml is missing)")
+        try:
+            data = tomllib.loads(self.config.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"{self.config}: corrupt ({error}); the run can't be resumed"
+            ) from None
+        about, config = data.get("run"), data.get("train")
+        if not (
+            isinstance(about, dict) and about.get("format") == FORMAT and isinstance(config, dict)
+        ):
+            raise InputError(
+                f'{self.config}: corrupt: needs a table [run] with format = "{FORMAT}" and a table'
+                " [train]"
+            )
+        return config, load_recipe(str(self.recipe))
+
+    def write_log(self, history: list[dict[str, float]]) -> None:
+        """Write `log.csv` anew from the finished epochs."""
+        if history:
+            write_text(self.log, _csv(list(history[0]), history))
+
+    def write_left_out(self, rows: list[dict[str, str]]) -> None:
+        """Write which images were skipped."""
+        if rows:
+            write_text(self.left_out, _csv(list(rows[0]), rows))
+
+
+def _csv(columns: list[str], rows: list[Any]) -> str:
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()

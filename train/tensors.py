@@ -1,0 +1,71 @@
+"""Safetensors with a JSON beside the tensors and a hash over both, in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palmette.space.errors import InputError, expect
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+INFO, HASH = "palmette", "sha256"
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> bytes:
+    """Content of a file; equal tensors and info give equal bytes.
+
+    Args:
+        tensors: of any device.
+        info: plain values with a key `format`.
+    """
+    from safetensors.torch import save
+
+    ready = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    text = json.dumps(info)
+    return save(ready, {INFO: text, HASH: _digest(ready, text)})
+
+
+def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors, on the CPU, and the info beside them.
+
+    Raises:
+        InputError: no such file, truncated, damaged, or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    expect(path.is_file(), f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is truncated or no safetensors file ({reason})") from None
+    text = metadata.get(INFO, "")
+    try:
+        info = json.loads(text)
+        found = info["format"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"{path}: was not written by palmette; it needs its metadata") from None
+    expect(found == form, f"{path}: has the format '{found}', needed is '{form}'")
+    expect(
+        metadata.get(HASH) == _digest(tensors, text),
+        f"{path}: is damaged: its content is not what was written",
+    )
+    return tensors, info
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    import torch
+
+    state = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        state.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        state.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return state.hexdigest()

@@ -1,0 +1,156 @@
+"""Training of one network in a folder that survives interruption.
+
+`train` begins a run and `resume` goes on with one; both end with the same files. In deterministic
+mode a run that was interrupted, however often, has the losses of one that was not: everything
+random derives from seed and position, and the position is in the checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from palmette.space import Architecture
+from palmette.space.errors import InputError, expect
+from palmette.train.datasets import Data, open_data
+from palmette.train.datasets.check import Progress as Checking
+from palmette.train.recipe import Recipe
+from palmette.train.run import Config, Run, Watcher, best_epoch
+from palmette.train.run_folder import TrainingFolder
+from palmette.train.weights import with_classes
+
+CHECKPOINT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training; `history` has a row for each epoch."""
+
+    folder: TrainingFolder
+    architecture: Architecture
+    history: tuple[dict[str, float], ...]
+    skipped: int
+    """Images that were left out as damaged."""
+
+    @property
+    def best(self) -> dict[str, float]:
+        """Row of the epoch whose weights are in `best.safetensors`."""
+        return self.history[best_epoch(list(self.history))]
+
+
+def train(
+    architecture: Architecture,
+    data: str | Data,
+    recipe: Recipe,
+    out: Path,
+    *,
+    share: float = 0.2,
+    seed: int = 0,
+    device: str = "auto",
+    weights: Path | None = None,
+    teacher: Path | None = None,
+    halve: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    watch: Watcher | None = None,
+    checking: Checking | None = None,
+) -> Trained:
+    """Train a network from a recipe, in a new folder.
+
+    Args:
+        architecture: the network; its classifier gets the classes of the data.
+        data: what `open_data` opens, or data that are open; the latter can't be resumed.
+        recipe: how it is trained.
+        out: folder, new or empty.
+        share: see `Config`; the following too.
+        seed: of weights, split, order and augmentation.
+        device: where it is computed.
+        weights: to begin with; of another number of classes, all but the classifier.
+        teacher: weights of a network of the same classes to learn from.
+        halve: on a lack of memory halve the batch and accumulate.
+        checkpoint_seconds: between checkpoints inside an epoch; at its end there is one anyway.
+        watch: told of every step.
+        checking: told of every image that is checked.
+
+    Raises:
+        InputError: data, recipe, weights or folder break a rule; the loss is no number; no memory.
+    """
+    import torch
+
+    folder = TrainingFolder(out)
+    name = data if isinstance(data, str) else data.name
+    config = Config(
+        architecture.to_text(),
+        name,
+        share,
+        seed,
+        device,
+        None if weights is None else str(weights.absolute()),
+        None if teacher is None else str(teacher.absolute()),
+        halve,
+        torch.get_num_threads(),
+    )
+    with folder.driver():
+        opened = _open(config, recipe, checking) if isinstance(data, str) else data
+        config = replace(
+            config,
+            architecture=with_classes(architecture, len(opened.classes)).to_text(),
+        )
+        run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
+        folder.begin({**_fields(config), "fingerprint": opened.fingerprint}, recipe)
+        folder.write_left_out(
+            [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
+        )
+        return _trained(run)
+
+
+def resume(
+    out: Path,
+    *,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    watch: Watcher | None = None,
+    checking: Checking | None = None,
+) -> Trained:
+    """Go on with an interrupted training; a finished one is only read.
+
+    Raises:
+        InputError: no training in the folder, its files are corrupt, its data have changed, or as
+            `train`.
+    """
+    folder = TrainingFolder(out)
+    expect(folder.config.is_file(), f"{out}: holds no training (run.toml is missing)")
+    with folder.driver():
+        stored, recipe = folder.read()
+        fingerprint = stored.pop("fingerprint", None)
+        try:
+            config = Config(**stored)
+        except TypeError as error:
+            raise InputError(f"{folder.config}: corrupt ({error})") from None
+        opened = _open(config, recipe, checking)
+        expect(
+            opened.fingerprint == fingerprint,
+            f"data '{config.data}': are not those that the run in {out} began with; restore them,"
+            " or begin a new run",
+        )
+        return _trained(Run(folder, config, recipe, opened, checkpoint_seconds, watch))
+
+
+def _trained(run: Run) -> Trained:
+    history = run.finish()
+    return Trained(run.folder, run.architecture, tuple(history), len(run.data.corrupt))
+
+
+def _open(config: Config, recipe: Recipe, checking: Checking | None) -> Data:
+    architecture = Architecture.from_text(config.architecture)
+    return open_data(
+        config.data,
+        side=max(architecture.resolution),
+        share=config.share,
+        seed=config.seed,
+        corrupt=recipe.compute.corrupt,
+        progress=checking,
+    )
+
+
+def _fields(config: Config) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in Config.__slots__}
