@@ -57,6 +57,7 @@ class Config:
         seed: of weights, split, order, augmentation.
         device: `auto`, `cpu`, `cuda`, `mps`.
         weights: file of weights to begin with, or None.
+        timm: timm's name of the network that these are of; None if they are ours.
         teacher: file of weights of a network to learn from, or None.
         halve: on a lack of memory halve the batch and accumulate, instead of stopping.
         threads: of the CPU; sums depend on them.
@@ -68,6 +69,7 @@ class Config:
     seed: int = 0
     device: str = "auto"
     weights: str | None = None
+    timm: str | None = None
     teacher: str | None = None
     halve: bool = False
     threads: int = 0
@@ -154,7 +156,12 @@ class Run:
         """Weights to begin with, read and checked at once."""
         if self.config.weights is None:
             return None
-        return read_weights(Path(self.config.weights), self.architecture)
+        path = Path(self.config.weights)
+        if self.config.timm is None:
+            return read_weights(path, self.architecture)
+        from palmette.train.from_timm import read_timm
+
+        return read_timm(path, self.config.timm, self.architecture)
 
     def _teacher_weights(self) -> TrainedWeights | None:
         """Weights of the teacher, who must know the classes of the data."""

@@ -13,7 +13,8 @@ from palmette.space.errors import InputError, expect
 if TYPE_CHECKING:
     from torch import Tensor
 
-INFO, HASH = "palmette", "sha256"
+META = "palmette"
+"""The one key of the metadata: the order of several would vary from file to file."""
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> bytes:
@@ -26,8 +27,8 @@ def tensor_bytes(tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> byte
     from safetensors.torch import save
 
     ready = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    text = json.dumps(info)
-    return save(ready, {INFO: text, HASH: _digest(ready, text)})
+    digest = _digest(ready, json.dumps(info))
+    return save(ready, {META: json.dumps({"sha256": digest, "info": info})})
 
 
 def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -46,15 +47,14 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
     except (OSError, SafetensorError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: is truncated or no safetensors file ({reason})") from None
-    text = metadata.get(INFO, "")
     try:
-        info = json.loads(text)
-        found = info["format"]
+        beside = json.loads(metadata.get(META, ""))
+        digest, info, found = beside["sha256"], beside["info"], beside["info"]["format"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise InputError(f"{path}: was not written by palmette; it needs its metadata") from None
     expect(found == form, f"{path}: has the format '{found}', needed is '{form}'")
     expect(
-        metadata.get(HASH) == _digest(tensors, text),
+        digest == _digest(tensors, json.dumps(info)),
         f"{path}: is damaged: its content is not what was written",
     )
     return tensors, info

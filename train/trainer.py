@@ -49,6 +49,7 @@ def train(
     seed: int = 0,
     device: str = "auto",
     weights: Path | None = None,
+    timm: str | None = None,
     teacher: Path | None = None,
     halve: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -66,6 +67,7 @@ def train(
         seed: of weights, split, order and augmentation.
         device: where it is computed.
         weights: to begin with; of another number of classes, all but the classifier.
+        timm: timm's name of the network that these are of; None if they are ours.
         teacher: weights of a network of the same classes to learn from.
         halve: on a lack of memory halve the batch and accumulate.
         checkpoint_seconds: between checkpoints inside an epoch; at its end there is one anyway.
@@ -77,6 +79,7 @@ def train(
     """
     import torch
 
+    expect(timm is None or weights is not None, "--timm: needs --weights, a file of that network")
     folder = TrainingFolder(out)
     name = data if isinstance(data, str) else data.name
     config = Config(
@@ -86,6 +89,7 @@ def train(
         seed,
         device,
         None if weights is None else str(weights.absolute()),
+        timm,
         None if teacher is None else str(teacher.absolute()),
         halve,
         torch.get_num_threads(),

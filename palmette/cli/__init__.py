@@ -14,6 +14,7 @@ from palmette.cli import estimates
 from palmette.cli import search as searching
 from palmette.cli.latency import latency
 from palmette.cli.space import space, zoo
+from palmette.cli.train import train
 
 app = typer.Typer(
     help="Find, train and ship convolutional backbones that fit an iPhone.",
@@ -28,6 +29,7 @@ app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)
 app.command()(searching.search)
+app.command()(train)
 app.command("export")(searching.export_command)
 
 

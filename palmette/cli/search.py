@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,7 +43,7 @@ def search(
     from palmette.space.errors import InputError
 
     if resume is not None:
-        _expect_alone(context, "resume", "export_pick", "as_json")
+        expect_alone(context, "resume", "export_pick", "as_json")
     elif target is None or budget_ms is None:
         raise InputError("search: give --target and --budget-ms, or --resume FOLDER")
     else:
@@ -101,6 +101,9 @@ def export_command(
     class_map: Annotated[
         bool, typer.Option("--class-map", help="A segmenter gives the best class of each pixel.")
     ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights, as of palmette train.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
@@ -108,6 +111,17 @@ def export_command(
     from palmette.latency import find_target, load_predictor
 
     architecture, found = read_task(arch, task, classes), find_target(target)
+    trained: dict[str, Any] = {}
+    if weights is not None:
+        from palmette.train.weights import read_weights
+
+        read = read_weights(weights, architecture)
+        architecture = read.architecture  # with the classes that it learned
+        trained = {
+            "module": read.module(),
+            "scale": read.normalisation.scale,
+            "bias": read.normalisation.bias,
+        }
     ms = float(load_predictor(target).predict([architecture])[0])
     with status("converting"):
         path = export_for_runtime(
@@ -122,6 +136,7 @@ def export_command(
             iou=iou,
             confidence=confidence,
             class_map=class_map,
+            **trained,
         )
     if as_json:
         print(json.dumps({"package": str(path), "predicted_ms": ms, "target": str(found)}))
@@ -129,7 +144,7 @@ def export_command(
         print(f"{path}: weights proven; {ms:.3g} ms predicted on {found}")
 
 
-def _expect_alone(context: typer.Context, *allowed: str) -> None:
+def expect_alone(context: typer.Context, *allowed: str) -> None:
     """Raise InputError if another option than these was given."""
     from palmette.space.errors import expect
 
