@@ -48,3 +48,5 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/zoo_conversion.py
 	$(RUN) $(BIN)/python benchmarks/seed_predictions.py
 	$(RUN) $(BIN)/python benchmarks/scaling_grid.py
+	$(RUN) $(BIN)/python benchmarks/digits_folds.py
+	$(RUN) $(BIN)/python benchmarks/train_throughput.py

@@ -1,16 +1,19 @@
 """Documentation says what is true: links lead somewhere, commands exist, every example is read.
 
 Fenced blocks are checked by their language: none (command lines, architectures, ops), `toml`
-(search spaces), `json` (architectures), `csv` (timing tables, op lists), `python` (run).
+(search spaces, recipes), `json` (architectures), `csv` (timing tables, op lists, images), `python`
+(run).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import math
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,9 @@ from palmette.space.blocks import HEADS
 from palmette.space.blocks.heads import STRIDES
 from palmette.space.ops import KINDS
 from palmette.space.tasks import TASKS
+from palmette.train import recipe
+from palmette.train.datasets.table import read_table
+from palmette.train.keys import allowed
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
@@ -126,6 +132,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
         resolve([*path])
         for path in (
             ["search"],
+            ["train"],
             ["export"],
             ["accuracy"],
             ["predict"],
@@ -202,10 +209,31 @@ def test_the_json_of_an_architecture_is_the_text_beside_it() -> None:
     assert architecture.to_text() in list(plain_lines("docs/architecture.md"))
 
 
+def recipe_tables(body: str) -> dict[str, Any]:
+    tables = tomllib.loads(body)
+    del tables["format"]
+    return tables
+
+
+def test_every_key_of_a_recipe_is_documented_with_its_default() -> None:
+    page = text("docs/training.md")
+    tables = {"": recipe.Recipe, **{f"{name}.": keys for name, keys in recipe.TABLES.items()}}
+    for prefix, keys in tables.items():
+        for item in dataclasses.fields(keys):
+            if "kind" in item.metadata:
+                default = json.dumps(item.default).strip('"')
+                default = f"{item.default:g}" if type(item.default) is float else default
+                row = f"| `{prefix}{item.name}` | {default} | {allowed(item)} | "
+                assert row + item.metadata["meaning"] in page
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_search_spaces_are_read(name: str) -> None:
+def test_toml_examples_are_read(name: str) -> None:
     for body in fenced(name, "toml"):
-        assert SearchSpace.from_toml(body, "example").size > 1
+        if f'format = "{recipe.FORMAT}"' in body:
+            assert recipe.Recipe.from_dict(recipe_tables(body), "example").epochs > 1
+        else:
+            assert SearchSpace.from_toml(body, "example").size > 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -213,6 +241,9 @@ def test_tables_are_read(name: str, tmp_path: Path) -> None:
     for body in fenced(name, "csv"):
         path = tmp_path / "table.csv"
         path.write_text(body)
+        if body.startswith("path,label"):
+            assert read_table(path)[1] is not None
+            continue
         rows = read_timings(path) if body.startswith("subject_kind") else read_op_list(path)
         assert len(rows) > 1
 

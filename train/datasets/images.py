@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from palmette.space.errors import InputError
 
+ORIENTATION = 0x0112
+"""Exif's tag; most files have none, and turning costs a copy."""
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
@@ -149,7 +151,8 @@ def decode(source: Any, name: str) -> Pixels:
             warnings.simplefilter("ignore")  # remarks on metadata: what matters is the pixels
             with Image.open(source) as image:
                 image.load()
-                return to_rgb(ImageOps.exif_transpose(image))
+                turned = image.getexif().get(ORIENTATION, 1) != 1
+                return to_rgb(ImageOps.exif_transpose(image) if turned else image)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{name}: can't be decoded ({reason})") from None
@@ -163,7 +166,7 @@ def to_rgb(image: Any) -> Pixels:
 def _plain(image: Any) -> Pixels:
     if "transparency" in image.info:
         return _transparent(image)
-    return np.array(image.convert("RGB"), np.uint8)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), np.uint8)
 
 
 def _transparent(image: Any) -> Pixels:
