@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from palmette import cli
+from palmette.export import verify_weights
 from palmette.latency import TARGETS, load_predictor, published_timings
 from palmette.space import ZOO, Architecture, load
 from palmette.space.zoo import FAMILY_OF
+from palmette.train.weights import read_weights
 
 SPACE = """
 format = "palmette/space@1"
@@ -327,7 +329,22 @@ MISTAKES = {
     "latency fit --out file": "--out: file is not a folder",
     "latency validate negative.csv": "negative.csv: row 2: latency_ms",
     "latency validate few.csv": "at least 4 are needed",
+    # training
+    "train": "train: give ARCH, --data and --out, or --resume FOLDER",
+    "train mobilenet_v2 --data digits": "train: give ARCH, --data and --out",
+    "train mobilenet_v2 --data nowhere --out r": "data 'nowhere': no such folder or table",
+    "train mobilenet_v2 --data digits --out r --recipe qick": "recipe 'qick': no such recipe",
+    "train mobilenet_v2 --data digits --out r --epochs 0": "key 'epochs' must be a whole number",
+    "train mobilenet_v2 --data digits --out r --batch 4000": "a step takes 4000 x 1 images",
+    "train mobilenet_v2 --data digits --out r --val-share 1": "val share: must lie between 0 and 1",
+    "train mobilenet_v2 --data digits --out r --device tpu": "device 'tpu': must be one of",
+    "train mobilenet_v2 --data digits --out r --weights no": "no: no such file",
+    "train mobilenet_v2 --data digits --out r --timm x": "--timm: needs --weights",
+    "train mobilenet_v2 --data digits --out file/r": "can't be a run's folder",
+    "train --resume r": "r: holds no training",
+    "train --resume r --epochs 3": "--epochs: can't be changed when a run goes on",
     # packages
+    "export mobilenet_v2 --target iphone-13/ane --out m --weights few.csv": "is truncated or no",
     "export mobilenet_v2 --target iphone-99/ane --out m": KNOWN,
     "export nonsense --target iphone-13/ane --out m": "network 'nonsense' is not in the zoo",
     "export nets.py:net --target iphone-13/ane --out m": "needs an architecture",
@@ -557,6 +574,21 @@ def test_a_task_is_predicted_with_its_backbone(palmette: Palmette) -> None:
     assert detector["ms"] > predicted()["ms"]
     few = predicted("--task", "classifier", "--classes", "10")
     assert few["ops"][-1]["op"] == "linear 1280 -> 10"
+
+
+def test_a_trained_network_is_exported_with_its_weights(palmette: Palmette, files: Path) -> None:
+    small = "8x8 stem_k3_s2_c8_relu | ds_r1_k3_s1_c16_relu | head_c32_relu"
+    run = ("--data", "digits", "--epochs", "1", "--device", "cpu", "--out", "run", "--json")
+    found = palmette("train", small, *run).json
+    assert found["epochs"] == 1 and 0 < found["top1"] < 1 and found["skipped_images"] == 0
+    assert palmette("train", "--resume", "run", "--json").json == found
+    out = ("--target", "iphone-11/ane", "--out", "net", "--weights", found["weights"])
+    answer = palmette("export", small, *out)
+    assert answer.code == 0 and "weights proven" in answer.out
+    trained = read_weights(files / "run" / "best.safetensors")
+    assert verify_weights(files / "net.mlmodel", trained.module()).layers == 5
+    other = palmette("export", small.replace("k3_s1", "k5_s1"), *out)
+    assert other.code == 2 and "belong to another architecture" in other.err
 
 
 def test_lists_answer_in_json(palmette: Palmette) -> None:
