@@ -6,7 +6,8 @@ from torch's global state, which `train.loading` seeds for each image.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from palmette.train.optimization import training_libraries
@@ -33,7 +34,8 @@ def training_transform(
     """
     v2 = _v2()
     fill = [round(255 * value) for value in mean]
-    steps: list[Any] = [_crop(v2, keys, size)]
+    whole = keys.crop_scale == 1
+    steps: list[Any] = [v2.Resize(size, antialias=True) if whole else RandomCrop(keys, size)]
     if keys.rotate or keys.shift:
         steps.append(
             v2.RandomAffine(
@@ -43,7 +45,7 @@ def training_transform(
                 fill=fill,
             )
         )
-    if keys.flip:
+    if keys.flip and whole:
         steps.append(v2.RandomHorizontalFlip(keys.flip))
     if keys.rand_augment:
         steps.append(v2.RandAugment(keys.rand_augment, keys.magnitude, MAGNITUDES, fill=fill))
@@ -80,11 +82,46 @@ def mixing(keys: Augment, classes: int) -> Callable[[Any, Any], tuple[Any, Any]]
     return v2.RandomChoice(ways) if len(ways) > 1 else ways[0]  # type: ignore[no-any-return]
 
 
-def _crop(v2: Any, keys: Augment, size: tuple[int, int]) -> Any:
-    if keys.crop_scale == 1:
-        return v2.Resize(size, antialias=True)
-    ratio = (keys.crop_ratio, 1 / keys.crop_ratio)
-    return v2.RandomResizedCrop(size, (keys.crop_scale, 1.0), ratio, antialias=True)
+class RandomCrop:
+    """A crop of random area, shape and place, scaled to a size, and mirrored by chance.
+
+    As torchvision's `RandomResizedCrop` and `RandomHorizontalFlip` draw it (Szegedy et al., 2015),
+    with one call for the numbers and none of their overhead: for small images it is half the time.
+    """
+
+    TRIES = 10
+
+    def __init__(self, keys: Augment, size: tuple[int, int]) -> None:
+        self.size, self.least, self.flip = size, keys.crop_scale, keys.flip
+        self.stretch = -math.log(keys.crop_ratio)
+        self.scale = _v2().functional.resized_crop_image
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Bytes (3, any, any) to bytes of the size."""
+        import torch
+
+        draws: list[float] = torch.rand(4 * self.TRIES + 1).tolist()
+        top, left, height, width = self.box(image.shape[1], image.shape[2], draws)
+        found: Tensor = self.scale(image, top, left, height, width, list(self.size), antialias=True)
+        return found.flip(-1) if draws[-1] < self.flip else found
+
+    def box(self, high: int, wide: int, draws: Sequence[float]) -> tuple[int, int, int, int]:
+        """(top, left, height, width) in px of a crop, from numbers from 0 to 1.
+
+        The first of ten draws that fits; the whole image, or as much of it as its shape may have,
+        if none does.
+        """
+        for at in range(0, 4 * self.TRIES, 4):
+            area = high * wide * (self.least + (1 - self.least) * draws[at])
+            ratio = math.exp(self.stretch * (2 * draws[at + 1] - 1))
+            height, width = round((area / ratio) ** 0.5), round((area * ratio) ** 0.5)
+            if 0 < height <= high and 0 < width <= wide:
+                top = min(int(draws[at + 2] * (high - height + 1)), high - height)
+                left = min(int(draws[at + 3] * (wide - width + 1)), wide - width)
+                return top, left, height, width
+        widest = math.exp(self.stretch)
+        width, height = min(wide, round(high * widest)), min(high, round(wide * widest))
+        return (high - height) // 2, (wide - width) // 2, height, width
 
 
 def _chain(v2: Any, steps: list[Any]) -> Transform:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torchvision.transforms import v2
 
 from palmette.space import InputError
 from palmette.train.datasets import procedural
 from palmette.train.loading import Batch, Batches
 from palmette.train.recipe import Augment
 from palmette.train.seeds import derived, seeded
-from palmette.train.transforms import mixing, training_transform, validation_transform
+from palmette.train.transforms import RandomCrop, mixing, training_transform, validation_transform
 
 EVERYTHING = Augment(
     rand_augment=2, colour_jitter=0.4, shift=0.1, rotate=10, erasing=0.5, mixup=0.2, cutmix=1.0
@@ -82,6 +86,44 @@ def test_the_centre_of_a_wide_image_is_validated() -> None:
     wide[:, :, 10:20] = 200
     found = validation_transform(Augment(val_crop=1.0), (10, 10))(wide)
     assert found.shape == (3, 10, 10) and (found == 200).all()
+
+
+@given(
+    size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    least=st.floats(0.05, 0.9),
+    seed=st.integers(0, 99),
+)
+def test_a_random_crop_lies_inside_and_keeps_its_share(
+    size: tuple[int, int], least: float, seed: int
+) -> None:
+    crop = RandomCrop(Augment(crop_scale=least), (8, 8))
+    draws = np.random.default_rng(seed).random(41).tolist()
+    high, wide = size
+    top, left, height, width = crop.box(high, wide, draws)
+    assert 0 <= top <= top + height <= high and 0 <= left <= left + width <= wide
+    assert height > 0 and width > 0
+    if min(size) > 60 and max(size) < 1.3 * min(size):  # rounded to whole px
+        assert height * width > 0.93 * least * high * wide
+        assert 0.72 < height / width < 1.39
+
+
+def test_a_strip_is_cropped_in_its_middle() -> None:
+    crop = RandomCrop(Augment(crop_scale=0.9, crop_ratio=0.75), (8, 8))
+    assert crop.box(30, 300, [0.5] * 41) == (0, 130, 30, 40)
+    assert crop.box(300, 30, [0.5] * 41) == (130, 0, 40, 30)
+
+
+def test_a_crop_of_drawn_numbers_is_that_part_scaled_and_mirrored() -> None:
+    image = torch.arange(3 * 40 * 40).reshape(3, 40, 40).to(torch.uint8)
+    keys = Augment(crop_scale=0.25, flip=1.0)
+    with seeded(3):
+        draws = torch.rand(41).tolist()
+    with seeded(3):
+        found = RandomCrop(keys, (16, 16))(image)
+    top, left, height, width = RandomCrop(keys, (16, 16)).box(40, 40, draws)
+    part = image[:, top : top + height, left : left + width]
+    expected = v2.functional.resize(part, [16, 16], antialias=True).flip(-1)
+    assert torch.equal(found, expected)
 
 
 def test_mixing_gives_probabilities() -> None:
