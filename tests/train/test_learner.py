@@ -85,7 +85,7 @@ def test_a_clipped_step_has_the_norm_it_may_have() -> None:
     learner(module, PLAIN.changed(optimizer__clip_norm=0.01)).update([batch()])
     pairs = zip(module.parameters(), before, strict=True)
     moved = torch.cat([(a - b).flatten() for a, b in pairs]).norm()
-    assert float(moved) == pytest.approx(0.1 * 0.01, rel=1e-3)
+    assert moved.item() == pytest.approx(0.1 * 0.01, rel=1e-3)
 
 
 def test_the_average_follows_slowly() -> None:
@@ -150,7 +150,7 @@ def test_branches_train_and_the_merged_form_is_evaluated() -> None:
     images, labels = batch(9)
     expected = one.module.eval()(one.normalise(images))
     loss = nn.functional.cross_entropy(expected, labels)
-    assert found.loss == pytest.approx(float(loss), rel=1e-4)
+    assert found.loss == pytest.approx(loss.item(), rel=1e-4)
     assert count == len(list(one.module.parameters()))  # the branches are still there
 
 
