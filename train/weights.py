@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.space import Architecture
+from palmette.space import Architecture, Head
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_bytes
 from palmette.train.tensors import read_tensors, tensor_bytes
@@ -94,8 +94,18 @@ def expect_same_network(path: Path, found: Architecture, wanted: Architecture) -
 
 
 def with_classes(architecture: Architecture, classes: int) -> Architecture:
-    """The same network with a classifier of so many classes."""
-    return replace(architecture, head=replace(architecture.head, classes=classes))
+    """The same network with a classifier of so many classes.
+
+    Raises:
+        InputError: its head is no classifier.
+    """
+    head = architecture.head
+    if not isinstance(head, Head):
+        raise InputError(
+            f"network {architecture.id}: has a '{head.kind}' head; networks are trained, and weights"
+            f" are read, for a classifier ('{Head.kind}')"
+        )
+    return replace(architecture, head=replace(head, classes=classes))
 
 
 def check_tensors(where: str, architecture: Architecture, tensors: Mapping[str, Tensor]) -> None:

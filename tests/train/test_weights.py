@@ -107,3 +107,12 @@ def test_every_type_of_tensor_is_kept_to_the_bit(tmp_path: Path, dtype: torch.dt
     )
     tensors, _ = read_tensors(tmp_path / "t", "x")
     assert torch.equal(tensors["v"], value) and tensors["n"].shape == ()
+
+
+def test_a_detector_has_no_trained_weights_yet() -> None:
+    detector = Architecture.from_text(
+        "64x64 stem_k3_s2_c8_relu | ds_r1_k3_s2_c16_relu | ds_r1_k3_s2_c16_relu"
+        " | ssdlite_t4.8_n2_relu6"
+    )
+    with pytest.raises(InputError, match="has a 'ssdlite' head; networks are trained, and weights"):
+        with_classes(detector, 10)
