@@ -102,8 +102,8 @@ def with_classes(architecture: Architecture, classes: int) -> Architecture:
     head = architecture.head
     if not isinstance(head, Head):
         raise InputError(
-            f"network {architecture.id}: has a '{head.kind}' head; networks are trained, and weights"
-            f" are read, for a classifier ('{Head.kind}')"
+            f"network {architecture.id}: has a '{head.kind}' head; networks are trained, and"
+            f" weights are read, for a classifier ('{Head.kind}')"
         )
     return replace(architecture, head=replace(head, classes=classes))
 
