@@ -57,7 +57,7 @@ class Mixer:
                 yield f"conv {_map(width, side)} -> {_map(width, side)} k{self.kernel} g{width}"
                 yield from _gate(width, side) if block < gates else ()
                 yield from self._feed_forward(width, side)
-        yield f"mean {_map(width, side)} -> {width}"
+        yield f"mean {_map(width, side)} -> {width}x1x1"
         yield f"linear {width} -> 1000"
 
     def _feed_forward(self, width: int, side: int) -> Iterator[str]:
