@@ -1,10 +1,11 @@
-"""BatchNorm folded into the layer before it, and the layers as a package must store them.
+"""BatchNorm folded into the layer before it, and the values as a package must store them.
 
 An exported network is folded here, in double precision, before the converter sees it. What the
 package stores is then ours to the last bit, and reading it back can demand equality. Units that
 train as branches become the one convolution that they compute in evaluation mode. Pairs are found
 by running the module once: a BatchNorm folds into the convolution or linear layer whose output it
-reads (Jacob et al., 2018, section 3.2).
+reads (Jacob et al., 2018, section 3.2). A BatchNorm behind anything else is reduced to its gain and
+its shift: its statistics become those of no change.
 """
 
 from __future__ import annotations
@@ -33,19 +34,21 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A convolution or linear layer as it must be stored, in half precision.
+    """A layer's values as they must be stored, in half precision.
 
-    `weight` is (out, in / groups, height, width) or (out, in); `bias` is (out,), zeros if none.
+    `weight` is (out, in / groups, height, width) of a convolution, (out, in) of a linear layer;
+    `bias` is (out,), zeros if none. Of what has a value for each channel `weight` is one vector: a
+    BatchNorm's gain (`bias`: its shift), a parametric rectifier's slopes, a gather's index (int32).
     """
 
     name: str
-    weight: Half
+    weight: NDArray[Any]
     bias: Half
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A module with BatchNorm folded (single precision), and its layers in order of execution."""
+    """A module with BatchNorm folded (single precision), and its values in order of execution."""
 
     module: nn.Module
     layers: tuple[Layer, ...]
@@ -105,15 +108,20 @@ def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
     twin = reparameterised(module).cpu().double()
     pixels = torch.rand((1, *image), generator=torch.Generator().manual_seed(0)).double() * 2 - 1
     with torch.no_grad():
-        calls, pairs, before = _record(twin, pixels)
-        for call, norm_name, norm in pairs:
-            _fold(call.host, norm)
-            twin.set_submodule(norm_name, torch.nn.Identity())
+        runs, pairs, before = _record(twin, pixels)
+        while pairs:  # a BatchNorm behind one that folded can fold now
+            for call, norm_name, norm in pairs:
+                _fold(call.host, norm)
+                twin.set_submodule(norm_name, torch.nn.Identity())
+            runs, pairs, _ = _record(twin, pixels)
+        for part in dict(runs).values():
+            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+                _reduce(part)
         after = _outputs(twin(pixels))
     for was, found in zip(before, after, strict=True):
         _compare_outputs(was, found)
     twin = twin.float()
-    layers = tuple(_layer(call.name, call.host) for call in calls)
+    layers = tuple(layer for name, part in runs if (layer := _layer(name, part)) is not None)
     return Folded(twin, layers, tuple(tuple(output.shape) for output in before))
 
 
@@ -141,22 +149,30 @@ def stored_module(folded: Folded) -> nn.Module:
     module = copy.deepcopy(folded.module)
     for layer in folded.layers:
         host = module.get_submodule(layer.name)
-        for parameter, half in ((host.weight, layer.weight), (host.bias, layer.bias)):
+        for key, half in (("weight", layer.weight), ("bias", layer.bias)):
+            parameter = getattr(host, key, None)
             if isinstance(parameter, torch.nn.Parameter):
                 parameter.data = torch.from_numpy(half.astype(np.float32))
     return module
 
 
+_Runs = list[tuple[str, Any]]
 _Pairs = list[tuple[_Call, str, Any]]
 
 
-def _record(network: nn.Module, pixels: Tensor) -> tuple[list[_Call], _Pairs, tuple[Tensor, ...]]:
-    """Runs of convolutions and linear layers in order, BatchNorms that can fold, the outputs."""
+def _record(network: nn.Module, pixels: Tensor) -> tuple[_Runs, _Pairs, tuple[Tensor, ...]]:
+    """Runs of modules with values in order, BatchNorms that can fold, the outputs."""
     from torch import nn
 
+    from palmette.space.modules.layers import Selection
+
+    parts: _Runs = []
     calls: list[_Call] = []
     pairs: _Pairs = []
     norm_runs: Counter[str] = Counter()
+
+    def on_run(name: str, part: nn.Module, *_: Any) -> None:
+        parts.append((name, part))
 
     def on_host(name: str, host: nn.Module, _: Any, output: Tensor) -> None:
         calls.append(_Call(name, host, weakref.ref(output), output._version))
@@ -168,42 +184,70 @@ def _record(network: nn.Module, pixels: Tensor) -> tuple[list[_Call], _Pairs, tu
                 pairs.append((call, name, norm))
 
     hooks = []
+    norms = nn.BatchNorm2d | nn.BatchNorm1d
     for name, part in network.named_modules():
+        if isinstance(part, nn.Conv2d | nn.Linear | norms | nn.PReLU | Selection):
+            hooks.append(part.register_forward_hook(partial(on_run, name)))
         if isinstance(part, nn.Conv2d | nn.Linear):
             hooks.append(part.register_forward_hook(partial(on_host, name)))
-        elif isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d):
+        elif isinstance(part, norms):
             hooks.append(part.register_forward_hook(partial(on_norm, name)))
     outputs = _outputs(network(pixels))
     for hook in hooks:
         hook.remove()
     runs = Counter(call.name for call in calls)
     once = [pair for pair in pairs if runs[pair[0].name] == 1 and norm_runs[pair[1]] == 1]
-    return calls, once, outputs
+    return parts, once, outputs
+
+
+def _scale_and_shift(norm: Any, bias: Any = None) -> tuple[Any, Any]:
+    """What `norm` multiplies by, and adds to, an input that has `bias` added to it before."""
+    scale = (norm.running_var + norm.eps).rsqrt()
+    shift = -norm.running_mean
+    if bias is not None:
+        shift = shift + bias
+    if norm.affine:
+        scale = scale * norm.weight
+    shift = shift * scale
+    return scale, shift + norm.bias if norm.affine else shift
+
+
+def _reduce(norm: Any) -> None:
+    """Put `norm`'s statistics into its gain and shift."""
+    import torch
+
+    scale, shift = _scale_and_shift(norm)
+    norm.weight = torch.nn.Parameter(scale, requires_grad=False)
+    norm.bias = torch.nn.Parameter(shift, requires_grad=False)
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1.0)
+    norm.eps = 0.0
 
 
 def _fold(host: Any, norm: Any) -> None:
     """Put `norm`'s scale and shift into `host`'s weight and bias."""
     import torch
 
-    scale = (norm.running_var + norm.eps).rsqrt()
-    shift = -norm.running_mean
-    if host.bias is not None:
-        shift = shift + host.bias
-    if norm.affine:
-        scale = scale * norm.weight
-    shift = shift * scale
-    if norm.affine:
-        shift = shift + norm.bias
+    scale, shift = _scale_and_shift(norm, host.bias)
     weight = host.weight * scale.reshape(-1, *[1] * (host.weight.dim() - 1))
     host.weight = torch.nn.Parameter(weight, requires_grad=False)
     host.bias = torch.nn.Parameter(shift, requires_grad=False)
 
 
-def _layer(name: str, host: Any) -> Layer:
-    bias = np.zeros(len(host.weight), np.float16)
-    if host.bias is not None:
+def _layer(name: str, host: Any) -> Layer | None:
+    """Values of a layer; None where a package has none."""
+    from torch import nn
+
+    if not hasattr(host, "weight"):
+        index = host.index.numpy().astype(np.int32)
+        return Layer(name, index, np.zeros(len(index), np.float16))
+    weight = _half(host.weight, f"{name}.weight")
+    if isinstance(host, nn.PReLU) and (weight == weight[0]).all():
+        return None  # the converter makes it a leaky rectifier, whose slope belongs to the op
+    bias = np.zeros(len(weight), np.float16)
+    if getattr(host, "bias", None) is not None:
         bias = _half(host.bias, f"{name}.bias")
-    return Layer(name, _half(host.weight, f"{name}.weight"), bias)
+    return Layer(name, weight, bias)
 
 
 def _half(values: Tensor, where: str) -> Half:

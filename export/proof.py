@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palmette.export.ends import End, constants_of
 from palmette.export.errors import ExportError
@@ -54,7 +55,11 @@ class WeightReport:
     """What was compared, all of it equal to the last bit."""
 
     layers: int
+    """Convolutions and linear layers."""
     values: int
+    """Their weights and biases."""
+    vectors: int = 0
+    """Vectors of other layers: gains, slopes, indices."""
 
 
 def verify_weights(path: Path, module: nn.Module) -> WeightReport:
@@ -101,22 +106,25 @@ def compare_weights(stored: Sequence[StoredLayer], expected: Sequence[Layer]) ->
     """
     if len(stored) != len(expected):
         raise ExportError(
-            f"the package stores {len(stored)} convolutions and linear layers, the module has"
-            f" {len(expected)}"
+            f"the package stores {len(stored)} layers with values, the module has {len(expected)}"
         )
     for found, layer in zip(stored, expected, strict=True):
         _compare(found.weight, layer.weight, f"{layer.name}.weight")
         # a bias of zeros may be left out
         bias = np.zeros_like(layer.bias) if found.bias is None else found.bias
         _compare(bias, layer.bias, f"{layer.name}.bias")
-    values = sum(layer.weight.size + layer.bias.size for layer in expected)
-    return WeightReport(len(expected), values)
+    layers = [layer for layer in expected if layer.weight.ndim > 1]
+    values = sum(layer.weight.size + layer.bias.size for layer in layers)
+    return WeightReport(len(layers), values, len(expected) - len(layers))
 
 
-def _compare(found: Half, expected: Half, where: str) -> None:
+def _compare(found: NDArray[Any], expected: NDArray[Any], where: str) -> None:
     if found.shape != expected.shape:
         raise ExportError(f"{where} has the shape {found.shape}, the module's is {expected.shape}")
-    different = found.view(np.uint16) != expected.view(np.uint16)
+    bits = f"u{expected.itemsize}"  # minus zero is not zero
+    if found.dtype != expected.dtype:
+        raise ExportError(f"{where} is stored as {found.dtype}, the module's is {expected.dtype}")
+    different = found.view(bits) != expected.view(bits)
     if different.any():
         index = tuple(int(i) for i in np.argwhere(different)[0])
         raise ExportError(

@@ -1,4 +1,4 @@
-"""Weights of convolutions and linear layers as a package on disk stores them, and constants.
+"""Weights of layers, values per channel and constants, as a package on disk stores them.
 
 Reads the protobuf and `weight.bin` directly, with none of the converter's own decoders, so that a
 check against the torch module tests the file and not the converter's memory of it.
@@ -31,21 +31,31 @@ BLOB_HALF = 1
 """Code of half precision among the types of blobs."""
 
 MODEL_PATH = "@model_path/"
-LAYER_OPS = ("conv", "linear")
+PROGRAM_VALUES: dict[str, tuple[str, ...]] = {
+    "conv": ("weight", "bias"),
+    "linear": ("weight", "bias"),
+    "batch_norm": ("gamma", "beta"),
+    "prelu": ("alpha",),
+    "gather": ("indices",),
+}
+"""Inputs of an ML Program's ops that hold values, in the order of `StoredLayer`."""
 LAYER_PARAMS = ("convolution", "innerProduct")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLayer:
-    """A convolution or linear layer read back; shapes as in `palmette.export.fold.Layer`."""
+    """A layer with values read back; shapes as in `palmette.export.fold.Layer`."""
 
     name: str
-    weight: Half
+    weight: NDArray[Any]
     bias: Half | None
 
 
 def stored_layers(path: Path, constants: Sequence[Half] = ()) -> tuple[StoredLayer, ...]:
-    """Convolutions and linear layers of a package, in the order of its program.
+    """Layers of a package that hold values, in the order of its program.
+
+    They are convolutions and linear layers; and, with a value for each channel, BatchNorms that no
+    layer took in, slopes of parametric rectifiers, and indices of gathers.
 
     Args:
         path: the package; of a pipeline, its first stage is read.
@@ -54,7 +64,8 @@ def stored_layers(path: Path, constants: Sequence[Half] = ()) -> tuple[StoredLay
     Raises:
         InputError: not a package, or `weight.bin` is damaged.
         ExportError: a weight is not in half precision, or it belongs to no such layer and is none
-            of the constants (it could not be checked), or a constant is missing.
+            of the constants (it could not be checked), or a constant is missing, or a BatchNorm is
+            not reduced to its gain and shift.
     """
     spec = network_of(read_spec(path))
     kind = spec.WhichOneof("Type")
@@ -102,14 +113,23 @@ def network_layers(spec: Any) -> list[Any]:
 
 def weight_params(layer: Any) -> Iterator[tuple[str, Any]]:
     """Name and message of all weights of a neural network's layer."""
-    for entry, value in getattr(layer, layer.WhichOneof("layer")).ListFields():
+    params = getattr(layer, layer.WhichOneof("layer"))
+    if layer.WhichOneof("layer") == "activation":  # each function has a message of its own
+        params = getattr(params, params.WhichOneof("NonlinearityType"))
+    for entry, value in params.ListFields():
         if entry.message_type is not None and entry.message_type.name == "WeightParams":
             yield entry.name, value
 
 
 def store_half(spec: Any) -> None:
-    """Turn all single-precision weights of a neural network into half precision, in place."""
+    """Turn all single-precision weights of a neural network into half precision, in place.
+
+    Indices of gathers stay as they are: half precision has no odd numbers above 2048.
+    """
+    gathered = _gathered(spec)
     for layer in network_layers(spec):
+        if layer.name in gathered:
+            continue
         for _, params in weight_params(layer):
             if params.floatValue:
                 values = np.array(params.floatValue, np.float32)
@@ -125,16 +145,24 @@ def _program_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLaye
     blobs = _Blobs(model_file(path).parent)
     beside = dict(constants)
     for op in operations:
-        if op.type in LAYER_OPS:
+        if op.type in PROGRAM_VALUES:
+            name = op.outputs[0].name
             named = {key: op.inputs[key].arguments[0].name for key in op.inputs}
+            if op.type == "gather":
+                if named["indices"] in constants:
+                    yield StoredLayer(name, _indices(constants[named["indices"]]), None)
+                continue
             tensors = {
-                key: _half_tensor(constants[named[key]], blobs, f"{op.outputs[0].name}.{key}")
-                for key in ("weight", "bias")
+                key: _half_tensor(constants[named[key]], blobs, f"{name}.{key}")
+                for key in (*PROGRAM_VALUES[op.type], *_NORM_REST)
                 if key in named
             }
             for key in tensors:
                 beside.pop(named[key], None)
-            yield StoredLayer(op.outputs[0].name, tensors["weight"], tensors.get("bias"))
+            if op.type == "batch_norm":
+                _check_reduced(name, *(tensors[key] for key in _NORM_REST))
+            weight, bias = (*PROGRAM_VALUES[op.type], "")[:2]
+            yield StoredLayer(name, tensors[weight], tensors.get(bias))
     for name, value in beside.items():
         # values of a few numbers are in the program itself, among shapes and other parameters
         data = _half_data(value, blobs)
@@ -143,6 +171,19 @@ def _program_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLaye
 
 
 _IN_FILE = "blobFileValue"
+_CONSTANT = "loadConstantND"
+_NORM_REST = ("mean", "variance", "epsilon")
+
+
+def _check_reduced(name: str, mean: Any, variance: Any, epsilon: Any) -> None:
+    """What remains of a BatchNorm is its gain and its shift."""
+    if np.any(mean) or np.any(np.asarray(variance) != 1) or np.any(epsilon):
+        raise ExportError(f"'{name}' holds statistics that are not in its gain and shift")
+
+
+def _indices(value: Any) -> NDArray[np.int32]:
+    found = list(value.immediateValue.tensor.ints.values)
+    return np.array(found, np.int32)
 
 
 def _half_tensor(value: Any, blobs: _Blobs, where: str) -> Half:
@@ -164,7 +205,7 @@ def _half_data(value: Any, blobs: _Blobs) -> bytes:
 
 
 def _from_bytes(data: bytes, shape: tuple[int, ...], where: str) -> Half:
-    if len(data) != 2 * math.prod(shape):
+    if shape != (-1,) and len(data) != 2 * math.prod(shape):
         raise ExportError(f"'{where}' of shape {shape} is stored in {len(data)} bytes")
     return np.frombuffer(data, "<f2").reshape(shape)
 
@@ -195,7 +236,15 @@ class _Blobs:
         return content[start : start + size]
 
 
+def _gathered(spec: Any) -> set[str]:
+    """Names of a neural network's constants that gathers take as indices."""
+    layers = network_layers(spec)
+    read = {x.input[1] for x in layers if x.WhichOneof("layer") == "gather"}
+    return {x.name for x in layers if x.WhichOneof("layer") == _CONSTANT and x.output[0] in read}
+
+
 def _network_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLayer]:
+    gathered = _gathered(spec)
     for layer in network_layers(spec):
         kind = layer.WhichOneof("layer")
         if kind in LAYER_PARAMS:
@@ -210,8 +259,42 @@ def _network_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLaye
             if params.hasBias:
                 bias = _params_half(params.bias, (params.outputChannels,), f"{layer.name}.bias")
             yield StoredLayer(layer.name, weight, bias)
+        elif kind in _VECTORS:
+            yield from _VECTORS[kind](layer)
+        elif layer.name in gathered:
+            yield _index(layer)
         elif any(not known.found(params.float16Value) for _, params in weight_params(layer)):
             raise ExportError(f"'{layer.name}' ({kind}) holds weights that could not be checked")
+
+
+def _norm(layer: Any) -> Iterator[StoredLayer]:
+    params = layer.batchnorm
+    gain, shift, mean, variance = (
+        _params_half(getattr(params, key), (params.channels,), f"{layer.name}.{key}")
+        for key in ("gamma", "beta", "mean", "variance")
+    )
+    _check_reduced(layer.name, mean, variance, params.epsilon)
+    yield StoredLayer(layer.name, gain, shift)
+
+
+def _slopes(layer: Any) -> Iterator[StoredLayer]:
+    if layer.activation.WhichOneof("NonlinearityType") == "PReLU":
+        alpha = layer.activation.PReLU.alpha
+        where = f"{layer.name}.alpha"
+        yield StoredLayer(layer.name, _params_half(alpha, (-1,), where), None)
+
+
+def _index(layer: Any) -> StoredLayer:
+    values = np.array(layer.loadConstantND.data.floatValue)
+    if np.any(values != values.astype(np.int32)):
+        raise ExportError(f"'{layer.name}' holds an index that is no whole number")
+    return StoredLayer(layer.name, values.astype(np.int32), None)
+
+
+_VECTORS: dict[str, Callable[[Any], Iterator[StoredLayer]]] = {
+    "batchnorm": _norm,
+    "activation": _slopes,
+}
 
 
 def _params_half(params: Any, shape: tuple[int, ...], where: str) -> Half:

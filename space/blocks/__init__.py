@@ -11,8 +11,12 @@ from typing import Any
 
 from palmette.space.blocks import (
     base,
+    blaze,
+    condense,
     detection,
+    dice,
     ends,
+    espnet,
     fire,
     ghost,
     mix,
@@ -41,7 +45,22 @@ from palmette.space.blocks.mobile import DepthwiseSeparable as DepthwiseSeparabl
 from palmette.space.blocks.mobile import FusedInvertedResidual as FusedInvertedResidual
 from palmette.space.blocks.mobile import InvertedResidual as InvertedResidual
 
-FAMILIES = (mobile, ghost, mix, shuffle, fire, residual, pool, universal, mobileone, repvit)
+FAMILIES = (
+    mobile,
+    ghost,
+    mix,
+    shuffle,
+    fire,
+    residual,
+    pool,
+    universal,
+    mobileone,
+    repvit,
+    blaze,
+    condense,
+    espnet,
+    dice,
+)
 BLOCKS: dict[str, type[Block]] = {
     block.kind: block for family in FAMILIES for block in family.BLOCKS
 }

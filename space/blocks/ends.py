@@ -9,6 +9,7 @@ from palmette.space.blocks.base import (
     ACTIVATIONS,
     Block,
     act_field,
+    check_groups,
     choice_field,
     flag_field,
     kernel_field,
@@ -19,12 +20,16 @@ from palmette.space.blocks.base import (
 from palmette.space.blocks.heads import TaskHead
 from palmette.space.errors import expect
 
+STEM_NORMS = ("norm", "bias", "bare")
+
 
 @dataclass(frozen=True, slots=True)
 class Stem(Block):
     """First convolution of a network, on the RGB image (`stem`).
 
-    `padded` false (`valid`) leaves the padding away (SqueezeNet).
+    `padded` false (`valid`) leaves the padding away (SqueezeNet). `norm` says what follows the
+    weights: BatchNorm, a bias in its place (SqueezeNet), or nothing (CondenseNet, whose layers
+    begin with a BatchNorm).
     """
 
     kind: ClassVar[str] = "stem"
@@ -33,6 +38,7 @@ class Stem(Block):
     channels: int = size_field("c")
     act: str = act_field()
     padded: bool = learned(flag_field("valid", True))
+    norm: str = learned(choice_field("", STEM_NORMS, "norm"))
 
     @property
     def least_size(self) -> int:
@@ -49,7 +55,8 @@ class Head(TaskHead):
     """Last 1x1 convolution, global pooling, classifier (`head`).
 
     `channels` 0 means no 1x1 (MobileNetV1). `pool_first` puts the pooling before the 1x1, which
-    then has a bias and no BatchNorm (MobileNetV3). `classes` 0 leaves the classifier away.
+    then has a bias and no BatchNorm (MobileNetV3), and may be in `groups` (DiCENet). `classes` 0
+    leaves the classifier away. The classifier reads `kept` of the features (CondenseNet), or all.
     """
 
     kind: ClassVar[str] = "head"
@@ -57,6 +64,8 @@ class Head(TaskHead):
     act: str = choice_field("", ACTIVATIONS, "none")
     classes: int = size_field("n", low=0, default=1000)
     pool_first: bool = flag_field("poolfirst", False)
+    groups: int = learned(size_field("g", default=1))
+    kept: int = learned(size_field("keep", low=0, default=0))
 
     def __post_init__(self) -> None:
         Block.__post_init__(self)  # `super()` does not find the class that `slots` makes anew
@@ -64,11 +73,25 @@ class Head(TaskHead):
             self.channels > 0 or self.act == "none",
             "head: an activation needs a 1x1 convolution; give its channels",
         )
+        expect(
+            self.groups == 1 or (self.channels > 0 and self.pool_first),
+            f"head, groups: are those of a 1x1 behind the pooling; got {self.groups} groups",
+        )
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """See `TaskHead.outputs`."""
         return ("logits",) if self.classes else ("features",)
+
+    def check_input(self, in_channels: int) -> None:
+        """See `Block.check_input`."""
+        if self.channels:
+            check_groups(self.kind, self.groups, in_channels, self.channels)
+        features = self.channels or in_channels
+        expect(
+            self.kept <= features,
+            f"{self.kind}, kept: must be at most the {features} features, got {self.kept}",
+        )
 
 
 HEADS: tuple[type[TaskHead], ...] = (Head,)

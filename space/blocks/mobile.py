@@ -16,10 +16,12 @@ from palmette.space.blocks.base import (
     expanded_field,
     flag_field,
     kernel_field,
+    learned,
     size_field,
     squeeze_field,
     stride_field,
 )
+from palmette.space.errors import expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,19 @@ class InvertedResidual(_Expanding):
 
     Sandler et al., MobileNetV2, 2018; with squeeze-and-excitation as in MnasNet and MobileNetV3:
     `se` squeeze channels (0: none), `se_act` inside, `gate` at its end. `groups` applies to both
-    1x1 convolutions. The residual is added where shapes allow it and `skip` is true.
+    1x1 convolutions; `shuffle` interleaves them behind the expansion (FBNet). The residual is added
+    where shapes allow it and `skip` is true.
     """
 
     kind: ClassVar[str] = "ir"
+    shuffle: bool = learned(flag_field("shuffle", False))
+
+    def __post_init__(self) -> None:
+        Block.__post_init__(self)  # `super()` without arguments fails in a class with slots
+        expect(
+            not self.shuffle or self.groups > 1,
+            f"{self.kind} block, shuffle: needs groups to shuffle; give their number as gN",
+        )
 
 
 @dataclass(frozen=True, slots=True)

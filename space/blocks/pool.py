@@ -1,4 +1,4 @@
-"""Max pooling as a block of its own (`mp`), between the blocks of networks that downsample so."""
+"""Pooling as a block of its own, between the blocks of networks that downsample so."""
 
 from __future__ import annotations
 
@@ -54,6 +54,32 @@ class MaxPool(Block):
         check_same_channels(self.kind, self.channels, in_channels)
 
 
+@dataclass(frozen=True, slots=True)
+class AveragePool(Block):
+    """Mean over a window, without padding: a last window that does not fit is left away (`ap`).
+
+    `channels` is the input's count: a pool changes none.
+    """
+
+    kind: ClassVar[str] = "ap"
+    kernel: int = size_field("k", low=2, high=MAX_KERNEL)
+    stride: int = stride_field()
+    channels: int = size_field("c")
+
+    @property
+    def least_size(self) -> int:
+        """See `Block.least_size`."""
+        return self.kernel
+
+    def out_size(self, size: int) -> int:
+        """See `Block.out_size`."""
+        return (size - self.kernel) // self.stride + 1
+
+    def check_input(self, in_channels: int) -> None:
+        """See `Block.check_input`."""
+        check_same_channels(self.kind, self.channels, in_channels)
+
+
 def check_same_channels(kind: str, channels: int, in_channels: int) -> None:
     """Raise InputError if a block that keeps the count of channels names another one."""
     expect(
@@ -63,4 +89,4 @@ def check_same_channels(kind: str, channels: int, in_channels: int) -> None:
     )
 
 
-BLOCKS: tuple[type[Block], ...] = (MaxPool,)
+BLOCKS: tuple[type[Block], ...] = (MaxPool, AveragePool)

@@ -7,7 +7,7 @@ from block class to the function that makes its module; this file joins the tabl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,12 @@ from torch import Tensor, nn
 from palmette.space.architecture import Architecture
 from palmette.space.blocks import Block
 from palmette.space.modules import (
+    blaze,
+    condense,
     detection,
+    dice,
     ends,
+    espnet,
     fire,
     ghost,
     mix,
@@ -33,12 +37,29 @@ from palmette.space.modules import (
 from palmette.space.modules.ends import Classifier as Classifier
 from palmette.space.modules.layers import ACTIVATION_MODULES as ACTIVATION_MODULES
 from palmette.space.modules.layers import ConvBnAct as ConvBnAct
+from palmette.space.modules.layers import ReadsImage as ReadsImage
 from palmette.space.modules.layers import Residual as Residual
 from palmette.space.modules.layers import SqueezeExcite as SqueezeExcite
 from palmette.space.modules.layers import plane
 from palmette.space.modules.reparameterise import reparameterise
 
-FAMILIES = (ends, mobile, ghost, mix, shuffle, fire, residual, pool, universal, mobileone, repvit)
+FAMILIES = (
+    ends,
+    mobile,
+    ghost,
+    mix,
+    shuffle,
+    fire,
+    residual,
+    pool,
+    universal,
+    mobileone,
+    repvit,
+    blaze,
+    condense,
+    espnet,
+    dice,
+)
 TASKS = (taps, detection, segmentation)
 BUILDERS: dict[type[Block], Callable[..., nn.Module]] = {
     block: build for family in (*FAMILIES, *TASKS) for block, build in family.BUILDERS.items()
@@ -58,7 +79,7 @@ class Network(nn.Module):
         starts = [1, *ends[:-1]]
         self.stem = modules[0]
         self.stages = nn.ModuleList(
-            nn.Sequential(*modules[start:end]) for start, end in zip(starts, ends, strict=True)
+            stage_of(modules[start:end]) for start, end in zip(starts, ends, strict=True)
         )
         head, self.tapped = architecture.head, architecture.tapped()
         widths = [architecture.stages[stage][-1].out_channels for stage in self.tapped]
@@ -68,9 +89,10 @@ class Network(nn.Module):
     def features(self, x: Tensor) -> list[Tensor]:
         """Output of every stage, finest first."""
         maps: list[Tensor] = []
+        image = x
         x = self.stem(x)
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x, image) if isinstance(stage, ReadsImage) else stage(x)
             maps.append(x)
         return maps
 
@@ -80,6 +102,27 @@ class Network(nn.Module):
         told = {"size": plane(x)} if self.sized else {}
         y: Tensor | tuple[Tensor, ...] = self.head(*(maps[stage] for stage in self.tapped), **told)
         return y
+
+
+class ImageStage(ReadsImage):
+    """Blocks in a row, some of which read the network's input as well."""
+
+    def __init__(self, blocks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor, image: Tensor | None = None) -> Tensor:
+        """Output of the last block for a map and the network's input."""
+        for block in self.blocks:
+            x = block(x, image) if isinstance(block, ReadsImage) else block(x)
+        return x
+
+
+def stage_of(blocks: Sequence[nn.Module]) -> nn.Module:
+    """Blocks in a row as one module."""
+    if any(isinstance(block, ReadsImage) for block in blocks):
+        return ImageStage(blocks)
+    return nn.Sequential(*blocks)
 
 
 def build_part(block: Block, *channels: int) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -65,6 +66,10 @@ class SqueezeExcite(nn.Module):
         return x * gate
 
 
+class ReadsImage(nn.Module):
+    """A module whose `forward` takes the network's input, an image, as its second argument."""
+
+
 class Residual(nn.Module):
     """Adds a body's input to its output."""
 
@@ -86,6 +91,37 @@ def plane(x: Tensor) -> tuple[int, int]:
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """A map at another height and width, bilinearly; its corners are not those of the values."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+class ChannelShuffle(nn.Module):
+    """Interleaves groups of channels: (N, C, H, W) to the same shape, `groups` divides C."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` with the first channels of all groups side by side, then the second ones."""
+        # Core ML has no op for `torch.channel_shuffle`
+        y: Tensor = x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        return y
+
+
+class Selection(nn.Module):
+    """Gathers channels by an index that training leaves behind: (N, C, ...) to (N, kept, ...).
+
+    Which channels these are is a matter of training; here they are spread evenly.
+    """
+
+    index: Tensor
+
+    def __init__(self, channels: int, kept: int) -> None:
+        super().__init__()
+        self.register_buffer("index", torch.arange(kept) * channels // kept)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The kept channels of `x`."""
+        return x.index_select(1, self.index)
 
 
 def with_residual(body: nn.Module, block: Any, in_channels: int) -> nn.Module:

@@ -14,7 +14,7 @@ from palmette.space.blocks.mobile import (
     FusedInvertedResidual,
     InvertedResidual,
 )
-from palmette.space.modules.layers import ConvBnAct, gates, with_residual
+from palmette.space.modules.layers import ChannelShuffle, ConvBnAct, gates, with_residual
 
 
 def _conv(block: ConvBlock, in_channels: int) -> nn.Module:
@@ -37,6 +37,7 @@ def _inverted_residual(block: InvertedResidual, in_channels: int) -> nn.Module:
     wide = block.expanded
     body = nn.Sequential(
         ConvBnAct(in_channels, wide, groups=block.groups, act=block.act),
+        *([ChannelShuffle(block.groups)] if block.shuffle else []),
         ConvBnAct(wide, wide, block.kernel, block.stride, wide, block.act, block.dilation),
         *gates(block, wide),
         ConvBnAct(wide, block.channels, groups=block.groups),

@@ -1,4 +1,4 @@
-"""Module of the max pooling block."""
+"""Modules of the pooling blocks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from palmette.space.blocks.base import Block
-from palmette.space.blocks.pool import MaxPool
+from palmette.space.blocks.pool import AveragePool, MaxPool
 
 LOWEST = -65504.0
 """Least finite float16: what is padded never wins, and survives a conversion to half precision."""
@@ -26,4 +26,11 @@ def _max_pool(block: MaxPool, _: int) -> nn.Module:
     return nn.Sequential(beyond, nn.MaxPool2d(kernel, stride))
 
 
-BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {MaxPool: _max_pool}
+def _average_pool(block: AveragePool, _: int) -> nn.Module:
+    return nn.AvgPool2d(block.kernel, block.stride)
+
+
+BUILDERS: dict[type[Block], Callable[[Any, int], nn.Module]] = {
+    MaxPool: _max_pool,
+    AveragePool: _average_pool,
+}

@@ -10,22 +10,14 @@ from torch import Tensor, nn
 
 from palmette.space.blocks.base import Block
 from palmette.space.blocks.shuffle import Gate, GroupShuffle, SplitShuffle
-from palmette.space.modules.layers import ACTIVATION_MODULES, ConvBnAct, SqueezeExcite, gates
+from palmette.space.modules.layers import (
+    ACTIVATION_MODULES,
+    ChannelShuffle,
+    ConvBnAct,
+    SqueezeExcite,
+    gates,
+)
 from palmette.space.modules.residual import RectifiedSum
-
-
-class ChannelShuffle(nn.Module):
-    """Interleaves groups of channels: (N, C, H, W) to the same shape, `groups` divides C."""
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` with the first channels of all groups side by side, then the second ones."""
-        # Core ML has no op for `torch.channel_shuffle`
-        y: Tensor = x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
-        return y
 
 
 class PooledBeside(nn.Module):

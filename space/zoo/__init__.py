@@ -11,10 +11,14 @@ import functools
 from palmette.space.architecture import Architecture
 from palmette.space.errors import expect
 from palmette.space.zoo import (
+    blazeface,
     chamnet,
+    condensenet,
     darknet,
     detection,
+    dicenet,
     efficientnet,
+    espnet,
     fbnet,
     ghostnet,
     mixnet,
@@ -40,8 +44,12 @@ FAMILIES = (
     mixnet,
     shufflenet,
     squeezenet,
+    condensenet,
+    espnet,
+    dicenet,
     resnet,
     darknet,
+    blazeface,
     mobilenet_v4,
     mobileone,
     repvit,

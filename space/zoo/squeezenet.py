@@ -1,4 +1,9 @@
-"""SqueezeNet v1.1 and SqueezeNext."""
+"""SqueezeNet v1.1 and SqueezeNext, whose stems and pools have no padding.
+
+SqueezeNet is torchvision's. SqueezeNext is at the 227 px that its authors train it at; 1.0-44-IDA
+(1.5 M parameters) is in the paper alone: iterative deep aggregation joins stages, and neither its
+layout nor its code is public.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from palmette.space.zoo.reference import Reference
 
 
 def _squeezenext(stem: str, stages: Iterable[str]) -> str:
-    return f"224x224 {stem} | {' | '.join(stages)} | head_c128_relu"
+    return f"227x227 {stem}_valid | {' | '.join(stages)} | head_c128_relu"
 
 
 def _alternating(channels: int, depth: int, stride: int = 1) -> str:
@@ -28,29 +33,24 @@ def _plain(depths: tuple[int, int, int, int]) -> str:
     stages = [
         _alternating(32 << index, depth, 2 if index else 1) for index, depth in enumerate(depths)
     ]
-    stages[0] = f"mp_r1_k3_s2_c64 {stages[0]}"
+    stages[0] = f"mp_r1_k3_s2_c64_valid {stages[0]}"
     return _squeezenext("stem_k7_s2_c64_relu", stages)
 
 
 _ONE_DECIMAL = "The paper prints one decimal"
-_NO_PADDING = (
-    "The authors' stem and pools have no padding: their maps at 227 px are, after the first pool,"
-    " ours at 224 px"
-)
 
 NETWORKS: dict[str, Reference] = {
     "squeezenet_v1.1": Reference(
-        "224x224 stem_k3_s2_c64_relu"
-        " | mp_r1_k3_s2_c64 fire_r2_k3_sq16_c128_relu_nobn"
-        " | mp_r1_k3_s2_c128 fire_r2_k3_sq32_c256_relu_nobn"
-        " | mp_r1_k3_s2_c256 fire_r2_k3_sq48_c384_relu_nobn fire_r2_k3_sq64_c512_relu_nobn"
+        "224x224 stem_k3_s2_c64_relu_valid_bias"
+        " | mp_r1_k3_s2_c64_valid fire_r2_k3_sq16_c128_relu_nobn"
+        " | mp_r1_k3_s2_c128_valid fire_r2_k3_sq32_c256_relu_nobn"
+        " | mp_r1_k3_s2_c256_valid fire_r2_k3_sq48_c384_relu_nobn fire_r2_k3_sq64_c512_relu_nobn"
         " | cb_r1_k1_s1_c1000_relu | head_n0",
         1.2355,
         349.0,
         58.18,
         "tv_v1",
         "Iandola et al. 2016, release v1.1; figures of torchvision's squeezenet1_1 at 224 px",
-        f"{_NO_PADDING}, and 349 M are counted on those of 224 px without it",
     ),
     "squeezenext_23_1.0": Reference(
         _plain((6, 6, 8, 1)),
@@ -74,7 +74,7 @@ NETWORKS: dict[str, Reference] = {
         _squeezenext(
             "stem_k5_s2_c64_relu",
             (
-                f"mp_r1_k3_s2_c64 {_projected(64, 2, 1)}",
+                f"mp_r1_k3_s2_c64_valid {_projected(64, 2, 1)}",
                 _projected(128, 4, 2),
                 _projected(256, 14, 2),
                 _projected(512, 1, 2),

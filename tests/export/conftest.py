@@ -37,7 +37,7 @@ def _trained(architecture: Architecture, seed: int = 1) -> nn.Module:
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, value in [*module.named_parameters(), *module.named_buffers()]:
-            if value.dim() == 1:
+            if value.dim() == 1 and value.is_floating_point():
                 positive = name.endswith("running_var")
                 value.copy_(torch.rand(value.shape, generator=random) + (0.5 if positive else -0.4))
     return module

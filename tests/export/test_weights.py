@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
-from palmette.export import ExportError, export
+from palmette.export import ExportError, ExportOptions, export, verify_weights
 from palmette.export.package import model_file, read_spec
 from palmette.export.weights import (
     network_layers,
@@ -52,11 +54,60 @@ def test_weights_outside_the_checked_layers_are_an_error(copied: Path) -> None:
         else:
             layer = network_layers(spec)[0]
             weights = bytes(layer.convolution.weights.float16Value)
-            layer.batchnorm.gamma.float16Value = weights
+            layer.scale.scale.float16Value = weights
 
     change(copied, edit)
     with pytest.raises(ExportError, match="weight of no convolution|could not be checked"):
         stored_layers(copied)
+
+
+GATHERED = "32x32 stem_k3_s2_c16_none_bare | prelu_c16 cd_k3_x32_c24_relu_g4 | head_n4_keep12"
+
+
+@pytest.fixture
+def gathered(kind: str, tmp_path: Path, trained: Callable[..., nn.Module]) -> Path:
+    """A package of slopes, gathers and BatchNorms behind them, to damage."""
+    network = Architecture.from_text(GATHERED)
+    options = ExportOptions(kind)
+    return export(network, tmp_path / "x", options=options, module=trained(network))
+
+
+def test_slopes_indices_gains_and_shifts_are_read_in_order(gathered: Path) -> None:
+    found = [(layer.weight.ndim, len(layer.weight)) for layer in stored_layers(gathered)]
+    # stem, slopes, gather, BatchNorm, 1x1, BatchNorm, 3x3, gather, classifier
+    vectors = [(1, 16), (1, 16), (1, 16), (4, 32), (1, 32), (4, 8), (1, 12)]
+    assert found == [(4, 16), *vectors, (2, 4)]
+    indices = [layer.weight for layer in stored_layers(gathered) if layer.weight.dtype == np.int32]
+    assert [index.tolist() for index in indices] == [list(range(16)), list(range(0, 24, 2))]
+
+
+def test_a_gain_that_is_another_is_an_error(
+    gathered: Path, trained: Callable[..., nn.Module]
+) -> None:
+    module = trained(Architecture.from_text(GATHERED))
+    assert verify_weights(gathered, module).vectors == 5
+    norm = module.get_submodule("stages.0.1.body.1")
+    with torch.no_grad():
+        norm.weight[3] *= 1.01
+    with pytest.raises(ExportError, match=r"^stages\.0\.1\.body\.1\.weight: 1 of 16 values differ"):
+        verify_weights(gathered, module)
+
+
+def test_a_batchnorm_with_statistics_of_its_own_is_an_error(gathered: Path) -> None:
+    def edit(spec: Any) -> None:
+        if gathered.is_dir():
+            function = spec.mlProgram.functions["main"]
+            operations = function.block_specializations[function.opset].operations
+            norm = next(op for op in operations if op.type == "batch_norm")
+            names = norm.inputs["mean"].arguments[0], norm.inputs["gamma"].arguments[0]
+            names[0].name = names[1].name
+        else:
+            layer = next(x for x in network_layers(spec) if x.WhichOneof("layer") == "batchnorm")
+            layer.batchnorm.epsilon = 0.5
+
+    change(gathered, edit)
+    with pytest.raises(ExportError, match="statistics that are not in its gain and shift"):
+        stored_layers(gathered)
 
 
 def test_single_precision_is_an_error(copied: Path) -> None:

@@ -7,7 +7,7 @@ hold every option of that kind which some network uses. The slow suite converts 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from palmette.export import FORMATS, ExportOptions, export, verify_weights
 from palmette.export.weights import stored_layers
 from palmette.space import ZOO, Architecture, Block, ConvBlock, Head, Stem, load
 from palmette.space.blocks import TaskHead
+from palmette.space.blocks.dice import DimensionWise
 from palmette.space.modules.reparameterise import reparameterised
 
 STEM, HEAD = Stem(3, 1, 8, "relu"), Head(classes=4)
@@ -58,9 +59,13 @@ def examples() -> dict[str, list[Placed]]:
 def network_of(blocks: list[Placed]) -> Architecture:
     """The blocks in a row; a 1x1 convolution brings each the channels that it wants."""
     channels, stage = STEM.channels, list[Block]()
+    rows, columns = IMAGE
     for width, block in blocks:
         if channels != width:
             stage.append(ConvBlock(1, 1, width, "none"))
+        rows, columns = block.out_size(rows), block.out_size(columns)
+        if isinstance(block, DimensionWise):  # at its own size: the older format resizes no maps
+            block = replace(block, rows=rows, columns=columns)
         stage.append(block)
         channels = block.out_channels
     return Architecture(IMAGE, STEM, (tuple(stage),), HEAD)

@@ -56,18 +56,26 @@ def test_fire_is_torchvisions_module() -> None:
     torch.testing.assert_close(ours(image), theirs(image))
 
 
-def test_squeezenet_has_torchvisions_parameters_but_for_the_stems_batchnorm() -> None:
-    theirs = torchvision.models.squeezenet1_1(weights=None)
-    # a BatchNorm has two values a channel where torchvision's stem of 64 channels has a bias
-    assert load("squeezenet_v1.1").params() == params(theirs) + 64
+@pytest.mark.parametrize("size", [(224, 224), (227, 227), (96, 131)])
+def test_squeezenet_is_torchvisions(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    theirs = torchvision.models.squeezenet1_1(weights=None).eval()
+    ours = load("squeezenet_v1.1").build().eval()
+    mine, given = ours.state_dict(), list(theirs.state_dict().values())
+    ours.load_state_dict(dict(zip(mine, given, strict=True)))
+    image = torch.randn(1, 3, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(image), theirs(image))
+    assert load("squeezenet_v1.1").params() == params(theirs)
 
 
-def test_squeezenets_maps_are_those_of_227_px_without_padding() -> None:
-    with torch.device("meta"):
-        theirs = torchvision.models.squeezenet1_1(weights=None).eval()
-        features = theirs.features(torch.empty(1, 3, 227, 227))
-    last = list(load("squeezenet_v1.1").parts())[-2]
-    assert tuple(features.shape[1:]) == (last.in_channels, last.height, last.width)
+def test_squeezenexts_maps_are_those_of_its_authors_code() -> None:
+    sizes = {
+        name: [part.height for part in load(name).parts()][1:3]
+        for name in ("squeezenext_23_1.0", "squeezenext_23v5_2.0")
+    }
+    # (227 - 7) / 2 + 1 and (227 - 5) / 2 + 1, then a pool of 3 whose last window may reach beyond
+    assert sizes == {"squeezenext_23_1.0": [111, 55], "squeezenext_23v5_2.0": [112, 56]}
 
 
 def test_the_two_stage_squeeze_splits_its_kernel_along_the_axes() -> None:

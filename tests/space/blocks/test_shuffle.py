@@ -9,7 +9,7 @@ from palmette.space import Architecture, InputError, load
 from palmette.space.blocks import Block, format_block, parse_block
 from palmette.space.blocks.shuffle import Gate, GroupShuffle, SplitShuffle
 from palmette.space.modules import build_part
-from palmette.space.modules.shuffle import ChannelShuffle
+from palmette.space.modules.layers import ChannelShuffle
 
 NOTATION: list[tuple[str, Block]] = [
     (
