@@ -97,11 +97,19 @@ def _print_notes(found: dict[str, Any]) -> None:
     for row in found["rows"]:
         if is_apart(row):
             print_folded(f"{row['name']}: {row['note']}")
+    print("\nMACs in millions that others count for such layouts, and ours over theirs")
+    for row in found["rows"]:
+        if row["recounted_macs_m"] is not None:
+            print_folded(
+                f"{row['name']}: {row['recounted_macs_m']:.0f} at {row['recount_px']} px,"
+                f" {row['recount_difference']:+.1%} ({row['recount_source']})"
+            )
     print()
     print_folded(
         f"{found['networks']} networks; of those with a published figure"
         f" {found['share_params_ok']:.1%} are within it in parameters,"
-        f" {found['share_macs_ok']:.1%} in MACs"
+        f" {found['share_macs_ok_authors']:.1%} in MACs, {found['share_macs_ok']:.1%} with those"
+        " that others count as we do"
     )
 
 

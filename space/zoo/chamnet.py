@@ -36,6 +36,7 @@ NETWORKS: dict[str, Reference] = {
         71.6,
         "",
         _RELEASE,
+        "Hollemans 2020 quotes 70.6 %, which is with 8-bit integers",
     ),
     "chamnet_d": Reference(
         "192x192 stem_k3_s2_c8_relu | ir_r1_k3_s1_e1_c8_relu | ir_r1_k3_s2_e6_c24_relu"

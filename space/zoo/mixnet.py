@@ -7,7 +7,7 @@ from palmette.space.zoo.reference import Reference
 _PAPER = "Tan and Le 2019, MixNet, table 2"
 _MACS = (
     "MACs: the paper's figure is not that of the authors' released layout, which has the published"
-    " parameters and which timm counts as we do"
+    " parameters and which timm builds as we do"
 )
 
 NETWORKS: dict[str, Reference] = {

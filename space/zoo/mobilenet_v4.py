@@ -5,6 +5,7 @@ from __future__ import annotations
 from palmette.space.zoo.reference import Reference
 
 _SOURCE = "Qin et al. 2024 (counts); timm results-imagenet.csv (top-1)"
+_RECOUNT = "d-li14/mobilenetv4.pytorch README"
 
 NETWORKS: dict[str, Reference] = {
     "mobilenet_v4_conv_small": Reference(
@@ -20,6 +21,9 @@ NETWORKS: dict[str, Reference] = {
         "timm_e2400",
         _SOURCE,
         "MACs: the paper prints 0.2 G, a figure of one digit; timm's layout has 186 M too",
+        recounted_macs_m=241.0,
+        recount_px=256,
+        recount_source="deepghs/timms README, of timm's network without its classifier",
     ),
     "mobilenet_v4_conv_medium": Reference(
         "256x256 stem_k3_s2_c32_relu | er_r1_k3_s2_e4_c48_relu"
@@ -37,6 +41,8 @@ NETWORKS: dict[str, Reference] = {
         "timm_e500",
         _SOURCE,
         "the layout that the authors released, and timm's, has 9.7 M and 1.08 G",
+        recounted_macs_m=1080.0,
+        recount_source=_RECOUNT,
     ),
     "mobilenet_v4_conv_large": Reference(
         "384x384 stem_k3_s2_c24_relu | er_r1_k3_s2_e4_c48_relu"
@@ -53,5 +59,7 @@ NETWORKS: dict[str, Reference] = {
         "timm_e600",
         _SOURCE,
         "the layout that the authors released, and timm's, has 32.6 M and 6.38 G",
+        recounted_macs_m=6376.0,
+        recount_source=_RECOUNT,
     ),
 }

@@ -28,6 +28,11 @@ class Reference:
     source: str
     note: str = ""
     """Why our counts differ from the published ones: parameters by over 2 %, MACs by over 3 %."""
+    recounted_macs_m: float | None = None
+    """MACs in millions that others published for the layout as it was released."""
+    recount_px: int | None = None
+    """Height and width that they counted at, if not the network's own."""
+    recount_source: str = ""
 
     @property
     def text(self) -> str:

@@ -51,25 +51,20 @@ def _v2_plus(*widths: int) -> str:
 
 
 _ONE_DECIMAL = "The authors print one decimal"
+_V1_TABLE = "Zhang et al. 2018, tables 1 and 2; the figures were not checked against a copy"
 _V1_PAPER = "Zhang et al. 2018; " + _MEGVII
 _V2_PAPER = "Ma et al. 2018; " + _MEGVII
 
 NETWORKS: dict[str, Reference] = {
-    "shufflenet_v1_g1_1.0": Reference(
-        _v1(144, 1), None, 143.0, 66.4, "", "Zhang et al. 2018, table 1"
-    ),
-    "shufflenet_v1_g2_1.0": Reference(
-        _v1(200, 2), None, 140.0, 67.3, "", "Zhang et al. 2018, table 1"
-    ),
+    "shufflenet_v1_g1_1.0": Reference(_v1(144, 1), None, 143.0, 66.4, "", _V1_TABLE),
+    "shufflenet_v1_g2_1.0": Reference(_v1(200, 2), None, 140.0, 67.3, "", _V1_TABLE),
     "shufflenet_v1_g3_0.5": Reference(
         _v1(120, 3, 12), 0.7, 38.0, 57.3, "", _V1_PAPER, _ONE_DECIMAL
     ),
     "shufflenet_v1_g3_1.0": Reference(_v1(240, 3), 1.9, 138.0, 67.8, "", _V1_PAPER),
     "shufflenet_v1_g3_1.5": Reference(_v1(360, 3), 3.4, 292.0, 71.6, "", _V1_PAPER),
     "shufflenet_v1_g3_2.0": Reference(_v1(480, 3, 48), 5.4, 524.0, 74.1, "", _V1_PAPER),
-    "shufflenet_v1_g4_1.0": Reference(
-        _v1(272, 4), None, 133.0, 67.2, "", "Zhang et al. 2018, table 1"
-    ),
+    "shufflenet_v1_g4_1.0": Reference(_v1(272, 4), None, 133.0, 67.2, "", _V1_TABLE),
     "shufflenet_v1_g8_1.0": Reference(_v1(384, 8), 2.4, 138.0, 68.0, "", _V1_PAPER),
     "shufflenet_v1_g8_1.5": Reference(_v1(576, 8), 4.3, 290.0, 71.0, "", _V1_PAPER),
     "shufflenet_v1_g8_2.0": Reference(_v1(768, 8, 48), 6.5, 522.0, 72.9, "", _V1_PAPER),

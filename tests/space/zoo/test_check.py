@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from palmette.space import ZOO, load
+from palmette.space import ZOO, Architecture, load
 from palmette.space.zoo import Reference
-from palmette.space.zoo.check import check, compared, is_apart
+from palmette.space.zoo import check as check_module
+from palmette.space.zoo.check import _nearer, _share, check, compared, is_apart
 
 # 3x3 of the stem, BatchNorm, classifier: 216 + 16 + 36 parameters, 216 x 256 + 32 MACs
 TEXT = "32x32 stem_k3_s2_c8_relu | cn_r1_k1_s1_c8_relu | head_n4"
@@ -39,6 +40,10 @@ def test_a_row_has_both_counts_and_by_how_much_ours_is_above(made: Any) -> None:
         "macs_m": round(MACS / 1e6, 1),
         "published_macs_m": MACS / 1e6 / 0.96,
         "macs_difference": -0.04,
+        "recounted_macs_m": None,
+        "recount_difference": None,
+        "recount_px": 32,
+        "recount_source": "",
         "note": "a reason",
         "source": "a paper",
     }
@@ -63,10 +68,35 @@ def test_two_percent_of_the_parameters_and_three_of_the_macs_need_no_word(
 def test_shares_are_of_the_networks_with_a_published_figure() -> None:
     found = check()
     assert found["networks"] == len(found["rows"]) == len(ZOO) >= 60
-    for count, within in (("params", 0.02), ("macs", 0.03)):
+    shares = {"params": ("share_params_ok", 0.02), "macs": ("share_macs_ok_authors", 0.03)}
+    for count, (share, within) in shares.items():
         known = [row for row in found["rows"] if row[f"published_{count}_m"] is not None]
         near = [row for row in known if abs(row[f"{count}_difference"]) <= within]
-        assert found[f"share_{count}_ok"] == pytest.approx(len(near) / len(known), abs=1e-4)
+        assert found[share] == pytest.approx(len(near) / len(known), abs=1e-4)
+    others = [row for row in found["rows"] if row["recounted_macs_m"] is not None]
+    # each of them is off the authors' figure, and what others count is ours
+    assert all(
+        abs(row["macs_difference"]) > 0.03 >= abs(row["recount_difference"]) for row in others
+    )
+    gained = (found["share_macs_ok"] - found["share_macs_ok_authors"]) * len(known)
+    assert round(gained) == len(others) > 0
+    assert all(row["note"] and row["recount_source"] for row in others)
+
+
+@pytest.mark.parametrize(("note", "ok"), [("a reason", 1.0), ("", 0.0)])
+def test_a_recount_at_its_own_resolution_counts_where_the_note_sets_the_authors_apart(
+    note: str, ok: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_16_px = (MACS - 32) / 4 + 32
+    others = {"recounted_macs_m": at_16_px / 1e6, "recount_px": 16, "recount_source": "others"}
+    reference = Reference(TEXT, None, 1.0, None, "", "a paper", note, **others)
+    monkeypatch.setattr(check_module, "ZOO", {"it": reference})
+    monkeypatch.setattr(check_module, "FAMILY_OF", {"it": "family"})
+    monkeypatch.setattr(check_module, "load", lambda _: Architecture.from_text(TEXT))
+    row = compared("it")
+    assert row["recount_px"] == 16 and row["recount_difference"] == 0
+    assert _share([_nearer(row)], 0.03) == ok
+    assert _share([row["macs_difference"]], 0.03) == 0
 
 
 def test_every_network_that_is_apart_says_why() -> None:
