@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from palmette.space.zoo.reference import Reference, scaled
+from palmette.space.zoo.reference import TIMM_COUNT, Reference, scaled
 
 _B0 = (
     "224x224 stem_k3_s2_c32_swish | ds_r1_k3_s1_c16_swish_se0.25_inswish"
@@ -41,12 +41,28 @@ def _b(factors: tuple[float, float, int], params_m: float, macs_m: float, top1: 
 
 
 def _lite(
-    factors: tuple[float, float, int], params_m: float, macs_m: float, top1: float
+    factors: tuple[float, float, int],
+    params_m: float,
+    macs_m: float,
+    top1: float,
+    recount: tuple[float, int],
 ) -> Reference:
+    """Scaling of Lite0; `recount`: timm's MACs in millions, and the resolution it counts at."""
     width, depth, px = factors
     ends = {"stem": False, "head": False, "end_stages": False}
     layout = scaled(_LITE0, width=width, depth=depth, resolution=px, **ends)
-    return Reference(layout, params_m, macs_m, top1, "google_tpu", _LITE, _LITE_NOTE)
+    return Reference(
+        layout,
+        params_m,
+        macs_m,
+        top1,
+        "google_tpu",
+        _LITE,
+        _LITE_NOTE,
+        recounted_macs_m=recount[0],
+        recount_px=recount[1],
+        recount_source=TIMM_COUNT,
+    )
 
 
 NETWORKS: dict[str, Reference] = {
@@ -73,10 +89,10 @@ NETWORKS: dict[str, Reference] = {
         recounted_macs_m=385.3,
         recount_source=_DEEPGHS,
     ),
-    "efficientnet_lite1": _lite((1.0, 1.1, 240), 5.4, 631.0, 76.7),
-    "efficientnet_lite2": _lite((1.1, 1.2, 260), 6.1, 899.0, 77.6),
-    "efficientnet_lite3": _lite((1.2, 1.4, 280), 8.2, 1440.0, 79.8),
-    "efficientnet_lite4": _lite((1.4, 1.8, 300), 13.0, 2640.0, 81.5),
+    "efficientnet_lite1": _lite((1.0, 1.1, 240), 5.4, 631.0, 76.7, (620.0, 240)),
+    "efficientnet_lite2": _lite((1.1, 1.2, 260), 6.1, 899.0, 77.6, (890.0, 260)),
+    "efficientnet_lite3": _lite((1.2, 1.4, 280), 8.2, 1440.0, 79.8, (1650.0, 300)),
+    "efficientnet_lite4": _lite((1.4, 1.8, 300), 13.0, 2640.0, 81.5, (4040.0, 380)),
     "efficientnet_edgetpu_s": Reference(
         "224x224 stem_k3_s2_c32_relu | er_r1_k3_s1_e3_c24_relu_noskip | er_r2_k3_s2_e8_c32_relu"
         " | er_r4_k3_s2_e8_c48_relu | ir_r5_k5_s2_e8_c96_relu | ir_r4_k5_s1_e8_c144_relu"

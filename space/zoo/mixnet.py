@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palmette.space.zoo.reference import Reference
+from palmette.space.zoo.reference import TIMM_COUNT, Reference
 
 _PAPER = "Tan and Le 2019, MixNet, table 2"
 _MACS = (
@@ -29,6 +29,8 @@ NETWORKS: dict[str, Reference] = {
         "google_tpu",
         _PAPER,
         _MACS,
+        recounted_macs_m=250.0,
+        recount_source=TIMM_COUNT,
     ),
     "mixnet_m": Reference(
         "224x224 stem_k3_s2_c24_relu | ds_r1_k3_s1_c24_relu"
@@ -48,6 +50,8 @@ NETWORKS: dict[str, Reference] = {
         "google_tpu",
         _PAPER,
         _MACS,
+        recounted_macs_m=360.0,
+        recount_source=TIMM_COUNT,
     ),
     "mixnet_l": Reference(
         "224x224 stem_k3_s2_c32_relu | ds_r1_k3_s1_c32_relu"

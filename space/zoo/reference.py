@@ -40,6 +40,10 @@ class Reference:
         return self.layout if isinstance(self.layout, str) else self.layout()
 
 
+TIMM_COUNT = "timm benchmark-infer-amp-nhwc-pt240-cu124-rtx4090.csv, infer_gmacs"
+"""Two decimals of a billion; the counter adds a little for BatchNorm and pooling to our count."""
+
+
 def scaled(text: str, **factors: Any) -> Callable[[], str]:
     """Layout that `palmette.space.scaling.scale` makes of a network's text with these factors.
 
