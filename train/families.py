@@ -30,7 +30,13 @@ FILE = "family_bias.json"
 
 FITTED_BLOCKS = ("stem", "ds", "ir", "er", "cn", "head")
 """Kinds of blocks in the networks that the prior was fitted to."""
-COMPANIONS = {"mp": ("gs", "sh"), "se": ("sh",)}
+COMPANIONS = {
+    "mp": ("gs", "sh"),
+    "se": ("sh",),
+    "ap": ("cd",),
+    "na": ("cd",),
+    "prelu": ("dice", "eesp"),
+}
 """Blocks without a convolution above 1x1, and the families whose published networks have them: they
 are judged as parts of those families, and nowhere else."""
 GROUPS = "groups"

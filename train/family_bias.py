@@ -70,9 +70,13 @@ def trainings() -> list[Training]:
 
 
 def families_in(architecture: Architecture) -> set[str]:
-    """Families outside the fit of which a network has blocks, companions left out."""
+    """Families outside the fit of which a network has blocks, companions left out.
+
+    Groups are a matter of fitted blocks: where other families stand too, the error is theirs.
+    """
     names = {families.family_of(block) for stage in architecture.stages for block in stage}
-    return names - {*FITTED_BLOCKS, *COMPANIONS}
+    names -= {*FITTED_BLOCKS, *COMPANIONS}
+    return names - {GROUPS} if len(names) > 1 else names
 
 
 def error(prior: AccuracyPrior, training: Training, family: str) -> float:
