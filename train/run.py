@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
@@ -189,7 +189,7 @@ class Run:
 
     def _learner(self) -> Learner:
         """The network before its first step."""
-        from palmette.train.learner import Learner, criterion_of
+        from palmette.train.learner import Learner
 
         module = self.architecture.build(self.config.seed)
         if self.start is not None:
@@ -200,18 +200,23 @@ class Run:
                 if value.shape == own[name].shape
             }
             module.load_state_dict(fitting, strict=False)
-        weights = class_weights(self.data.train).tolist()
-        criterion = criterion_of(self.recipe, weights, self._teacher())
-        return Learner(
-            module,
-            self.recipe,
-            criterion,
-            classes=len(self.data.classes),
-            steps=len(self.training) // self.recipe.optimizer.accumulate,
-            normalisation=self.normalisation,
-            device=self.device,
-            seed=self.config.seed,
-        )
+        return Learner(module, self.recipe, self._criterion(), **self._surroundings())
+
+    def _criterion(self) -> nn.Module:
+        """What is minimised."""
+        from palmette.train.learner import criterion_of
+
+        return criterion_of(self.recipe, class_weights(self.data.train).tolist(), self._teacher())
+
+    def _surroundings(self) -> dict[str, Any]:
+        """Arguments of any learner of this run."""
+        return {
+            "classes": len(self.data.classes),
+            "steps": len(self.training) // self.recipe.optimizer.accumulate,
+            "normalisation": self.normalisation,
+            "device": self.device,
+            "seed": self.config.seed,
+        }
 
     def _train(self) -> list[dict[str, float]]:
         """Go from the checkpoint to the end; the rows of all epochs.
@@ -246,7 +251,7 @@ class Run:
     def _epoch(self, learner: Learner, progress: Progress) -> dict[str, float]:
         """Finish the epoch under way, evaluate, keep what came of it; its row."""
         from palmette.train.checkpoint import write_checkpoint
-        from palmette.train.loop import NotFinite, Tally, evaluate, train_epoch
+        from palmette.train.loop import NotFinite, Tally, train_epoch
 
         epoch = len(progress.history)
         first = (learner.step - epoch * learner.steps) * self.recipe.optimizer.accumulate
@@ -256,22 +261,14 @@ class Run:
             train_epoch(learner, batches, progress.tally, clock.tick)
         except NotFinite as error:
             raise self._stopped(error, epoch) from None
-        found = evaluate(
-            learner.learned,
-            self.validation.epoch(),
-            learner.normalise,
-            self.device,
-            self.recipe.compute,
-        )
+        found = self._evaluated(learner)
         seconds = clock.seconds
         row = {
             "epoch": epoch + 1,
             "step": learner.step,
             "lr": learner.rate,
             "train_loss": progress.tally.mean,
-            "val_loss": found.loss,
-            "top1": found.top1,
-            "top5": found.top5,
+            **found,
             "images_per_s": round(progress.tally.images / max(seconds, 1e-9), 1),
             "seconds": round(seconds, 3),
         }
@@ -281,6 +278,19 @@ class Run:
         write_checkpoint(self.folder.checkpoint, learner, progress, self.architecture.id)
         self.folder.write_log(progress.history)
         return row
+
+    def _evaluated(self, learner: Learner) -> dict[str, float]:
+        """Columns of the log that come from the validation images."""
+        from palmette.train.loop import evaluate
+
+        found = evaluate(
+            learner.learned,
+            self.validation.epoch(),
+            learner.normalise,
+            self.device,
+            self.recipe.compute,
+        )
+        return {"val_loss": found.loss, "top1": found.top1, "top5": found.top5}
 
     def _keep(self, learner: Learner, history: list[dict[str, float]]) -> None:
         """Write the weights of the epoch that has just ended."""

@@ -14,6 +14,7 @@ from palmette.cli import estimates
 from palmette.cli import search as searching
 from palmette.cli.latency import latency
 from palmette.cli.space import space, zoo
+from palmette.cli.supernet import supernet
 from palmette.cli.train import train
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app.command()(estimates.predict)
 app.command()(estimates.accuracy)
 app.command()(searching.search)
 app.command()(train)
+app.add_typer(supernet, name="supernet")
 app.command("export")(searching.export_command)
 
 
