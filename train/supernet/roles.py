@@ -23,7 +23,7 @@ from palmette.space.blocks import (
 )
 from palmette.space.blocks.universal import UniversalInvertedBottleneck
 from palmette.space.errors import expect
-from palmette.train.supernet.choices import Position, blocks_at, positions
+from palmette.train.supernet.choices import blocks_at, positions
 
 Roles = Callable[[Any], tuple[str, ...]]
 
@@ -70,11 +70,12 @@ def expect_shares(space: SearchSpace) -> None:
     """Raise InputError naming the stage unless all blocks of a space can share their weights."""
     for position in positions(space):
         for block, _ in blocks_at(space, position):
-            _expect_shares(space, position, block)
+            expect_block_shares(block, f"space '{space.name}': {position.section}")
 
 
-def _expect_shares(space: SearchSpace, position: Position, block: Block) -> None:
-    where = f"space '{space.name}': {position.section} can't share weights"
+def expect_block_shares(block: Block, where: str) -> None:
+    """Raise InputError unless a block can share its weights with its wider and narrower forms."""
+    where = f"{where} can't share weights"
     known = ", ".join(kind.kind for kind in LAYERS)
     expect(
         type(block) in LAYERS or type(block) in WHOLE,

@@ -1,0 +1,405 @@
+"""Rank-correlation card: how well estimators of accuracy rank networks trained alone.
+
+Networks of a space of tiny ones (`benchmarks/spaces/tiny.toml`) are drawn, half of them from the
+whole space, half with MACs near its median, and each is trained alone with three seeds, on
+procedural images of 32 px: the first eight classes (two shapes, four textures). Estimators: a
+supernet with BatchNorm recalibrated for each network and without, short trainings, parameters and
+MACs.
+
+Printed for each, with 95 % bootstrap intervals over the networks: Kendall's tau with the mean
+accuracy of the seeds, over all pairs, in the best 20 %, and over pairs whose MACs differ by at most
+10 %; its difference to parameters and to MACs, paired; what it costs, in trainings of one network.
+The ceiling: tau of one seed's accuracies with the mean of the others'.
+
+Everything that is trained is noted in `--folder`, and a card that was interrupted goes on there.
+
+    python benchmarks/rank_card.py [--folder runs/rank_card] [--networks 28] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.space import Architecture, InputError, SearchSpace
+from palmette.space.errors import expect
+from palmette.space.files import write_text
+from palmette.space.search_space import Codes
+from palmette.train.datasets import ArrayImages, Data, procedural
+from palmette.train.proxy import Fidelity, ProxyAccuracy
+from palmette.train.ranking import (
+    Interval,
+    best,
+    bootstrap,
+    kendall,
+    near,
+    resamples,
+    with_interval,
+)
+from palmette.train.recipe import Recipe, load_recipe
+from palmette.train.supernet import SupernetAccuracy, load_schedule, read_supernet, train_supernet
+from palmette.train.trainer import train
+
+Floats = NDArray[np.float64]
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, PICTURE = ROOT / "results" / "rank_card.json", ROOT / "results" / "rank_card.png"
+SPACE = Path(__file__).resolve().parent / "spaces" / "tiny.toml"
+BAND = 0.1
+MEDIAN_OF = 400
+"""Networks that the median of the MACs is taken of."""
+PROXIES = {"proxy_full_size": Fidelity(1, 1.0), "proxy_three_quarters": Fidelity(1, 0.75)}
+REFERENCES = ("params", "macs")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Everything that a card depends on."""
+
+    networks: int = 28
+    seeds: int = 3
+    classes: int = 8
+    train_images: int = 10_000
+    validation_images: int = 4_000
+    epochs: int = 4
+    batch: int = 64
+    supernet_epochs: int = 12
+    schedule: str = "sandwich"
+    seed: int = 0
+
+    def recipe(self, epochs: int) -> Recipe:
+        """The quick recipe without crops, which would hide patterns on images this small."""
+        return load_recipe("quick").changed(
+            epochs=epochs,
+            batch=self.batch,
+            augment__crop_scale=1.0,
+            schedule__warmup_epochs=0.5,
+        )
+
+    def data(self, space: SearchSpace) -> Data:
+        """Training and validation images, at the highest resolution of the space."""
+        side = int(max(int(choice) for choice in space.sections["network"]["resolution"]))
+        training = first_classes(self.train_images, self.classes, side, self.seed)
+        held = first_classes(
+            self.validation_images, self.classes, side, self.seed, after=self.train_images
+        )
+        return Data("procedural, first classes", training, held)
+
+
+def first_classes(count: int, classes: int, side: int, seed: int, after: int = 0) -> ArrayImages:
+    """Procedural images of the first classes alone; `after` so many others of them."""
+    every = len(procedural(1, 8).classes)
+    first, last = -(-after // classes) * every, -(-(after + count) // classes) * every
+    images = procedural(last - first, side, seed, first)
+    kept = np.flatnonzero(images.labels < classes)[:count]
+    return ArrayImages(
+        images.pixels[kept], images.labels[kept], images.classes[:classes], images.title
+    )
+
+
+class Ledger:
+    """Measured numbers by name and network in a CSV file, each with the CPU time that it took."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[tuple[str, str], tuple[float, float]] = {}
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                for row in csv.DictReader(file):
+                    key = row["what"], row["network"]
+                    self.rows[key] = float(row["value"]), float(row["cpu_s"])
+
+    def value(self, what: str, network: str, measure: Callable[[], float]) -> float:
+        """The number, measured only if it is not noted yet."""
+        if (what, network) not in self.rows:
+            begin = time.process_time()
+            value = measure()
+            self.rows[what, network] = value, time.process_time() - begin
+            lines = [
+                f"{key[0]},{key[1]},{found!r},{cpu!r}" for key, (found, cpu) in self.rows.items()
+            ]
+            write_text(self.path, "\n".join(["what,network,value,cpu_s", *lines, ""]))
+            print(f"{what} {network}: {value:.4f}", file=sys.stderr, flush=True)
+        return self.rows[what, network][0]
+
+    def cpu_s(self, what: str) -> float:
+        """CPU time of all numbers of a name."""
+        return sum(cpu for (name, _), (_, cpu) in self.rows.items() if name == what)
+
+
+def draw_networks(space: SearchSpace, setting: Setting) -> list[Architecture]:
+    """Half uniform over the space, half with MACs within 10 % of its median; all different."""
+    rng = np.random.default_rng(setting.seed)
+    middle = float(np.median([n.macs() for n in space.decode_batch(space.sample(MEDIAN_OF, rng))]))
+    found: dict[str, Architecture] = {}
+    uniform = setting.networks // 2
+    while len(found) < setting.networks:
+        code: Codes = space.sample(1, rng)[0]
+        network = space.decode(code)
+        if len(found) < uniform or abs(network.macs() / middle - 1) <= BAND:
+            found[network.id] = network
+    return list(found.values())
+
+
+def measure(
+    folder: Path, setting: Setting, space: SearchSpace
+) -> tuple[dict[str, Floats], Floats, dict[str, float]]:
+    """Estimates (n,) of each estimator, accuracies (seeds, n) alone, and costs in trainings."""
+    data, recipe = setting.data(space), setting.recipe(setting.epochs)
+    space = _with_classes(space, setting.classes)
+    networks = draw_networks(space, setting)
+    ledger = Ledger(folder / "ledger.csv")
+    estimates = {
+        "supernet": _supernet(folder, ledger, setting, space, data, networks, True),
+        "supernet_not_recalibrated": _supernet(
+            folder, ledger, setting, space, data, networks, False
+        ),
+    }
+    for name, fidelity in PROXIES.items():
+        proxy = ProxyAccuracy(data, recipe, fidelity, seed=setting.seeds, device="cpu")
+        estimates[name] = np.array(
+            [
+                ledger.value(name, n.id, lambda n=n, p=proxy: float(p.evaluate([n]).top1[0] / 100))  # type: ignore[misc]
+                for n in networks
+            ]
+        )
+    alone = np.array(
+        [
+            [
+                ledger.value(
+                    f"alone_{seed}",
+                    n.id,
+                    lambda n=n, seed=seed: _alone(n, data, recipe, seed),  # type: ignore[misc]
+                )
+                for n in networks
+            ]
+            for seed in range(setting.seeds)
+        ]
+    )
+    estimates["params"] = np.array([n.params() / 1e6 for n in networks])
+    estimates["macs"] = np.array([n.macs() / 1e6 for n in networks])
+    one = sum(ledger.cpu_s(f"alone_{seed}") for seed in range(setting.seeds)) / alone.size
+    costs = {name: ledger.cpu_s(name) / one for name in estimates}
+    for name in ("supernet", "supernet_not_recalibrated"):
+        costs[name] += ledger.cpu_s("supernet_training") / one
+    return estimates, alone, costs
+
+
+def _alone(network: Architecture, data: Data, recipe: Recipe, seed: int) -> float:
+    with tempfile.TemporaryDirectory() as scratch:
+        done = train(network, data, recipe, Path(scratch) / "run", seed=seed, device="cpu")
+    return done.history[-1]["top1"]
+
+
+def _supernet(
+    folder: Path,
+    ledger: Ledger,
+    setting: Setting,
+    space: SearchSpace,
+    data: Data,
+    networks: list[Architecture],
+    recalibrated: bool,
+) -> Floats:
+    def trained() -> float:
+        shutil.rmtree(folder / "supernet", ignore_errors=True)  # of an interrupted card
+        done = train_supernet(
+            space,
+            data,
+            setting.recipe(setting.supernet_epochs),
+            load_schedule(setting.schedule),
+            folder / "supernet",
+            seed=setting.seed,
+            device="cpu",
+        )
+        return done.history[-1]["top1"]
+
+    ledger.value("supernet_training", "largest", trained)
+    found = read_supernet(folder / "supernet" / "supernet.safetensors")
+    estimator = SupernetAccuracy(found, data, device="cpu", recalibrated=recalibrated)
+    name = "supernet" if recalibrated else "supernet_not_recalibrated"
+    return np.array(
+        [
+            ledger.value(name, n.id, lambda n=n: float(estimator.evaluate([n]).top1[0] / 100))  # type: ignore[misc]
+            for n in networks
+        ]
+    )
+
+
+def _with_classes(space: SearchSpace, classes: int) -> SearchSpace:
+    from palmette.train.supernet.network import with_classes
+
+    return with_classes(space, classes)
+
+
+def card(
+    estimates: dict[str, Floats], alone: Floats, costs: dict[str, float], seed: int
+) -> dict[str, Any]:
+    """All figures of a card."""
+    truth, drawn = alone.mean(axis=0), resamples(alone.shape[1], seed)
+    subsets = {
+        "tau": None,
+        "tau_top20": best(truth),
+        "tau_near_macs": near(estimates["macs"], BAND),
+    }
+    rows: dict[str, Any] = {}
+    for name, estimate in estimates.items():
+        rows[name] = {"cost": costs[name]}
+        for subset, pairs in subsets.items():
+            value = kendall(estimate, truth, pairs)
+            taus = bootstrap(estimate, truth, drawn, pairs)
+            rows[name][subset] = asdict(with_interval(value, taus))
+            for other in REFERENCES:
+                if name in REFERENCES:
+                    continue
+                versus = kendall(estimates[other], truth, pairs)
+                difference = taus - bootstrap(estimates[other], truth, drawn, pairs)
+                rows[name][f"{subset}_minus_{other}"] = asdict(
+                    with_interval(value - versus, difference)
+                )
+    near_pairs = int(np.triu(near(estimates["macs"], BAND), 1).sum())
+    return {
+        "networks": alone.shape[1],
+        "seeds": alone.shape[0],
+        "top1_lowest": float(truth.min()),
+        "top1_highest": float(truth.max()),
+        "seed_sd_points": float(100 * alone.std(axis=0, ddof=1).mean()),
+        "near_macs_pairs": near_pairs,
+        "ceiling": {name: _ceiling(alone, pairs, drawn) for name, pairs in subsets.items()},
+        "estimators": rows,
+    }
+
+
+def _ceiling(alone: Floats, pairs: NDArray[np.bool_] | None, drawn: Floats) -> dict[str, float]:
+    """Tau of one seed with the mean of the others, averaged over the seeds."""
+    others = [np.delete(alone, seed, axis=0).mean(axis=0) for seed in range(len(alone))]
+    values = [kendall(one, other, pairs) for one, other in zip(alone, others, strict=True)]
+    taus = [bootstrap(one, other, drawn, pairs) for one, other in zip(alone, others, strict=True)]
+    found: Interval = with_interval(float(np.mean(values)), np.mean(taus, axis=0))
+    return asdict(found)
+
+
+def show(metrics: dict[str, Any]) -> None:
+    """Print the card."""
+    print(
+        f"{metrics['networks']} networks alone, {metrics['seeds']} seeds: top-1"
+        f" {metrics['top1_lowest']:.1%} to {metrics['top1_highest']:.1%}, standard deviation of"
+        f" seeds {metrics['seed_sd_points']:.2f} points; {metrics['near_macs_pairs']} pairs of"
+        " nearly equal MACs"
+    )
+    columns = {"tau": "tau", "tau_top20": "best 20 %", "tau_near_macs": "MACs +-10 %"}
+    print(f"{'':26}" + "".join(f"{title:>24}" for title in columns.values()) + f"{'cost':>8}")
+    rows = {**metrics["estimators"], "ceiling (one seed)": metrics["ceiling"]}
+    for name, row in rows.items():
+        cells = "".join(f"{_cell(row[column]):>24}" for column in columns)
+        cost = f"{row['cost']:8.2f}" if "cost" in row else ""
+        print(f"{name:26}{cells}{cost}")
+    print("paired differences:")
+    for name, row in metrics["estimators"].items():
+        for other in REFERENCES:
+            keys = [f"{column}_minus_{other}" for column in columns]
+            if keys[0] in row:
+                cells = "".join(f"{_cell(row[key]):>24}" for key in keys)
+                print(f"{f'{name} - {other}':36}"[:38] + cells)
+
+
+def _cell(found: dict[str, float]) -> str:
+    return f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
+
+
+def draw(metrics: dict[str, Any], estimates: dict[str, Floats], alone: Floats, out: Path) -> None:
+    """Picture: each estimator against the accuracy alone, with the range of the seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = 3
+    figure, axes = plt.subplots(
+        math.ceil(len(estimates) / columns), columns, figsize=(10, 6.2), sharey=True, squeeze=False
+    )
+    truth = 100 * alone.mean(axis=0)
+    spread = np.abs(100 * np.array([alone.min(axis=0), alone.max(axis=0)]) - truth)
+    for axis, (name, estimate) in zip(axes.flat, estimates.items(), strict=False):
+        share = name not in REFERENCES
+        x = 100 * estimate if share else estimate
+        axis.errorbar(x, truth, spread, fmt="o", ms=4, lw=0.8, color="#2f6f4f", alpha=0.8)
+        tau = metrics["estimators"][name]["tau"]
+        axis.set_title(f"{name}\ntau {_cell(tau)}", fontsize=9)
+        axis.set_xlabel("estimated top-1, %" if share else f"{name}, millions", fontsize=8)
+        axis.tick_params(labelsize=8)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("top-1 alone, %", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out, dpi=130)
+    plt.close(figure)
+
+
+def main() -> int:
+    """Command line; 2 for bad input."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "rank_card")
+    for item in fields(Setting):
+        kind = str if item.name == "schedule" else int
+        flag = f"--{item.name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, default=item.default)
+    parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
+    parser.add_argument("--write", action="store_true", help="write results/rank_card.*")
+    arguments = parser.parse_args()
+    try:
+        setting = Setting(**{item.name: getattr(arguments, item.name) for item in fields(Setting)})
+        metrics, estimates, alone = run(arguments.folder, setting)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    show(metrics)
+    if arguments.write:
+        write_text(RESULTS, json.dumps(metrics, indent=1) + "\n")
+        draw(metrics, estimates, alone, PICTURE)
+    if arguments.json:
+        print(json.dumps(metrics))
+    return 0
+
+
+def run(folder: Path, setting: Setting) -> tuple[dict[str, Any], dict[str, Floats], Floats]:
+    """Measure or read on what is missing; the card, the estimates and the accuracies alone.
+
+    Raises:
+        InputError: the folder has another setting's numbers.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    note = folder / "setting.json"
+    mine = json.dumps(asdict(setting))
+    expect(
+        not note.is_file() or note.read_text("utf-8") == mine,
+        f"{folder}: holds numbers of another setting; name another --folder",
+    )
+    write_text(note, mine)
+    estimates, alone, costs = measure(folder, setting, SearchSpace.read(SPACE))
+    return (
+        {
+            "command": "python benchmarks/rank_card.py --write",
+            "setting": asdict(setting),
+            **card(estimates, alone, costs, setting.seed),
+        },
+        estimates,
+        alone,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
