@@ -102,7 +102,8 @@ class Setting:
 def first_classes(count: int, classes: int, side: int, seed: int, after: int = 0) -> ArrayImages:
     """Procedural images of the first classes alone; `after` so many others of them."""
     every = len(procedural(1, 8).classes)
-    first, last = -(-after // classes) * every, -(-(after + count) // classes) * every
+    first = -(-after // classes) * every
+    last = first + -(-count // classes) * every
     images = procedural(last - first, side, seed, first)
     kept = np.flatnonzero(images.labels < classes)[:count]
     return ArrayImages(

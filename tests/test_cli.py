@@ -343,6 +343,18 @@ MISTAKES = {
     "train mobilenet_v2 --data digits --out file/r": "can't be a run's folder",
     "train --resume r": "r: holds no training",
     "train --resume r --epochs 3": "--epochs: can't be changed when a run goes on",
+    # supernets
+    "supernet train": "supernet train: give SPACE, --data and --out, or --resume FOLDER alone",
+    "supernet train fbnet --resume r": "or --resume FOLDER alone",
+    "supernet train secret --data digits --out r": "space 'secret' is unknown; known: ",
+    "supernet train repvit_like --data digits --out r": "stage2 can't share weights: block 'rv'",
+    "supernet train fbnet --data digits --out r --schedule no": "schedule 'no': no such schedule",
+    "supernet train fbnet --data digits --out r --recipe qick": "recipe 'qick': no such recipe",
+    "supernet train --resume r": "r: holds no training of a supernet",
+    "supernet evaluate missing": "missing: no such file",
+    "supernet evaluate few.csv": "few.csv: is truncated or no safetensors file",
+    "supernet evaluate few.csv --random -1": "--random: from 0 to 100000, got -1",
+    "supernet extract few.csv mobilenet_v2 --out w": "few.csv: is truncated or no safetensors file",
     # packages
     "export mobilenet_v2 --target iphone-13/ane --out m --weights few.csv": "is truncated or no",
     "export mobilenet_v2 --target iphone-99/ane --out m": KNOWN,
@@ -589,6 +601,51 @@ def test_a_trained_network_is_exported_with_its_weights(palmette: Palmette, file
     assert verify_weights(files / "net.mlmodel", trained.module()).layers == 5
     other = palmette("export", small.replace("k3_s1", "k5_s1"), *out)
     assert other.code == 2 and "belong to another architecture" in other.err
+
+
+SUPERNET = """
+format = "palmette/space@1"
+[network]
+resolution = 32
+activation = "relu"
+[stem]
+channels = 8
+[[stages]]
+stride = 2
+channels = [8, 12]
+kernel = [3, 5]
+expansion = 2
+depth = [1, 2]
+se = 0
+[head]
+channels = 16
+"""
+
+
+def test_a_network_of_a_supernet_is_estimated_extracted_and_exported(
+    palmette: Palmette, files: Path
+) -> None:
+    (files / "few.toml").write_text(SUPERNET)
+    run = ("--data", "procedural:200", "--epochs", "1", "--device", "cpu", "--out", "run", "--json")
+    found = palmette("supernet", "train", "few.toml", *run).json
+    assert found["file"] == "run/supernet.safetensors" and found["epoch"] == 1
+    assert palmette("supernet", "train", "--resume", "run", "--json").json == found
+
+    file = found["file"]
+    ends = palmette("supernet", "evaluate", file, "--json").json
+    assert [row["top1"] for row in ends] == [100 * found["top1"], 100 * found["top1_smallest"]]
+    assert ends[0]["macs_m"] > ends[1]["macs_m"]
+    table = palmette("supernet", "evaluate", file, ends[0]["text"], "--random", "2")
+    assert table.code == 0 and f"{ends[0]['top1']:.1f} %" in table.out
+
+    weights = palmette("supernet", "extract", file, ends[1]["text"], "--out", "w", "--json").json
+    assert (weights["top1"], weights["id"]) == (ends[1]["top1"], ends[1]["id"])
+    out = ("--target", "iphone-11/ane", "--out", "net", "--weights", "w")
+    answer = palmette("export", ends[1]["text"], *out)
+    assert answer.code == 0 and "weights proven" in answer.out
+    verify_weights(files / "net.mlmodel", read_weights(files / "w").module())
+    outside = palmette("supernet", "extract", file, "mobilenet_v2", "--out", "w2")
+    assert outside.code == 2 and "is not in space 'few'" in outside.err
 
 
 def test_lists_answer_in_json(palmette: Palmette) -> None:

@@ -1,8 +1,8 @@
 """Documentation says what is true: links lead somewhere, commands exist, every example is read.
 
 Fenced blocks are checked by their language: none (command lines, architectures, ops), `toml`
-(search spaces, recipes), `json` (architectures), `csv` (timing tables, op lists, images), `python`
-(run).
+(search spaces, recipes, schedules), `json` (architectures), `csv` (timing tables, op lists,
+images), `python` (run).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from palmette.space.tasks import TASKS
 from palmette.train import recipe
 from palmette.train.datasets.table import read_table
 from palmette.train.keys import allowed
+from palmette.train.supernet import schedule
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
@@ -43,6 +44,7 @@ NAMES = [
     "CONTRIBUTING.md",
     *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
     *(f"{folder}/README.md" for folder in ("space", "export", "latency", "train", "search")),
+    "train/supernet/README.md",
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -137,6 +139,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["accuracy"],
             ["predict"],
             *(["latency", verb] for verb in ("fit", "import", "measure", "validate")),
+            *(["supernet", verb] for verb in ("train", "evaluate", "extract")),
         )
     ]
     known = {opt for command, _ in commands for p in command.params for opt in p.opts}
@@ -232,6 +235,8 @@ def test_toml_examples_are_read(name: str) -> None:
     for body in fenced(name, "toml"):
         if f'format = "{recipe.FORMAT}"' in body:
             assert recipe.Recipe.from_dict(recipe_tables(body), "example").epochs > 1
+        elif f'format = "{schedule.FORMAT}"' in body:
+            assert len(schedule.Schedule.from_text(body, "example").phases) > 1
         else:
             assert SearchSpace.from_toml(body, "example").size > 1
 

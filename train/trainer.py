@@ -95,7 +95,7 @@ def train(
         torch.get_num_threads(),
     )
     with folder.driver():
-        opened = _open(config, recipe, checking) if isinstance(data, str) else data
+        opened = open_for(config, recipe, checking) if isinstance(data, str) else data
         config = replace(
             config,
             architecture=with_classes(architecture, len(opened.classes)).to_text(),
@@ -124,19 +124,25 @@ def resume(
     folder = TrainingFolder(out)
     expect(folder.config.is_file(), f"{out}: holds no training (run.toml is missing)")
     with folder.driver():
-        stored, recipe = folder.read()
-        fingerprint = stored.pop("fingerprint", None)
-        try:
-            config = Config(**stored)
-        except TypeError as error:
-            raise InputError(f"{folder.config}: corrupt ({error})") from None
-        opened = _open(config, recipe, checking)
-        expect(
-            opened.fingerprint == fingerprint,
-            f"data '{config.data}': are not those that the run in {out} began with; restore them,"
-            " or begin a new run",
-        )
+        config, recipe, opened = reopen(folder, checking)
         return _trained(Run(folder, config, recipe, opened, checkpoint_seconds, watch))
+
+
+def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, Recipe, Data]:
+    """What an interrupted run is made of; raises InputError as `resume`."""
+    stored, recipe = folder.read()
+    fingerprint = stored.pop("fingerprint", None)
+    try:
+        config = Config(**stored)
+    except TypeError as error:
+        raise InputError(f"{folder.config}: corrupt ({error})") from None
+    opened = open_for(config, recipe, checking)
+    expect(
+        opened.fingerprint == fingerprint,
+        f"data '{config.data}': are not those that the run in {folder.path} began with; restore"
+        " them, or begin a new run",
+    )
+    return config, recipe, opened
 
 
 def _trained(run: Run) -> Trained:
@@ -144,7 +150,8 @@ def _trained(run: Run) -> Trained:
     return Trained(run.folder, run.architecture, tuple(history), len(run.data.corrupt))
 
 
-def _open(config: Config, recipe: Recipe, checking: Checking | None) -> Data:
+def open_for(config: Config, recipe: Recipe, checking: Checking | None) -> Data:
+    """Data of a run, procedural ones at the network's resolution; raises as `open_data`."""
     architecture = Architecture.from_text(config.architecture)
     return open_data(
         config.data,

@@ -147,7 +147,7 @@ def evaluate_command(
         ["network", "top-1", "80 % interval", "M MACs"],
         [
             [
-                str(row["text"]),
+                str(row["id"]),
                 f"{row['top1']:.1f} %",
                 f"{row['lower']:.1f} to {row['upper']:.1f}",
                 f"{row['macs_m']:.2f}",
@@ -155,6 +155,8 @@ def evaluate_command(
             for row in rows
         ],
     )
+    for row in rows:
+        print(f"{row['id']}: {row['text']}")
 
 
 @supernet.command("extract")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from palmette.space import SearchSpace
 from palmette.space.architecture import IMAGE_CHANNELS, Part
 from palmette.space.blocks import Block, Stem
-from palmette.space.search_space import Choice
+from palmette.space.choices import Choice
 
 Placed = tuple[Block, int]
 """A block and the channels that enter it."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.space import SearchSpace
+from palmette.space import SearchSpace, space_toml
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_bytes
 from palmette.space.toml import to_toml
@@ -105,13 +105,10 @@ def space_text(space: SearchSpace) -> str:
             key: choices[0] if len(choices) == 1 else choices for key, choices in keys.items()
         }
         tables.append(to_toml({"[stages]" if section.startswith("stage") else section: values}))
-    top: dict[str, Any] = {"format": SPACE_FORMAT}
+    top: dict[str, Any] = {"format": space_toml.FORMAT}
     if space.description:
         top["description"] = space.description
     return "\n".join([to_toml({"": top}), *tables])
-
-
-SPACE_FORMAT = "palmette/space@1"
 
 
 def _expect_tensors(where: str, found: TrainedSupernet) -> None:

@@ -48,6 +48,14 @@ LAYERS: dict[type[Block], Roles] = {
 WHOLE: dict[type[Block], str] = {ConvBlock: "plain", Stem: "stem", Head: "head"}
 """Blocks whose layers have names that never change."""
 
+_MERGED = (
+    "runs as one convolution that its branches merge into, each by statistics of its own width"
+)
+_MOVED = "joins groups of channels, which lie elsewhere at another width"
+REASONS = {"rv": _MERGED, "one": _MERGED, "ghost": _MOVED, "mix": _MOVED}
+"""Why a kind of block does not share."""
+ANY_REASON = "has layers whose cut is not defined"
+
 
 def roles(block: Block, names: Iterable[str]) -> dict[str, str]:
     """Shared name of each tensor of a block's module: `body.0.conv.weight` to `expand.conv.weight`.
@@ -79,8 +87,8 @@ def expect_block_shares(block: Block, where: str) -> None:
     known = ", ".join(kind.kind for kind in LAYERS)
     expect(
         type(block) in LAYERS or type(block) in WHOLE,
-        f"{where}: the channels of block '{block.kind}' do not keep their meaning when its width"
-        f" changes; a supernet is made of {known} and {ConvBlock.kind}",
+        f"{where}: block '{block.kind}' {REASONS.get(block.kind, ANY_REASON)}; a supernet takes"
+        f" {known} and {ConvBlock.kind}",
     )
     groups = getattr(block, "groups", 1)
     expect(

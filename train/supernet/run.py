@@ -1,19 +1,19 @@
 """Training of a supernet in a folder that survives interruption.
 
-A run as the trainer's, with a learner of its own: `space.toml` and `schedule.toml` stand beside the
-recipe, and `supernet.safetensors` is what comes of it.
+A run as the trainer's, with a learner of its own. The space's file (in `space/`, by its name) and
+`schedule.toml` stand beside the recipe; `supernet.safetensors` is what comes of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from palmette.space import Architecture, SearchSpace
+from palmette.space import SearchSpace
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
-from palmette.train.datasets import Data, open_data
+from palmette.train.datasets import Data
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.recipe import Recipe
 from palmette.train.run import Config, Run, Watcher
@@ -21,14 +21,14 @@ from palmette.train.run_folder import TrainingFolder
 from palmette.train.supernet.file import DataSource, TrainedSupernet, space_text, write_supernet
 from palmette.train.supernet.sampling import largest, smallest
 from palmette.train.supernet.schedule import Schedule, load_schedule
-from palmette.train.trainer import CHECKPOINT_SECONDS
+from palmette.train.trainer import CHECKPOINT_SECONDS, open_for, reopen
 
 if TYPE_CHECKING:
     from palmette.train.learner import Learner
     from palmette.train.supernet.evaluation import Examiner
     from palmette.train.supernet.network import Supernet
 
-FILE, SPACE, SCHEDULE = "supernet.safetensors", "space.toml", "schedule.toml"
+FILE, SPACE, SCHEDULE = "supernet.safetensors", "space", "schedule.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +173,14 @@ def train_supernet(
         threads=torch.get_num_threads(),
     )
     with folder.driver():
-        opened = _open(config, recipe, checking) if isinstance(data, str) else data
+        opened = open_for(config, recipe, checking) if isinstance(data, str) else data
         space = with_classes(space, len(opened.classes))
         config = replace(config, architecture=space.decode(largest(space)).to_text())
         run = SupernetRun(
             space, schedule, folder, config, recipe, opened, checkpoint_seconds, watch
         )
-        folder.begin({**_fields(config), "fingerprint": opened.fingerprint}, recipe)
-        write_text(out / SPACE, space_text(space))
+        folder.begin({**asdict(config), "fingerprint": opened.fingerprint}, recipe)
+        write_text(out / SPACE / f"{space.name}.toml", space_text(space))  # named by its file
         write_text(out / SCHEDULE, schedule.to_text())
         return TrainedRun(folder, space, tuple(run.finish()))
 
@@ -198,37 +198,12 @@ def resume_supernet(
         InputError: no such training in the folder, its files are corrupt, its data have changed.
     """
     folder = TrainingFolder(out)
-    expect((out / SPACE).is_file(), f"{out}: holds no training of a supernet ({SPACE} is missing)")
+    files = list((out / SPACE).glob("*.toml"))
+    expect(len(files) == 1, f"{out}: holds no training of a supernet (its space is missing)")
     with folder.driver():
-        stored, recipe = folder.read()
-        fingerprint = stored.pop("fingerprint", None)
-        try:
-            config = Config(**stored)
-        except TypeError as error:
-            raise InputError(f"{folder.config}: corrupt ({error})") from None
-        space, schedule = SearchSpace.read(out / SPACE), load_schedule(str(out / SCHEDULE))
-        opened = _open(config, recipe, checking)
-        expect(
-            opened.fingerprint == fingerprint,
-            f"data '{config.data}': are not those that the run in {out} began with; restore them,"
-            " or begin a new run",
-        )
+        config, recipe, opened = reopen(folder, checking)
+        space, schedule = SearchSpace.read(files[0]), load_schedule(str(out / SCHEDULE))
         run = SupernetRun(
             space, schedule, folder, config, recipe, opened, checkpoint_seconds, watch
         )
         return TrainedRun(folder, space, tuple(run.finish()))
-
-
-def _open(config: Config, recipe: Recipe, checking: Checking | None) -> Data:
-    return open_data(
-        config.data,
-        side=max(Architecture.from_text(config.architecture).resolution),
-        share=config.share,
-        seed=config.seed,
-        corrupt=recipe.compute.corrupt,
-        progress=checking,
-    )
-
-
-def _fields(config: Config) -> dict[str, Any]:
-    return asdict(config)

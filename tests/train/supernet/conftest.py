@@ -52,3 +52,28 @@ def space() -> SearchSpace:
 def data() -> Data:
     """120 procedural images of 48 px, and 60 to validate."""
     return Data("procedural:120", procedural(120, 48), procedural(60, 48, first=120))
+
+
+FEW = """
+format = "palmette/space@1"
+[network]
+resolution = 32
+activation = "relu"
+[stem]
+channels = 8
+[[stages]]
+stride = 2
+channels = [8, 12]
+kernel = [3, 5]
+expansion = 2
+depth = [1, 2]
+se = 0
+[head]
+channels = 16
+"""
+
+
+@pytest.fixture(scope="session")
+def few() -> SearchSpace:
+    """Eight networks that train in moments."""
+    return SearchSpace.from_toml(FEW, "few")

@@ -1,0 +1,89 @@
+"""The rank-correlation card: what it draws, what it keeps, and figures worked by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from palmette.space import InputError, SearchSpace
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "rank_card.py"
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("rank_card_benchmark", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    module.MEDIAN_OF = 20  # tracing more takes its time
+    return module
+
+
+def test_half_of_the_networks_have_nearly_equal_macs(benchmark: ModuleType) -> None:
+    space = SearchSpace.read(benchmark.SPACE)
+    networks = benchmark.draw_networks(space, benchmark.Setting(networks=12))
+    assert len({network.id for network in networks}) == 12
+    macs = np.array([network.macs() for network in networks[6:]])
+    assert macs.max() / macs.min() <= 1.1 / 0.9
+    assert networks == benchmark.draw_networks(space, benchmark.Setting(networks=12))
+
+
+def test_images_are_those_of_the_first_classes_and_share_nothing(benchmark: ModuleType) -> None:
+    one = benchmark.first_classes(50, 8, 16, 0)
+    other = benchmark.first_classes(30, 8, 16, 0, after=50)
+    assert (len(one), len(other)) == (50, 30)
+    assert len(one.classes) == 8
+    assert np.bincount(one.labels).max() - np.bincount(one.labels).min() <= 1
+    seen = {image.tobytes() for image in one.pixels}
+    assert not seen & {image.tobytes() for image in other.pixels}
+
+
+def test_a_card_of_a_perfect_and_a_reversed_estimator(benchmark: ModuleType) -> None:
+    truth = np.linspace(0.3, 0.5, 10)
+    alone = np.stack([truth, truth, truth])
+    macs = np.array([1.0, 2.0] * 5)
+    estimates = {"good": truth, "bad": -truth, "params": macs, "macs": macs}
+    found = benchmark.card(estimates, alone, dict.fromkeys(estimates, 0.0), 0)
+    assert found["ceiling"]["tau"]["value"] == pytest.approx(1.0)
+    rows = found["estimators"]
+    assert rows["good"]["tau"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
+    assert rows["bad"]["tau_top20"]["value"] == pytest.approx(-1.0)
+    assert rows["good"]["tau_minus_macs"]["value"] == pytest.approx(
+        1 - rows["macs"]["tau"]["value"]
+    )
+    assert rows["good"]["tau_minus_macs"]["low"] > 0
+    assert "tau_minus_params" not in rows["params"]
+    assert found["near_macs_pairs"] == 20
+
+
+def test_a_card_goes_on_with_the_numbers_that_it_has(
+    benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = benchmark.Setting(
+        networks=3,
+        seeds=2,
+        train_images=128,
+        validation_images=64,
+        epochs=1,
+        supernet_epochs=1,
+    )
+    first, estimates, alone = benchmark.run(tmp_path, setting)
+    assert alone.shape == (2, 3)
+    assert set(estimates) == set(first["estimators"])
+    assert first["estimators"]["supernet"]["cost"] > first["estimators"]["macs"]["cost"] == 0
+    monkeypatch.setattr(benchmark, "train", None)
+    monkeypatch.setattr(benchmark, "train_supernet", None)
+    again, _, _ = benchmark.run(tmp_path, setting)
+    assert str(again) == str(first)  # some figures of so few networks are no numbers
+    benchmark.draw(first, estimates, alone, tmp_path / "card.png")
+    assert (tmp_path / "card.png").stat().st_size > 10_000
+    with pytest.raises(InputError, match="holds numbers of another setting"):
+        benchmark.run(tmp_path, benchmark.Setting())

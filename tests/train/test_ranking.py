@@ -1,0 +1,90 @@
+"""Kendall's tau by hand, beside scipy's, and its resamples."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau
+
+from palmette.train.ranking import (
+    best,
+    bootstrap,
+    kendall,
+    near,
+    resamples,
+    with_interval,
+)
+
+Numbers = st.lists(st.integers(0, 6), min_size=8, max_size=8)
+
+
+def test_tau_counts_agreeing_less_disagreeing_pairs() -> None:
+    # of six pairs one disagrees
+    assert kendall(np.array([1.0, 2, 3, 4]), np.array([1.0, 2, 4, 3])) == pytest.approx(4 / 6)
+
+
+def test_a_tie_is_no_pair_of_the_list_that_has_it() -> None:
+    # five pairs agree; the estimate orders five, the truth six
+    found = kendall(np.array([1.0, 2, 2, 3]), np.array([1.0, 2, 3, 4]))
+    assert found == pytest.approx(5 / math.sqrt(5 * 6))
+
+
+@given(Numbers, Numbers)
+def test_tau_is_scipys(estimate: list[int], truth: list[int]) -> None:
+    wanted = kendalltau(estimate, truth).statistic
+    found = kendall(np.array(estimate, float), np.array(truth, float))
+    assert found == pytest.approx(wanted, nan_ok=True)
+
+
+def test_tau_of_a_resample_is_that_of_the_networks_drawn() -> None:
+    rng = np.random.default_rng(0)
+    estimate, truth = rng.normal(size=(2, 9))
+    drawn = resamples(9, seed=1, draws=50)
+    assert drawn.sum(axis=1).tolist() == [9.0] * 50
+    found = bootstrap(estimate, truth, drawn)
+    for row, tau in zip(drawn, found, strict=True):
+        index = np.repeat(np.arange(9), row.astype(int))
+        assert tau == pytest.approx(kendalltau(estimate[index], truth[index]).statistic)
+
+
+def test_the_same_seed_draws_the_same_networks() -> None:
+    assert np.array_equal(resamples(5, 3, 20), resamples(5, 3, 20))
+    assert not np.array_equal(resamples(5, 3, 20), resamples(5, 4, 20))
+
+
+def test_pairs_of_nearly_equal_work_are_within_the_share() -> None:
+    found = near(np.array([100.0, 110.0, 112.0, 200.0]), 0.1)
+    assert found.tolist() == [
+        [True, True, False, False],
+        [True, True, True, False],
+        [False, True, True, False],
+        [False, False, False, True],
+    ]
+
+
+def test_tau_of_some_pairs_ignores_the_others() -> None:
+    estimate, truth = np.array([1.0, 2, 30, 40]), np.array([2.0, 1, 4, 3])
+    pairs = near(estimate, 1.0)
+    assert kendall(estimate, truth, pairs) == -1.0
+    assert kendall(estimate, truth) > 0
+
+
+def test_the_best_are_at_least_two() -> None:
+    truth = np.array([3.0, 1.0, 2.0, 5.0])
+    assert best(truth, 0.2).sum() == 4
+    assert best(truth, 0.2)[0, 3] and best(truth, 0.2)[3, 0]
+    assert best(np.arange(20.0), 0.2).sum() == 16
+
+
+def test_an_interval_leaves_resamples_without_pairs_out() -> None:
+    found = with_interval(0.5, np.array([np.nan, 0.0, 1.0]), 0.5)
+    assert (found.value, found.low, found.high) == (0.5, 0.25, 0.75)
+    assert math.isnan(with_interval(0.5, np.array([np.nan])).low)
+
+
+def test_an_unordered_list_has_no_tau() -> None:
+    assert math.isnan(kendall(np.ones(4), np.arange(4.0)))
