@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from palmette.search.accuracy import PRIOR
 from palmette.search.references import references
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
@@ -46,20 +47,8 @@ def front_figure(run: Run) -> Any:
             hovertemplate="%{text}<extra></extra>",
         )
     )
-    zoo = references(run.problem.latency.predictor, run.config.recipe, run.config.confidence)
-    figure.add_trace(
-        go.Scatter(
-            x=zoo["ms"],
-            y=zoo["top1"],
-            mode="markers+text",
-            name="reference networks",
-            marker={"symbol": "diamond", "size": 9, "color": REFERENCE},
-            text=zoo["network"],
-            textposition="bottom right",
-            textfont={"size": 10, "color": REFERENCE},
-            hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1f} %<extra></extra>",
-        )
-    )
+    if run.problem.accuracy.rung == PRIOR:  # of the zoo only ImageNet's accuracy is known
+        figure.add_trace(_references(run))
     figure.add_vline(
         x=run.config.budget_ms,
         line={"color": BUDGET, "dash": "dash"},
@@ -69,7 +58,7 @@ def front_figure(run: Run) -> Any:
     figure.update_layout(
         title=f"{run.config.target}: estimated accuracy against predicted latency",
         xaxis_title="predicted latency (ms)",
-        yaxis_title=f"estimated ImageNet top-1 (%), {run.config.recipe or MEAN_RECIPE}",
+        yaxis_title=_axis(run),
         template="plotly_white",
         font={"color": INK},
         legend={"orientation": "h", "y": -0.2},
@@ -81,17 +70,46 @@ def front_figure(run: Run) -> Any:
     return figure
 
 
+def _references(run: Run) -> Any:
+    """The zoo's networks as points."""
+    import plotly.graph_objects as go
+
+    zoo = references(run.problem.latency.predictor, run.config.recipe, run.config.confidence)
+    return go.Scatter(
+        x=zoo["ms"],
+        y=zoo["top1"],
+        mode="markers+text",
+        name="reference networks",
+        marker={"symbol": "diamond", "size": 9, "color": REFERENCE},
+        text=zoo["network"],
+        textposition="bottom right",
+        textfont={"size": 10, "color": REFERENCE},
+        hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1f} %<extra></extra>",
+    )
+
+
+def _axis(run: Run) -> str:
+    if run.problem.accuracy.rung == PRIOR:
+        return f"estimated ImageNet top-1 (%), {run.config.recipe or MEAN_RECIPE}"
+    return f"top-1 (%), {run.problem.accuracy.label}"
+
+
 def front_page(run: Run) -> str:
     """Self-contained HTML page: the figure and how to read it; equal runs give equal pages."""
     figure = front_figure(run).to_html(
         full_html=False, include_plotlyjs=True, div_id="front", config={"responsive": True}
     )
-    config = run.config
+    config, accuracy = run.config, run.problem.accuracy
+    bars = (
+        f" of the accuracy prior (cross-validated mean error {CV_MAE_POINTS} points): an estimate"
+        " from published results, not a measurement"
+        if accuracy.rung == PRIOR
+        else f" of the validation images: top-1 {accuracy.words()}"
+    )
     note = (
         f"Bars to the right end at the time that holds with confidence {config.confidence:g};"
-        " the budget is kept there. Vertical bars are the 80 % interval of the accuracy prior"
-        f" (cross-validated mean error {CV_MAE_POINTS} points): an estimate from published"
-        " results, not a measurement. Differences below 0.5 points are ties."
+        f" the budget is kept there. Vertical bars are the 80 % interval{bars}. Differences below"
+        f" {accuracy.tie_points:.2g} points are ties."
     )
     title = html.escape(f"palmette: {config.target}, {config.budget_ms:g} ms")
     return (

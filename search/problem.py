@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from palmette.latency import CompiledLatency, LatencyPredictor
 from palmette.latency.identified import unknown
+from palmette.search.accuracy import Accuracy, PriorAccuracy
 from palmette.search.evolution import Evaluation
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
-from palmette.train import AccuracyPrior, CompiledPrior
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +121,7 @@ class SearchProblem:
     """What is searched: the full space without the barred choices. Codes are codes of this one."""
     compiled_codes: CodeMap
     latency: CompiledLatency
-    prior: CompiledPrior
+    accuracy: Accuracy
     work: SpaceTable
     """Channels: parameters, MACs."""
     limits: Limits
@@ -143,7 +143,7 @@ class SearchProblem:
         """All estimates of codes (n, genes)."""
         codes = self.compiled_codes.full(codes)
         time = self.latency.interval(codes, self.limits.confidence, two_sided=False)
-        accuracy = self.prior.evaluate(codes)
+        accuracy = self.accuracy.evaluate(codes)
         work = self.work.sums(codes)
         limits = self.limits
         violation = accuracy.violation + np.where(accuracy.guarded, _GUARDED, 0.0)
@@ -166,6 +166,10 @@ class SearchProblem:
             accuracy.guarded,
             self.latency.outside(codes),
         )
+
+    def measure(self, codes: Codes) -> None:
+        """Find out the accuracy of a few codes (n, genes), where the rung measures."""
+        self.accuracy.measure(self.compiled_codes.full(codes))
 
     def fastest(self, seed: int = 0) -> Codes:
         """Code (genes,) of the least time at the confidence, all limits but the budget kept.
@@ -205,6 +209,7 @@ def pose(
     limits: Limits,
     *,
     recipe: str | None = None,
+    accuracy: Accuracy | None = None,
     extrapolate: bool = False,
 ) -> SearchProblem:
     """The problem of a target's search over a space.
@@ -213,7 +218,8 @@ def pose(
         space: all choices.
         predictor: of the target; its support decides which choices stay.
         limits: what a network may cost.
-        recipe: training recipe that accuracies refer to; None for the mean recipe.
+        recipe: training recipe that the prior's accuracies refer to; None for the mean recipe.
+        accuracy: of the full space's codes; None for the prior.
         extrapolate: keep choices that the target's timings cannot identify.
 
     Raises:
@@ -231,7 +237,7 @@ def pose(
         searched,
         CodeMap.between(searched, space),
         predictor.compile(compiled),
-        AccuracyPrior.load().compile(compiled, recipe),
+        PriorAccuracy(compiled, recipe) if accuracy is None else accuracy,
         _work_table(compiled),
         limits,
         tuple(barred),
@@ -247,7 +253,7 @@ def _check_possible(problem: SearchProblem) -> None:
     found = replace(problem, limits=replace(limits, budget_ms=math.inf)).candidates(code)
     if found.violation[0] > 0:
         architecture = problem.space.decode(code[0])
-        broken = problem.prior.prior.active_guards(architecture)
+        broken = problem.accuracy.guards(architecture)
         raise InputError(
             f"no network of space '{name}' keeps all limits; the nearest has"
             f" {found.params[0] / 1e6:.3g} M parameters and {found.macs[0] / 1e6:.3g} M MACs"

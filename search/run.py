@@ -20,15 +20,19 @@ import numpy as np
 import pandas as pd
 
 from palmette.latency import LatencyPredictor, load_predictor, parse_target
+from palmette.search.accuracy import PRIOR
 from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
+from palmette.search.measured import SAMPLES
 from palmette.search.problem import Limits, SearchProblem, describe, pose
 from palmette.search.run_folder import RunFolder
 from palmette.search.sampler import ShortlistSampler
+from palmette.search.source import Source
+from palmette.search.surrogate import FEWEST
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.space.errors import expect
 from palmette.space.files import write_bytes, write_text
-from palmette.train import TIE_POINTS, AccuracyPrior
+from palmette.train import AccuracyPrior
 
 if TYPE_CHECKING:
     import optuna
@@ -58,6 +62,12 @@ class SearchConfig:
     extrapolate: bool = False
     predictor: str | None = None
     """Path of a predictor's JSON; default the one shipped for the target."""
+    accuracy: str = PRIOR
+    """`prior`, `supernet:FILE` or `proxy:RECIPE`; the latter two measure on `data`."""
+    data: str | None = None
+    """Images, see `train.datasets.open_data`; default those that a supernet was trained on."""
+    samples: int = SAMPLES
+    """Networks measured before the search; those of the shortlist come on top."""
 
     def __post_init__(self) -> None:
         expect(
@@ -67,6 +77,16 @@ class SearchConfig:
         expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
         expect(self.shortlist >= 3, f"shortlist: at least 3, got {self.shortlist}")
         expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
+        expect(self.samples >= FEWEST, f"samples: at least {FEWEST}, got {self.samples}")
+        measured = self.accuracy != PRIOR
+        expect(
+            measured or self.data is None,
+            "data: the prior takes none; give --accuracy, or leave --data out",
+        )
+        expect(
+            not measured or self.recipe is None,
+            "recipe: belongs to the prior; a supernet or a proxy has its own",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `run.toml`."""
@@ -113,8 +133,9 @@ class Run:
     @property
     def guards(self) -> dict[str, Any]:
         """What kept the search honest: choices barred, and the guards of the accuracy prior."""
-        prior = AccuracyPrior.load()
-        networks = [Architecture.from_text(str(text)) for text in self.front["architecture"]]
+        prior, networks = AccuracyPrior.load(), list[Architecture]()
+        if self.problem.accuracy.rung == PRIOR:
+            networks = [Architecture.from_text(str(text)) for text in self.front["architecture"]]
         widened: dict[str, list[float]] = {}
         for network in networks:
             for row in prior.widened(network):
@@ -147,7 +168,7 @@ def run(
     Raises:
         InputError: unknown target, space or option, an impossible budget, a folder in use.
     """
-    config = SearchConfig(str(parse_target(target)), float(budget_ms), **options)
+    config = _absolute(SearchConfig(str(parse_target(target)), float(budget_ms), **options))
     folder = RunFolder(out)
     folder.check_free()
     problem = _problem(config, folder)
@@ -200,13 +221,34 @@ def _problem(config: SearchConfig, folder: RunFolder) -> SearchProblem:
     else:
         predictor = load_predictor(config.target)
     limits = Limits(config.budget_ms, config.confidence, config.params_m, config.macs_m, config.lam)
-    return pose(space, predictor, limits, recipe=config.recipe, extrapolate=config.extrapolate)
+    accuracy = None
+    if config.accuracy != PRIOR:
+        source = Source(config.accuracy, config.data, space, config.seed)
+        space, accuracy = source.space, source.accuracy(config.samples, config.seed)
+    return pose(
+        space,
+        predictor,
+        limits,
+        recipe=config.recipe,
+        accuracy=accuracy,
+        extrapolate=config.extrapolate,
+    )
+
+
+def _absolute(config: SearchConfig) -> SearchConfig:
+    """The config with a supernet's whole path: a run may be resumed from another folder."""
+    kind, _, name = config.accuracy.partition(":")
+    if kind != "supernet" or not name:
+        return config
+    return replace(config, accuracy=f"{kind}:{Path(name).absolute()}")
 
 
 def _identity(problem: SearchProblem) -> dict[str, str]:
     """Hashes of what `run.toml` only names; a run must go on with the same."""
     predictor = json.dumps(problem.latency.predictor.to_dict(), sort_keys=True)
+    measured = problem.accuracy.id
     return {
+        **({"accuracy_id": measured} if measured else {}),
         "space_id": problem.space.id,
         "predictor_id": hashlib.sha256(predictor.encode()).hexdigest()[:12],
     }
@@ -223,6 +265,9 @@ def _search(
     config: SearchConfig, problem: SearchProblem, folder: RunFolder, progress: Progress | None
 ) -> Run:
     made: list[dict[str, Any]] = []
+    problem.accuracy.prepare(
+        folder.accuracy, None if progress is None else lambda done, of: progress(done, of, math.nan)
+    )
 
     def propose() -> list[dict[str, Any]]:
         made.extend(_shortlist(config, problem, progress))
@@ -237,7 +282,9 @@ def _search(
         if "shortlist" not in study.user_attrs:
             sampler.remaining(study)  # makes the shortlist: a trial that waited did not need it
             study.set_user_attr("shortlist", len(made))
-        found = problem.evaluate(_codes(problem.space, [trial.params]))
+        codes = _codes(problem.space, [trial.params])
+        problem.measure(codes)
+        found = problem.evaluate(codes)
         trial.set_constraint("limits", float(found.violation[0]))
         ms, negative_score = found.objectives[0].tolist()
         study.tell(trial, [ms, -negative_score])
@@ -329,8 +376,10 @@ def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
         raise InputError("no finished trial keeps all limits; raise the budget")
     values = np.array([(t.values[0], -t.values[1]) for t in trials])
     best = [trials[index] for index in non_dominated(values)]
-    table = pd.DataFrame(describe(problem, _codes(problem.space, [t.params for t in best])))
-    ties = table["score"] >= table["score"].max() - TIE_POINTS
+    codes = _codes(problem.space, [t.params for t in best])
+    problem.measure(codes)  # of a resumed run: what its folder kept
+    table = pd.DataFrame(describe(problem, codes))
+    ties = table["score"] >= table["score"].max() - problem.accuracy.tie_points
     # the front is sorted by ms: the first of the ties is the fastest
     pick = np.arange(len(table)) == int(np.flatnonzero(ties)[0])
     table.insert(1, "pick", pick)

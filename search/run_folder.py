@@ -52,6 +52,11 @@ class RunFolder:
         return self.path / "predictor.json"
 
     @property
+    def accuracy(self) -> Path:
+        """Accuracies that were measured, where the prior is not the rung."""
+        return self.path / "accuracy.csv"
+
+    @property
     def journal(self) -> Path:
         """The Optuna study."""
         return self.path / "study.journal"
@@ -105,7 +110,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Take back what a new run wrote before it found nothing; as the folder's driver."""
-        for path in (self.journal, self.predictor, self.space, self.config):
+        for path in (self.journal, self.accuracy, self.predictor, self.space, self.config):
             path.unlink(missing_ok=True)
 
     def read_config(self) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -8,10 +8,9 @@ from typing import Any
 
 from palmette.export import export_for_runtime
 from palmette.latency import parse_target
+from palmette.search.accuracy import PRIOR
 from palmette.search.references import references
 from palmette.search.run import Run, SearchConfig
-from palmette.train import TIE_POINTS
-from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
 PICKS = 6
 """Networks of the front that are shown besides the pick."""
@@ -21,7 +20,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
     """Rows of the printed table: networks of the front and the references, fastest first."""
     front, config = run.front, run.config
     shown = {round(i * (len(front) - 1) / (PICKS - 1)) for i in range(PICKS)}
-    pick = front.loc[front["pick"]].iloc[0]
+    pick, tie = front.loc[front["pick"]].iloc[0], run.problem.accuracy.tie_points
     rows = [
         {
             "name": f"pick {row['id'][:8]}" if row["pick"] else f"front {row['id'][:8]}",
@@ -31,11 +30,13 @@ def comparison(run: Run) -> list[dict[str, Any]]:
             "top1": row["top1"],
             "published": None,
             "params_m": row["params_m"],
-            "verdict": "pick" if row["pick"] else _verdict(row["score"] - pick["score"]),
+            "verdict": "pick" if row["pick"] else _verdict(row["score"] - pick["score"], tie),
         }
         for index, row in enumerate(front.to_dict("records"))
         if row["pick"] or index in shown
     ]
+    if run.problem.accuracy.rung != PRIOR:  # of the zoo only ImageNet's accuracy is known
+        return rows
     zoo = references(run.problem.latency.predictor, config.recipe, config.confidence, config.lam)
     for other in zoo.to_dict("records"):
         over = _broken_limit(other, config)
@@ -48,7 +49,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 "top1": other["top1"],
                 "published": other["published_top1"],
                 "params_m": other["params_m"],
-                "verdict": over or _verdict(other["score"] - pick["score"]),
+                "verdict": over or _verdict(other["score"] - pick["score"], tie),
             }
         )
     return sorted(rows, key=lambda row: float(row["ms"]))
@@ -63,12 +64,11 @@ def guard_lines(run: Run) -> list[str]:
     caution = f"{predictor.model_.target}: {predictor.caution}"
     return [
         *([caution] if predictor.caution else []),
-        f"top-1: estimated by the published prior, {_recipe(run)},"
-        f" cross-validated MAE {CV_MAE_POINTS} points; publ.: as published, under its own recipe",
+        f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
         "at conf.: time that holds with that confidence; timed: published timing on this target; vs"
         " pick: points of the score, estimate - lambda * sigma",
-        f"differences of the score below {TIE_POINTS} points are ties; the best of many estimates"
-        " is an optimistic one: train the shortlist before you believe it",
+        f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
+        " best of many estimates is an optimistic one: train the shortlist before you believe it",
         f"choices that this target's timings can't identify, barred: {barred}",
         f"guards that changed an estimate on the front: {active}",
         "families of blocks outside the prior's fit, estimates on the front widened by its error on"
@@ -112,7 +112,7 @@ def export_pick(run: Run) -> Path:
         metadata={
             "target": str(target),
             "estimated_top1": f"{row['top1']:.1f}",
-            "accuracy_rung": f"prior, {run.config.recipe or MEAN_RECIPE}",
+            "accuracy_rung": run.problem.accuracy.label,
         },
     )
 
@@ -136,8 +136,8 @@ def _broken_limit(row: dict[Any, Any], config: SearchConfig) -> str:
     return f"over {broken[0]}" if broken else ""
 
 
-def _verdict(difference: float) -> str:
-    if abs(difference) < TIE_POINTS:
+def _verdict(difference: float, tie: float) -> str:
+    if abs(difference) < tie:
         return "tie"
     return f"{difference:+.1f}"
 
@@ -145,7 +145,3 @@ def _verdict(difference: float) -> str:
 def _widened(families: dict[str, float]) -> str:
     named = (f"{name} (up to {share:.0%} of a network)" for name, share in families.items())
     return ", ".join(named) or "none"
-
-
-def _recipe(run: Run) -> str:
-    return f"recipe {run.config.recipe}" if run.config.recipe else "mean of the training recipes"

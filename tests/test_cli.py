@@ -247,6 +247,10 @@ MISTAKES = {
     f"{BUDGET} 6 --macs-m nan": "macs_m: must be positive, got nan",
     f"{BUDGET} 6 --macs-m 1": "no network of space 'space' keeps all limits; the nearest has",
     f"{BUDGET} 6 --recipe secret": "recipe 'secret' is unknown; known: ",
+    f"{BUDGET} 6 --accuracy magic": "must be prior, supernet:FILE or proxy:RECIPE",
+    f"{BUDGET} 6 --accuracy supernet:no": "no: no such file",
+    f"{BUDGET} 6 --accuracy proxy:quick": "needs images to train on; give --data",
+    f"{BUDGET} 6 --samples 3": "samples: at least 8, got 3",
     # folders
     f"{BUDGET} 6 --out file": "file: can't be a run's folder",
     f"{BUDGET} 6 --out file/below": "file/below: can't be a run's folder",
@@ -471,6 +475,8 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
         "shortlist": 5,
         "seed": 9,
         "predictor": "iphone-13.json",
+        "accuracy": "prior",
+        "samples": 20,
     }
     options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     found = palmette(
@@ -480,6 +486,7 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
         "target": "iphone-13/ane@coreml-ios16",
         "budget_ms": 0.8,
         "extrapolate": True,
+        "data": None,
     }
     assert len(found["front"]) <= 5
 

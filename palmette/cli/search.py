@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ def search(
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Keep unidentified choices.")] = False,
     predictor: Annotated[str | None, typer.Option(help="Predictor JSON of your own.")] = None,
+    accuracy: Annotated[str, typer.Option(help="prior, supernet:FILE or proxy:RECIPE.")] = "prior",
+    data: Annotated[str | None, typer.Option(help="Images that the latter two measure on.")] = None,
+    samples: Annotated[int, typer.Option(help="Networks that they measure first.")] = 200,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in a folder.")] = None,
     export_pick: Annotated[bool, typer.Option("--export", help="Export the pick.")] = False,
     as_json: Json = False,
@@ -70,6 +74,9 @@ def search(
                     seed=seed,
                     extrapolate=extrapolate,
                     predictor=predictor,
+                    accuracy=accuracy,
+                    data=data,
+                    samples=samples,
                 )
     except KeyboardInterrupt:
         print(f"interrupted; go on with: palmette search --resume {resume or out}", file=sys.stderr)
@@ -175,12 +182,13 @@ def _progress() -> Iterator[Callable[[int, int, float], None]]:
         task = bar.add_task("compiling the space", total=1, volume="-")
 
         def report(done: int, planned: int, volume: float) -> None:
+            measuring = math.isnan(volume)
             bar.update(
                 task,
-                description="searching",
+                description="measuring accuracies" if measuring else "searching",
                 completed=done,
                 total=planned,
-                volume=f"{volume:.4g}",
+                volume="-" if measuring else f"{volume:.4g}",
             )
 
         yield report

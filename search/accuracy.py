@@ -1,0 +1,97 @@
+"""Where the accuracies of a search come from: the published prior, or the user's own images.
+
+The prior costs nothing. A supernet and short trainings measure networks (`search.measured`), named
+`supernet:FILE` and `proxy:RECIPE` (`search.source`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from palmette.space import Architecture, CompiledSpace
+from palmette.space.search_space import Codes
+from palmette.train import TIE_POINTS, AccuracyPrior, CompiledPrior, PriorBatch
+from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
+
+PRIOR = "prior"
+Told = Callable[[int, int], None]
+"""Called with networks measured so far, and in all."""
+
+
+class Accuracy(Protocol):
+    """Accuracies of a space's codes."""
+
+    @property
+    def rung(self) -> str:
+        """`prior`, `supernet` or `proxy`."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """The rung and what it refers to, in few words."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """Hash of what measures; empty for the prior."""
+        ...
+
+    @property
+    def tie_points(self) -> float:
+        """Below this difference the order of two networks is a coin flip."""
+        ...
+
+    def prepare(self, path: Path, told: Told | None = None) -> None:
+        """Measure what estimates begin with; `path` keeps it."""
+        ...
+
+    def measure(self, codes: Codes) -> None:
+        """Find out about a few codes (n, genes), where the rung can."""
+        ...
+
+    def evaluate(self, codes: Codes) -> PriorBatch:
+        """Estimates of codes (n, genes)."""
+        ...
+
+    def guards(self, network: Architecture) -> list[str]:
+        """What is held against a network."""
+        ...
+
+    def words(self) -> str:
+        """Where top-1 comes from, and how far it is off."""
+        ...
+
+
+class PriorAccuracy:
+    """The accuracy prior."""
+
+    rung, id, tie_points = PRIOR, "", TIE_POINTS
+
+    def __init__(self, space: CompiledSpace, recipe: str | None) -> None:
+        self.recipe = recipe
+        self.label = f"{PRIOR}, {recipe or MEAN_RECIPE}"
+        self.compiled: CompiledPrior = AccuracyPrior.load().compile(space, recipe)
+
+    def prepare(self, path: Path, told: Told | None = None) -> None:
+        """Nothing to measure."""
+
+    def measure(self, codes: Codes) -> None:
+        """Nothing to find out."""
+
+    def evaluate(self, codes: Codes) -> PriorBatch:
+        """See `CompiledPrior.evaluate`."""
+        return self.compiled.evaluate(codes)
+
+    def guards(self, network: Architecture) -> list[str]:
+        """Guards of the prior that act on a network."""
+        return self.compiled.prior.active_guards(network)
+
+    def words(self) -> str:
+        """Recipe and cross-validated error."""
+        recipe = f"recipe {self.recipe}" if self.recipe else "mean of the training recipes"
+        return (
+            f"estimated by the published prior, {recipe}, cross-validated MAE {CV_MAE_POINTS}"
+            " points"
+        )
