@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,13 @@ from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.search_space import Codes
 from palmette.train.datasets import ArrayImages, Data, procedural
+from palmette.train.estimates import Measured
 from palmette.train.proxy import Fidelity, ProxyAccuracy
-from palmette.train.ranking import (
-    Interval,
-    best,
-    bootstrap,
-    kendall,
-    near,
-    resamples,
-    with_interval,
-)
+from palmette.train.rank_card import BAND, REFERENCES, card
 from palmette.train.recipe import Recipe, load_recipe
 from palmette.train.supernet import SupernetAccuracy, load_schedule, read_supernet, train_supernet
+from palmette.train.supernet.network import with_classes
+from palmette.train.supernet.run import FILE
 from palmette.train.trainer import train
 
 Floats = NDArray[np.float64]
@@ -58,11 +54,15 @@ Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PICTURE = ROOT / "results" / "rank_card.json", ROOT / "results" / "rank_card.png"
 SPACE = Path(__file__).resolve().parent / "spaces" / "tiny.toml"
-BAND = 0.1
 MEDIAN_OF = 400
 """Networks that the median of the MACs is taken of."""
-PROXIES = {"proxy_full_size": Fidelity(1, 1.0), "proxy_three_quarters": Fidelity(1, 0.75)}
-REFERENCES = ("params", "macs")
+PROXIES = {
+    "proxy_full_size": Fidelity(1, 1.0),
+    "proxy_three_quarters": Fidelity(1, 0.75),
+    "proxy_half_epochs": Fidelity(2, 1.0),
+}
+SUPERNETS = {"supernet": True, "supernet_not_recalibrated": False}
+"""Whether BatchNorm's statistics are measured for each network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,141 +155,90 @@ def draw_networks(space: SearchSpace, setting: Setting) -> list[Architecture]:
     return list(found.values())
 
 
-def measure(
-    folder: Path, setting: Setting, space: SearchSpace
-) -> tuple[dict[str, Floats], Floats, dict[str, float]]:
-    """Estimates (n,) of each estimator, accuracies (seeds, n) alone, and costs in trainings."""
-    data, recipe = setting.data(space), setting.recipe(setting.epochs)
-    space = _with_classes(space, setting.classes)
-    networks = draw_networks(space, setting)
-    ledger = Ledger(folder / "ledger.csv")
-    estimates = {
-        "supernet": _supernet(folder, ledger, setting, space, data, networks, True),
-        "supernet_not_recalibrated": _supernet(
-            folder, ledger, setting, space, data, networks, False
-        ),
-    }
-    for name, fidelity in PROXIES.items():
-        proxy = ProxyAccuracy(data, recipe, fidelity, seed=setting.seeds, device="cpu")
-        estimates[name] = np.array(
+class Bench:
+    """Measures the networks of a card, or reads what its folder has."""
+
+    def __init__(self, folder: Path, setting: Setting, space: SearchSpace) -> None:
+        self.folder, self.setting = folder, setting
+        self.ledger = Ledger(folder / "ledger.csv")
+        self.data = setting.data(space)
+        self.space = with_classes(space, setting.classes)
+        self.networks = draw_networks(self.space, setting)
+
+    def estimates(self) -> dict[str, Floats]:
+        """Estimates (n,) of each estimator; shares of 1, millions of parameters and MACs."""
+        found = {name: self._by_supernet(name) for name in SUPERNETS}
+        found |= {name: self._by_proxy(name) for name in PROXIES}
+        found["params"] = np.array([network.params() / 1e6 for network in self.networks])
+        found["macs"] = np.array([network.macs() / 1e6 for network in self.networks])
+        return found
+
+    def alone(self) -> Floats:
+        """Top-1 of the networks trained alone, (seeds, n)."""
+        recipe = self.setting.recipe(self.setting.epochs)
+        return np.stack(
             [
-                ledger.value(name, n.id, lambda n=n, p=proxy: float(p.evaluate([n]).top1[0] / 100))  # type: ignore[misc]
-                for n in networks
+                self._noted(f"alone_{seed}", partial(_trained, self.data, recipe, seed))
+                for seed in range(self.setting.seeds)
             ]
         )
-    alone = np.array(
-        [
-            [
-                ledger.value(
-                    f"alone_{seed}",
-                    n.id,
-                    lambda n=n, seed=seed: _alone(n, data, recipe, seed),  # type: ignore[misc]
-                )
-                for n in networks
-            ]
-            for seed in range(setting.seeds)
-        ]
-    )
-    estimates["params"] = np.array([n.params() / 1e6 for n in networks])
-    estimates["macs"] = np.array([n.macs() / 1e6 for n in networks])
-    one = sum(ledger.cpu_s(f"alone_{seed}") for seed in range(setting.seeds)) / alone.size
-    costs = {name: ledger.cpu_s(name) / one for name in estimates}
-    for name in ("supernet", "supernet_not_recalibrated"):
-        costs[name] += ledger.cpu_s("supernet_training") / one
-    return estimates, alone, costs
 
+    def costs(self) -> dict[str, float]:
+        """CPU time of each estimator for all networks, in trainings of one network."""
+        seeds = range(self.setting.seeds)
+        alone = sum(self.ledger.cpu_s(f"alone_{seed}") for seed in seeds)
+        one = alone / (len(self.networks) * len(seeds))
+        names = (*SUPERNETS, *PROXIES, *REFERENCES)
+        shared = self.ledger.cpu_s("supernet_training")
+        return {
+            name: (self.ledger.cpu_s(name) + shared * (name in SUPERNETS)) / one for name in names
+        }
 
-def _alone(network: Architecture, data: Data, recipe: Recipe, seed: int) -> float:
-    with tempfile.TemporaryDirectory() as scratch:
-        done = train(network, data, recipe, Path(scratch) / "run", seed=seed, device="cpu")
-    return done.history[-1]["top1"]
+    def _by_supernet(self, name: str) -> Floats:
+        self.ledger.value("supernet_training", "largest", self._train_supernet)
+        estimator = SupernetAccuracy(
+            read_supernet(self.folder / "supernet" / FILE),
+            self.data,
+            device="cpu",
+            recalibrated=SUPERNETS[name],
+        )
+        return self._noted(name, estimator)
 
+    def _by_proxy(self, name: str) -> Floats:
+        recipe = self.setting.recipe(self.setting.epochs)
+        seed = self.setting.seeds  # none of those that train alone
+        proxy = ProxyAccuracy(self.data, recipe, PROXIES[name], seed=seed, device="cpu")
+        return self._noted(name, proxy)
 
-def _supernet(
-    folder: Path,
-    ledger: Ledger,
-    setting: Setting,
-    space: SearchSpace,
-    data: Data,
-    networks: list[Architecture],
-    recalibrated: bool,
-) -> Floats:
-    def trained() -> float:
-        shutil.rmtree(folder / "supernet", ignore_errors=True)  # of an interrupted card
+    def _train_supernet(self) -> float:
+        shutil.rmtree(self.folder / "supernet", ignore_errors=True)  # of an interrupted card
         done = train_supernet(
-            space,
-            data,
-            setting.recipe(setting.supernet_epochs),
-            load_schedule(setting.schedule),
-            folder / "supernet",
-            seed=setting.seed,
+            self.space,
+            self.data,
+            self.setting.recipe(self.setting.supernet_epochs),
+            load_schedule(self.setting.schedule),
+            self.folder / "supernet",
+            seed=self.setting.seed,
             device="cpu",
         )
         return done.history[-1]["top1"]
 
-    ledger.value("supernet_training", "largest", trained)
-    found = read_supernet(folder / "supernet" / "supernet.safetensors")
-    estimator = SupernetAccuracy(found, data, device="cpu", recalibrated=recalibrated)
-    name = "supernet" if recalibrated else "supernet_not_recalibrated"
-    return np.array(
-        [
-            ledger.value(name, n.id, lambda n=n: float(estimator.evaluate([n]).top1[0] / 100))  # type: ignore[misc]
-            for n in networks
-        ]
-    )
+    def _noted(self, what: str, measure: Any) -> Floats:
+        """Numbers of all networks, by an estimator or a function of the network."""
+        evaluate = getattr(measure, "evaluate", None)
+        if evaluate is not None:
+            measure = partial(_estimated, evaluate)
+        return np.array([self.ledger.value(what, n.id, partial(measure, n)) for n in self.networks])
 
 
-def _with_classes(space: SearchSpace, classes: int) -> SearchSpace:
-    from palmette.train.supernet.network import with_classes
-
-    return with_classes(space, classes)
+def _estimated(evaluate: Callable[[list[Architecture]], Measured], network: Architecture) -> float:
+    return float(evaluate([network]).top1[0] / 100)
 
 
-def card(
-    estimates: dict[str, Floats], alone: Floats, costs: dict[str, float], seed: int
-) -> dict[str, Any]:
-    """All figures of a card."""
-    truth, drawn = alone.mean(axis=0), resamples(alone.shape[1], seed)
-    subsets = {
-        "tau": None,
-        "tau_top20": best(truth),
-        "tau_near_macs": near(estimates["macs"], BAND),
-    }
-    rows: dict[str, Any] = {}
-    for name, estimate in estimates.items():
-        rows[name] = {"cost": costs[name]}
-        for subset, pairs in subsets.items():
-            value = kendall(estimate, truth, pairs)
-            taus = bootstrap(estimate, truth, drawn, pairs)
-            rows[name][subset] = asdict(with_interval(value, taus))
-            for other in REFERENCES:
-                if name in REFERENCES:
-                    continue
-                versus = kendall(estimates[other], truth, pairs)
-                difference = taus - bootstrap(estimates[other], truth, drawn, pairs)
-                rows[name][f"{subset}_minus_{other}"] = asdict(
-                    with_interval(value - versus, difference)
-                )
-    near_pairs = int(np.triu(near(estimates["macs"], BAND), 1).sum())
-    return {
-        "networks": alone.shape[1],
-        "seeds": alone.shape[0],
-        "top1_lowest": float(truth.min()),
-        "top1_highest": float(truth.max()),
-        "seed_sd_points": float(100 * alone.std(axis=0, ddof=1).mean()),
-        "near_macs_pairs": near_pairs,
-        "ceiling": {name: _ceiling(alone, pairs, drawn) for name, pairs in subsets.items()},
-        "estimators": rows,
-    }
-
-
-def _ceiling(alone: Floats, pairs: NDArray[np.bool_] | None, drawn: Floats) -> dict[str, float]:
-    """Tau of one seed with the mean of the others, averaged over the seeds."""
-    others = [np.delete(alone, seed, axis=0).mean(axis=0) for seed in range(len(alone))]
-    values = [kendall(one, other, pairs) for one, other in zip(alone, others, strict=True)]
-    taus = [bootstrap(one, other, drawn, pairs) for one, other in zip(alone, others, strict=True)]
-    found: Interval = with_interval(float(np.mean(values)), np.mean(taus, axis=0))
-    return asdict(found)
+def _trained(data: Data, recipe: Recipe, seed: int, network: Architecture) -> float:
+    with tempfile.TemporaryDirectory() as scratch:
+        done = train(network, data, recipe, Path(scratch) / "run", seed=seed, device="cpu")
+    return done.history[-1]["top1"]
 
 
 def show(metrics: dict[str, Any]) -> None:
@@ -390,12 +339,13 @@ def run(folder: Path, setting: Setting) -> tuple[dict[str, Any], dict[str, Float
         f"{folder}: holds numbers of another setting; name another --folder",
     )
     write_text(note, mine)
-    estimates, alone, costs = measure(folder, setting, SearchSpace.read(SPACE))
+    bench = Bench(folder, setting, SearchSpace.read(SPACE))
+    estimates, alone = bench.estimates(), bench.alone()
     return (
         {
             "command": "python benchmarks/rank_card.py --write",
             "setting": asdict(setting),
-            **card(estimates, alone, costs, setting.seed),
+            **card(estimates, alone, bench.costs(), setting.seed),
         },
         estimates,
         alone,

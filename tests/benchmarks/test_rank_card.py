@@ -46,24 +46,6 @@ def test_images_are_those_of_the_first_classes_and_share_nothing(benchmark: Modu
     assert not seen & {image.tobytes() for image in other.pixels}
 
 
-def test_a_card_of_a_perfect_and_a_reversed_estimator(benchmark: ModuleType) -> None:
-    truth = np.linspace(0.3, 0.5, 10)
-    alone = np.stack([truth, truth, truth])
-    macs = np.array([1.0, 2.0] * 5)
-    estimates = {"good": truth, "bad": -truth, "params": macs, "macs": macs}
-    found = benchmark.card(estimates, alone, dict.fromkeys(estimates, 0.0), 0)
-    assert found["ceiling"]["tau"]["value"] == pytest.approx(1.0)
-    rows = found["estimators"]
-    assert rows["good"]["tau"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
-    assert rows["bad"]["tau_top20"]["value"] == pytest.approx(-1.0)
-    assert rows["good"]["tau_minus_macs"]["value"] == pytest.approx(
-        1 - rows["macs"]["tau"]["value"]
-    )
-    assert rows["good"]["tau_minus_macs"]["low"] > 0
-    assert "tau_minus_params" not in rows["params"]
-    assert found["near_macs_pairs"] == 20
-
-
 def test_a_card_goes_on_with_the_numbers_that_it_has(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,9 @@ from palmette.train.transforms import validation_transform
 
 DATA = "procedural:160"
 LOSSES = ("epoch", "step", "train_loss", "val_loss", "top1", "top1_smallest")
-RECIPE = load_recipe("quick").changed(epochs=3, batch=32, compute__deterministic=True)
+RECIPE = load_recipe("quick").changed(
+    epochs=3, batch=32, compute__deterministic=True, loss__ema_decay=0.9, loss__dropout=0.1
+)
 SCHEDULE = load_schedule("progressive")
 
 

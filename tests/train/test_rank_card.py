@@ -1,0 +1,40 @@
+"""Figures of a rank-correlation card, worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from palmette.train.rank_card import card
+
+
+def test_a_card_of_a_perfect_and_a_reversed_estimator() -> None:
+    truth = np.linspace(0.3, 0.5, 10)
+    alone = np.stack([truth, truth, truth])
+    macs = np.array([1.0, 2.0] * 5)
+    estimates = {"good": truth, "bad": -truth, "params": macs, "macs": macs}
+    found = card(estimates, alone, dict.fromkeys(estimates, 0.0), 0)
+    assert found["ceiling"]["tau"]["value"] == pytest.approx(1.0)
+    rows = found["estimators"]
+    assert rows["good"]["tau"] == pytest.approx({"value": 1.0, "low": 1.0, "high": 1.0})
+    assert rows["bad"]["tau_top20"]["value"] == pytest.approx(-1.0)
+    assert rows["good"]["tau_minus_macs"]["value"] == pytest.approx(
+        1 - rows["macs"]["tau"]["value"]
+    )
+    assert rows["good"]["tau_minus_macs"]["low"] > 0
+    assert "tau_minus_params" not in rows["params"]
+    assert found["near_macs_pairs"] == 20
+
+
+def test_the_ceiling_falls_with_the_noise_of_the_seeds() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.linspace(0.3, 0.5, 24)
+    estimates = {"params": truth, "macs": np.ones(24)}
+    ceilings = [
+        card(estimates, truth + rng.normal(0, noise, (3, 24)), {"params": 0, "macs": 0}, 0)
+        for noise in (0.001, 0.05)
+    ]
+    quiet, loud = (found["ceiling"]["tau"] for found in ceilings)
+    assert quiet["value"] > 0.9 > 0.8 > loud["value"]
+    assert loud["low"] < loud["value"] < loud["high"]
+    assert ceilings[1]["seed_sd_points"] == pytest.approx(5.0, rel=0.3)

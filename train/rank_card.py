@@ -1,0 +1,85 @@
+"""Rank-correlation card: how well estimators of accuracy rank networks that were trained alone.
+
+For each estimator Kendall's tau with its bootstrap interval, over all pairs of networks, among the
+best, and over pairs of nearly equal MACs; its difference to parameters and to MACs, paired: by the
+same resamples. The ceiling is what an estimator could reach at this noise of the seeds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from palmette.train.features import Floats
+from palmette.train.ranking import (
+    Interval,
+    Pairs,
+    best,
+    bootstrap,
+    kendall,
+    near,
+    resamples,
+    with_interval,
+)
+
+BAND = 0.1
+"""Of nearly equal MACs."""
+TOP_SHARE = 0.2
+REFERENCES = ("params", "macs")
+"""Estimators that need no training; the others are compared with them."""
+
+
+def card(
+    estimates: dict[str, Floats], alone: Floats, costs: dict[str, float], seed: int
+) -> dict[str, Any]:
+    """All figures of a card, as plain values.
+
+    Args:
+        estimates: (n,) by name of the estimator, `params` and `macs` among them.
+        alone: accuracies of the networks trained alone (seeds, n); their mean is the truth.
+        costs: by name of the estimator, in trainings of one network.
+        seed: of the bootstrap.
+    """
+    truth, drawn = alone.mean(axis=0), resamples(alone.shape[1], seed)
+    subsets = {
+        "tau": None,
+        "tau_top20": best(truth, TOP_SHARE),
+        "tau_near_macs": near(estimates["macs"], BAND),
+    }
+    rows: dict[str, Any] = {}
+    for name, estimate in estimates.items():
+        rows[name] = {"cost": costs[name]}
+        for subset, pairs in subsets.items():
+            value = kendall(estimate, truth, pairs)
+            taus = bootstrap(estimate, truth, drawn, pairs)
+            rows[name][subset] = asdict(with_interval(value, taus))
+            for other in REFERENCES:
+                if name in REFERENCES:
+                    continue
+                versus = kendall(estimates[other], truth, pairs)
+                difference = taus - bootstrap(estimates[other], truth, drawn, pairs)
+                rows[name][f"{subset}_minus_{other}"] = asdict(
+                    with_interval(value - versus, difference)
+                )
+    near_pairs = int(np.triu(near(estimates["macs"], BAND), 1).sum())
+    return {
+        "networks": alone.shape[1],
+        "seeds": alone.shape[0],
+        "top1_lowest": float(truth.min()),
+        "top1_highest": float(truth.max()),
+        "seed_sd_points": float(100 * alone.std(axis=0, ddof=1).mean()),
+        "near_macs_pairs": near_pairs,
+        "ceiling": {name: _ceiling(alone, pairs, drawn) for name, pairs in subsets.items()},
+        "estimators": rows,
+    }
+
+
+def _ceiling(alone: Floats, pairs: Pairs | None, drawn: Floats) -> dict[str, float]:
+    """Tau of one seed with the mean of the others, averaged over the seeds."""
+    others = [np.delete(alone, seed, axis=0).mean(axis=0) for seed in range(len(alone))]
+    values = [kendall(one, other, pairs) for one, other in zip(alone, others, strict=True)]
+    taus = [bootstrap(one, other, drawn, pairs) for one, other in zip(alone, others, strict=True)]
+    found: Interval = with_interval(float(np.mean(values)), np.mean(taus, axis=0))
+    return asdict(found)
