@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from palmette.space import Architecture, SearchSpace
 from palmette.space.search_space import Codes
+from palmette.train import weights
 from palmette.train.supernet.choices import position_of
 from palmette.train.supernet.roles import expect_shares
 from palmette.train.supernet.sampling import largest
@@ -78,7 +79,7 @@ class Supernet(nn.Module):
         if not isinstance(choice, Architecture):
             return self.space.decode(choice)
         (classes,) = self.space.sections["head"]["classes"]
-        choice = replace(choice, head=replace(choice.head, classes=int(classes)))
+        choice = weights.with_classes(choice, int(classes))
         self.space.encode(choice)
         return choice
 
