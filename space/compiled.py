@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import palmette
 from palmette.space.architecture import IMAGE_CHANNELS
-from palmette.space.blocks import Block, Stem
+from palmette.space.blocks import Block, Head, Stem
 from palmette.space.choices import Choice
 from palmette.space.errors import expect
 from palmette.space.files import write_text
@@ -310,6 +310,8 @@ def _neutral(block: Any) -> Block:
 
     The placeholder is an activation that squeeze-and-excitation does not have in this block.
     """
+    if isinstance(block, Head) and not block.channels:
+        return block  # without a 1x1 convolution there is nothing to activate
     placeholder = "swish" if getattr(block, "se_act", "") == "gelu" else "gelu"
     neutral: Block = replace(block, act=placeholder)
     return neutral
