@@ -108,7 +108,7 @@ class SearchConfig:
 
 _TYPES: dict[str, Any] = {
     "str": str,
-    "str | None": str,
+    "str | None": (str, type(None)),
     "float": (int, float),
     "int": int,
     "bool": bool,
