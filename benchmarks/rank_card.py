@@ -1,10 +1,10 @@
 """Rank-correlation card: how well estimators of accuracy rank networks trained alone.
 
-Networks of a space of tiny ones (`benchmarks/spaces/tiny.toml`) are drawn, half of them from the
-whole space, half with MACs near its median, and each is trained alone with three seeds, on
-procedural images of 32 px: the first eight classes (two shapes, four textures). Estimators: a
-supernet with BatchNorm recalibrated for each network and without, short trainings, parameters and
-MACs.
+Networks of a space of tiny ones (`benchmarks/spaces/tiny.toml`) are drawn: a third of them uniform
+over the space, a third with MACs near its median, a third spread from the smallest to the largest.
+Each is trained alone with three seeds, on procedural images of 32 px: the first eight classes (two
+shapes, four textures). Estimators: a supernet with BatchNorm recalibrated for each network and
+without, short trainings, parameters and MACs.
 
 Printed for each, with 95 % bootstrap intervals over the networks: Kendall's tau with the mean
 accuracy of the seeds, over all pairs, in the best 20 %, and over pairs whose MACs differ by at most
@@ -13,7 +13,7 @@ The ceiling: tau of one seed's accuracies with the mean of the others'.
 
 Everything that is trained is noted in `--folder`, and a card that was interrupted goes on there.
 
-    python benchmarks/rank_card.py [--folder runs/rank_card] [--networks 28] [--json]
+    python benchmarks/rank_card.py [--folder runs/rank_card] [--networks 42] [--json]
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from numpy.typing import NDArray
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.space.errors import expect
 from palmette.space.files import write_text
-from palmette.space.search_space import Codes
 from palmette.train.datasets import ArrayImages, Data, procedural
 from palmette.train.estimates import Measured
 from palmette.train.proxy import Fidelity, ProxyAccuracy
@@ -69,7 +68,7 @@ SUPERNETS = {"supernet": True, "supernet_not_recalibrated": False}
 class Setting:
     """Everything that a card depends on."""
 
-    networks: int = 28
+    networks: int = 42
     seeds: int = 3
     classes: int = 8
     train_images: int = 10_000
@@ -142,16 +141,22 @@ class Ledger:
 
 
 def draw_networks(space: SearchSpace, setting: Setting) -> list[Architecture]:
-    """Half uniform over the space, half with MACs within 10 % of its median; all different."""
+    """A third uniform, a third with MACs within 10 % of the median, a third of all sizes.
+
+    Of the last, each network has a bias of its own to large or to small choices: uniform ones are
+    nearly all of middle size. All are different.
+    """
     rng = np.random.default_rng(setting.seed)
     middle = float(np.median([n.macs() for n in space.decode_batch(space.sample(MEDIAN_OF, rng))]))
     found: dict[str, Architecture] = {}
-    uniform = setting.networks // 2
-    while len(found) < setting.networks:
-        code: Codes = space.sample(1, rng)[0]
-        network = space.decode(code)
-        if len(found) < uniform or abs(network.macs() / middle - 1) <= BAND:
+    third = setting.networks // 3
+    while len(found) < 2 * third:
+        network = space.decode(space.sample(1, rng)[0])
+        if len(found) < third or abs(network.macs() / middle - 1) <= BAND:
             found[network.id] = network
+    while len(found) < setting.networks:
+        network = space.decode(rng.binomial(space.cardinalities - 1, rng.uniform()))
+        found[network.id] = network
     return list(found.values())
 
 
