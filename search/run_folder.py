@@ -8,19 +8,15 @@ nothing to clean up by hand.
 from __future__ import annotations
 
 import json
-import platform
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palmette.space.errors import InputError, expect
-from palmette.space.files import write_text
 from palmette.space.lock import held
-from palmette.space.toml import to_toml
+from palmette.space.run_file import read_run_file, write_run_file
 
 if TYPE_CHECKING:
     import optuna
@@ -99,14 +95,7 @@ class RunFolder:
             InputError: the folder holds something already.
         """
         self.check_free()
-        about = {
-            "format": FORMAT,
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            **{f"version_{name}": version(name) for name in _LIBRARIES},
-            **about,
-        }
-        write_text(self.config, to_toml({"run": about, "search": dict(config)}))
+        write_run_file(self.config, FORMAT, "search", config, _LIBRARIES, about)
 
     def discard(self) -> None:
         """Take back what a new run wrote before it found nothing; as the folder's driver."""
@@ -120,21 +109,7 @@ class RunFolder:
             InputError: no run in this folder, or its file is corrupt.
         """
         expect(self.config.is_file(), f"{self.path}: holds no run ({self.config.name} is missing)")
-        try:
-            data = tomllib.loads(self.config.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(
-                f"{self.config}: corrupt ({error}); the run can't be resumed"
-            ) from None
-        about, search = data.get("run"), data.get("search")
-        if not (
-            isinstance(about, dict) and about.get("format") == FORMAT and isinstance(search, dict)
-        ):
-            raise InputError(
-                f'{self.config}: corrupt: needs a table [run] with format = "{FORMAT}" and a table'
-                " [search]"
-            )
-        return search, about
+        return read_run_file(self.config, FORMAT, "search")
 
     @contextmanager
     def driver(self) -> Iterator[None]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import platform
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from palmette.space.errors import InputError, expect
+from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.lock import held
+from palmette.space.run_file import read_run_file, write_run_file
 from palmette.space.toml import to_toml
 from palmette.train import recipe as recipes
 from palmette.train.recipe import Recipe, load_recipe
@@ -97,14 +95,8 @@ class TrainingFolder:
             not occupied,
             f"{self.path}: is not empty; name another folder with --out, or go on with --resume",
         )
-        about = {
-            "format": FORMAT,
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            **{f"version_{name}": version(name) for name in _LIBRARIES},
-        }
         self.write_recipe(recipe)
-        write_text(self.config, to_toml({"run": about, "train": config}))
+        write_run_file(self.config, FORMAT, "train", config, _LIBRARIES)
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write `recipe.toml`."""
@@ -120,20 +112,7 @@ class TrainingFolder:
             InputError: no training in this folder, or a file of it is corrupt.
         """
         expect(self.config.is_file(), f"{self.path}: holds no training (run.toml is missing)")
-        try:
-            data = tomllib.loads(self.config.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(
-                f"{self.config}: corrupt ({error}); the run can't be resumed"
-            ) from None
-        about, config = data.get("run"), data.get("train")
-        if not (
-            isinstance(about, dict) and about.get("format") == FORMAT and isinstance(config, dict)
-        ):
-            raise InputError(
-                f'{self.config}: corrupt: needs a table [run] with format = "{FORMAT}" and a table'
-                " [train]"
-            )
+        config, _ = read_run_file(self.config, FORMAT, "train")
         return config, load_recipe(str(self.recipe))
 
     def write_log(self, history: list[dict[str, float]]) -> None:

@@ -1,0 +1,56 @@
+"""`run.toml`: what a run is made of, with the versions that made it, in the folder of the run."""
+
+from __future__ import annotations
+
+import platform
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from palmette.space.errors import InputError
+from palmette.space.files import write_text
+from palmette.space.toml import to_toml
+
+
+def write_run_file(
+    path: Path,
+    file_format: str,
+    table: str,
+    config: Mapping[str, Any],
+    libraries: Iterable[str],
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the table of a run's config beside [run]: format, machine, versions, and `about`."""
+    made_by = {
+        "format": file_format,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        **{f"version_{name}": version(name) for name in libraries},
+        **(about or {}),
+    }
+    write_text(path, to_toml({"run": made_by, table: dict(config)}))
+
+
+def read_run_file(
+    path: Path, file_format: str, table: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The table of a run's config, and [run].
+
+    Raises:
+        InputError: the file is corrupt, or of another format.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: corrupt ({error}); the run can't be resumed") from None
+    about, config = data.get("run"), data.get(table)
+    if not (
+        isinstance(about, dict) and about.get("format") == file_format and isinstance(config, dict)
+    ):
+        raise InputError(
+            f'{path}: corrupt: needs a table [run] with format = "{file_format}" and a table'
+            f" [{table}]"
+        )
+    return config, about
