@@ -420,7 +420,7 @@ def test_a_disk_that_refuses_is_one_line(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device", "run.toml")
 
-    monkeypatch.setattr("palmette.search.run_folder.write_text", full)
+    monkeypatch.setattr("palmette.space.run_file.write_text", full)
     answer = palmette(*SEARCH, "--budget-ms", "6", "--out", "run")
     assert answer.code == 2
     assert answer.err == "error: [Errno 28] No space left on device: 'run.toml'\n"
