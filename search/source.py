@@ -1,4 +1,4 @@
-"""A measuring rung from what a user names: `supernet:FILE` or `proxy:RECIPE`, and images."""
+"""A measuring rung from what a user names, as `supernet:FILE` or `proxy:RECIPE`, and images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Source:
     """A measuring rung, opened: its estimator, and the space with the classes of its data.
 
     Args:
-        name: `supernet:FILE` or `proxy:RECIPE`.
+        name: `supernet:FILE`, `proxy:RECIPE` or `proxy:RECIPE@EPOCHSxSCALE`.
         data: see `open_data`; None for the images that a supernet was trained on.
         space: what is searched.
         seed: of a proxy's trainings.
@@ -29,7 +29,7 @@ class Source:
         kind, _, rest = name.partition(":")
         expect(
             kind in ("supernet", "proxy") and bool(rest),
-            f"accuracy '{name}': must be {PRIOR}, supernet:FILE or proxy:RECIPE",
+            f"accuracy '{name}': must be {PRIOR}, supernet:FILE or proxy:RECIPE[@EPOCHSxSCALE]",
         )
         self.rung = kind
         self.estimator: Estimator
@@ -58,20 +58,23 @@ class Source:
         self.data = data or source.name
         self.id = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
-    def _proxy(self, recipe: str, data: str | None, space: SearchSpace, seed: int) -> None:
+    def _proxy(self, name: str, data: str | None, space: SearchSpace, seed: int) -> None:
         from palmette.train.datasets import open_data
         from palmette.train.proxy import Fidelity, ProxyAccuracy
         from palmette.train.recipe import load_recipe
         from palmette.train.supernet.network import with_classes
 
+        # a file's own name may hold the sign
+        recipe, at, text = name.rpartition("@") if not Path(name).is_file() else (name, "", "")
+        fidelity = Fidelity.parse(text) if at else Fidelity()
         if data is None:
             raise InputError("accuracy proxy: needs images to train on; give --data")
-        keys = load_recipe(recipe)
+        keys = load_recipe(recipe or name)
         opened = open_data(data, side=_side(space), seed=seed, corrupt=keys.compute.corrupt)
         self.space = with_classes(space, len(opened.classes))
-        self.estimator = ProxyAccuracy(opened, keys, Fidelity(), seed=seed)
+        self.estimator = ProxyAccuracy(opened, keys, fidelity, seed=seed)
         self.data = data
-        text = json.dumps([keys.to_dict(), opened.fingerprint])
+        text = json.dumps([keys.to_dict(), str(fidelity), opened.fingerprint])
         self.id = hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def accuracy(self, samples: int, seed: int) -> MeasuredAccuracy:

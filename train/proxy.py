@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from palmette.space import Architecture
+from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.train.datasets import Data
 from palmette.train.estimates import Measured
@@ -34,6 +34,21 @@ class Fidelity:
     def __post_init__(self) -> None:
         expect(1 <= self.epochs <= 100_000, f"proxy: epochs must be 1 to 100000, got {self.epochs}")
         expect(0 < self.scale <= 1, f"proxy: scale must be above 0, up to 1, got {self.scale:g}")
+
+    def __str__(self) -> str:
+        return f"{self.epochs}x{self.scale:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fidelity:
+        """From `EPOCHSxSCALE`, as in `3x0.75`; raises InputError."""
+        epochs, _, scale = text.partition("x")
+        try:
+            numbers = int(epochs), float(scale)
+        except ValueError:
+            raise InputError(
+                f"proxy: a fidelity is EPOCHSxSCALE, as in 3x0.75; got '{text}'"
+            ) from None
+        return cls(*numbers)
 
     def reduced(self, network: Architecture) -> Architecture:
         """The network at the reduced resolution."""

@@ -1,12 +1,14 @@
 """Rank-correlation card: how well estimators of accuracy rank networks that were trained alone.
 
 For each estimator Kendall's tau with its bootstrap interval, over all pairs of networks, among the
-best, and over pairs of nearly equal MACs; its difference to parameters and to MACs, paired: by the
-same resamples. The ceiling is what an estimator could reach at this noise of the seeds.
+best, and over pairs of nearly equal MACs; its difference to parameters, to MACs and to whatever
+else it should be held against, paired: by the same resamples. The ceiling is what an estimator
+could reach at this noise of the seeds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,10 +31,16 @@ BAND = 0.1
 TOP_SHARE = 0.2
 REFERENCES = ("params", "macs")
 """Estimators that need no training; the others are compared with them."""
+TIE = 0.05
+"""Difference in tau below which the cheaper of two estimators is preferred."""
 
 
 def card(
-    estimates: dict[str, Floats], alone: Floats, costs: dict[str, float], seed: int
+    estimates: dict[str, Floats],
+    alone: Floats,
+    costs: dict[str, float],
+    seed: int,
+    against: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, Any]:
     """All figures of a card, as plain values.
 
@@ -41,6 +49,7 @@ def card(
         alone: accuracies of the networks trained alone (seeds, n); their mean is the truth.
         costs: by name of the estimator, in trainings of one network.
         seed: of the bootstrap.
+        against: estimators that one is compared with, by its name, besides `REFERENCES`.
     """
     truth, drawn = alone.mean(axis=0), resamples(alone.shape[1], seed)
     subsets = {
@@ -55,9 +64,8 @@ def card(
             value = kendall(estimate, truth, pairs)
             taus = bootstrap(estimate, truth, drawn, pairs)
             rows[name][subset] = asdict(with_interval(value, taus))
-            for other in REFERENCES:
-                if name in REFERENCES:
-                    continue
+            references = () if name in REFERENCES else REFERENCES
+            for other in (*references, *(against or {}).get(name, ())):
                 versus = kendall(estimates[other], truth, pairs)
                 difference = taus - bootstrap(estimates[other], truth, drawn, pairs)
                 rows[name][f"{subset}_minus_{other}"] = asdict(
@@ -74,6 +82,14 @@ def card(
         "ceiling": {name: _ceiling(alone, pairs, drawn) for name, pairs in subsets.items()},
         "estimators": rows,
     }
+
+
+def cheapest(found: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Of some estimators of a card, the cheapest whose tau is within `TIE` of their highest."""
+    rows = {name: found["estimators"][name] for name in names}
+    highest = max(row["tau"]["value"] for row in rows.values())
+    ties = [name for name, row in rows.items() if row["tau"]["value"] >= highest - TIE]
+    return min(ties, key=lambda name: rows[name]["cost"])
 
 
 def _ceiling(alone: Floats, pairs: Pairs | None, drawn: Floats) -> dict[str, float]:

@@ -64,6 +64,8 @@ def test_a_card_goes_on_with_the_numbers_that_it_has(
     assert alone.shape == (2, 3)
     assert set(estimates) == set(first["estimators"])
     assert first["estimators"]["supernet"]["cost"] > first["estimators"]["macs"]["cost"] == 0
+    assert "tau_minus_supernet_not_recalibrated" in first["estimators"]["supernet"]
+    assert first["fidelity"] in map(str, benchmark.FIDELITIES)
     monkeypatch.setattr(benchmark, "train", None)
     monkeypatch.setattr(benchmark, "train_supernet", None)
     again, _, _ = benchmark.run(tmp_path, setting)
@@ -72,3 +74,4 @@ def test_a_card_goes_on_with_the_numbers_that_it_has(
     assert (tmp_path / "card.png").stat().st_size > 10_000
     with pytest.raises(InputError, match="holds numbers of another setting"):
         benchmark.run(tmp_path, benchmark.Setting())
+    benchmark.show(first)

@@ -178,6 +178,8 @@ def test_a_finished_search_by_a_supernet_reads_the_same(finished: Run) -> None:
         ({"accuracy": "supernet:no"}, "no: no such file"),
         ({"accuracy": "proxy:quick"}, "needs images to train on; give --data"),
         ({"accuracy": "proxy:quik", "data": "digits"}, "recipe 'quik': no such recipe"),
+        ({"accuracy": "proxy:quick@3", "data": "digits"}, "a fidelity is EPOCHSxSCALE, as in"),
+        ({"accuracy": "proxy:quick@0x1", "data": "digits"}, "epochs must be 1 to 100000, got 0"),
         ({"accuracy": "proxy:quick", "data": "nowhere"}, "data 'nowhere': no such folder"),
         ({"data": "digits"}, "the prior takes none"),
         ({"accuracy": "proxy:quick", "recipe": "x"}, "recipe: belongs to the prior"),

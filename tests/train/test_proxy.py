@@ -52,3 +52,9 @@ def test_a_known_network_is_not_trained_again(tmp_path: Path) -> None:
 def test_a_fidelity_out_of_range_is_refused(epochs: int, scale: float) -> None:
     with pytest.raises(InputError, match="^proxy: "):
         Fidelity(epochs, scale)
+
+
+def test_a_fidelity_is_written_and_read_alike() -> None:
+    assert Fidelity.parse("6x0.75") == Fidelity(6, 0.75)
+    assert str(Fidelity(12, 1.0)) == "12x1"
+    assert Fidelity.parse(str(Fidelity())) == Fidelity()

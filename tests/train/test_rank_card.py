@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palmette.train.rank_card import card
+from palmette.train.rank_card import card, cheapest
 
 
 def test_a_card_of_a_perfect_and_a_reversed_estimator() -> None:
@@ -38,3 +38,23 @@ def test_the_ceiling_falls_with_the_noise_of_the_seeds() -> None:
     assert quiet["value"] > 0.9 > 0.8 > loud["value"]
     assert loud["low"] < loud["value"] < loud["high"]
     assert ceilings[1]["seed_sd_points"] == pytest.approx(5.0, rel=0.3)
+
+
+def test_an_estimator_is_held_against_another_by_the_same_resamples() -> None:
+    truth = np.linspace(0.3, 0.5, 12)
+    estimates = {"one": truth, "other": truth, "params": truth, "macs": truth}
+    costs = dict.fromkeys(estimates, 0.0)
+    found = card(estimates, np.stack([truth, truth]), costs, 0, {"one": ("other",)})
+    assert found["estimators"]["one"]["tau_minus_other"] == {"value": 0, "low": 0, "high": 0}
+    assert "tau_minus_one" not in found["estimators"]["other"]
+
+
+def test_the_cheapest_of_ties_is_chosen() -> None:
+    rows = {"a": (0.60, 3.0), "b": (0.56, 1.0), "c": (0.50, 0.1), "macs": (0.9, 0.0)}
+    found = {
+        "estimators": {
+            name: {"tau": {"value": tau}, "cost": cost} for name, (tau, cost) in rows.items()
+        }
+    }
+    assert cheapest(found, ("a", "b", "c")) == "b"
+    assert cheapest(found, ("a", "c")) == "a"
