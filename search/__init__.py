@@ -12,3 +12,5 @@ from palmette.search.summary import default_folder as default_folder
 from palmette.search.summary import export_pick as export_pick
 from palmette.search.summary import guard_lines as guard_lines
 from palmette.search.summary import summary as summary
+from palmette.search.trained_front import TrainedFront as TrainedFront
+from palmette.search.trained_front import train_front as train_front

@@ -39,6 +39,11 @@ class Accuracy(Protocol):
         ...
 
     @property
+    def data(self) -> str:
+        """Name of the images that it measures on; empty for the prior."""
+        ...
+
+    @property
     def tie_points(self) -> float:
         """Below this difference the order of two networks is a coin flip."""
         ...
@@ -67,7 +72,7 @@ class Accuracy(Protocol):
 class PriorAccuracy:
     """The accuracy prior."""
 
-    rung, id, tie_points = PRIOR, "", TIE_POINTS
+    rung, id, data, tie_points = PRIOR, "", "", TIE_POINTS
 
     def __init__(self, space: CompiledSpace, recipe: str | None) -> None:
         self.recipe = recipe

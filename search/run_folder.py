@@ -68,6 +68,16 @@ class RunFolder:
         return self.path / "front.html"
 
     @property
+    def trained(self) -> Path:
+        """Trainings of networks of the front, each in a folder of its own."""
+        return self.path / "trained"
+
+    @property
+    def trained_table(self) -> Path:
+        """Their accuracies beside those that were estimated."""
+        return self.path / "trained.csv"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that drives the run."""
         return self.path / "driver.lock"

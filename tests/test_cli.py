@@ -334,7 +334,7 @@ MISTAKES = {
     "latency validate negative.csv": "negative.csv: row 2: latency_ms",
     "latency validate few.csv": "at least 4 are needed",
     # training
-    "train": "train: give ARCH, --data and --out, or --resume FOLDER",
+    "train": "train: give ARCH, --data and --out, or --run of a search, or --resume FOLDER",
     "train mobilenet_v2 --data digits": "train: give ARCH, --data and --out",
     "train mobilenet_v2 --data nowhere --out r": "data 'nowhere': no such folder or table",
     "train mobilenet_v2 --data digits --out r --recipe qick": "recipe 'qick': no such recipe",
@@ -345,6 +345,12 @@ MISTAKES = {
     "train mobilenet_v2 --data digits --out r --weights no": "no: no such file",
     "train mobilenet_v2 --data digits --out r --timm x": "--timm: needs --weights",
     "train mobilenet_v2 --data digits --out file/r": "can't be a run's folder",
+    "train --run norun": "norun: holds no run",
+    "train --run corrupt": "run.toml: corrupt: needs a table [run]",
+    "train mobilenet_v2 --run norun": "--run: takes its networks from the front",
+    "train --run norun --out r": "leave out ARCH, --out, --weights and --timm",
+    "train --run norun --resume r": "--run: can't be changed when a run goes on",
+    "train --picks 2": "--picks: needs --run, the folder of a search",
     "train --resume r": "r: holds no training",
     "train --resume r --epochs 3": "--epochs: can't be changed when a run goes on",
     # supernets

@@ -21,6 +21,8 @@ from palmette.train.run_folder import TrainingFolder
 from palmette.train.weights import with_classes
 
 CHECKPOINT_SECONDS = 600.0
+SHARE = 0.2
+"""Of validation, where data have no split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Trained:
     history: tuple[dict[str, float], ...]
     skipped: int
     """Images that were left out as damaged."""
+    images: int
+    """Of validation."""
 
     @property
     def best(self) -> dict[str, float]:
@@ -45,7 +49,7 @@ def train(
     recipe: Recipe,
     out: Path,
     *,
-    share: float = 0.2,
+    share: float = SHARE,
     seed: int = 0,
     device: str = "auto",
     weights: Path | None = None,
@@ -147,7 +151,8 @@ def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, R
 
 def _trained(run: Run) -> Trained:
     history = run.finish()
-    return Trained(run.folder, run.architecture, tuple(history), len(run.data.corrupt))
+    skipped, images = len(run.data.corrupt), len(run.data.validation)
+    return Trained(run.folder, run.architecture, tuple(history), skipped, images)
 
 
 def open_for(config: Config, recipe: Recipe, checking: Checking | None) -> Data:

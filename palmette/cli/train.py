@@ -1,4 +1,4 @@
-"""The command that trains a network: `palmette train`."""
+"""The command that trains a network, or those of a front: `palmette train`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palmette.cli.output import listed, note
+from palmette.cli.output import listed, note, print_table
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, read_architecture
 
 if TYPE_CHECKING:
+    from palmette.search import TrainedFront
+    from palmette.train.recipe import Recipe
     from palmette.train.run import State
     from palmette.train.trainer import Trained
 
@@ -60,17 +63,47 @@ def train(
         float, typer.Option(help="Between checkpoints inside an epoch.")
     ] = 600.0,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in a folder.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Train networks of this search's front, in place of ARCH.")
+    ] = None,
+    picks: Annotated[
+        int | None, typer.Option(help="So many of them, the pick first of all; default 4.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network on images, in a folder that survives interruption."""
-    from palmette.space.errors import InputError
+    from palmette.space.errors import InputError, expect
     from palmette.train import trainer
     from palmette.train.recipe import load_recipe
 
+    expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
+
     if resume is not None:
         expect_alone(context, "resume", "checkpoint_seconds", "as_json")
+    elif run is not None:
+        expect(
+            all(given is None for given in (arch, out, weights, timm)),
+            "--run: takes its networks from the front, trains them from nothing and keeps them in"
+            " the run's folder; leave out ARCH, --out, --weights and --timm",
+        )
     elif arch is None or data is None or out is None:
-        raise InputError("train: give ARCH, --data and --out, or --resume FOLDER")
+        raise InputError(
+            "train: give ARCH, --data and --out, or --run of a search, or --resume FOLDER"
+        )
+    keys = load_recipe(recipe).changed(
+        epochs=epochs,
+        batch=batch,
+        compute__workers=workers,
+        compute__deterministic=deterministic,
+        compute__corrupt="skip" if skip_corrupt else None,
+    )
+    options: dict[str, Any] = {
+        "share": share,
+        "seed": seed,
+        "device": device,
+        "teacher": teacher,
+        "halve": halve,
+    }
     try:
         with _progress() as (watch, checking):
             common: dict[str, Any] = {
@@ -79,33 +112,36 @@ def train(
                 "checking": checking,
             }
             if resume is not None:
-                done = trainer.resume(resume, **common)
+                answer = partial(_print, trainer.resume(resume, **common))
+            elif run is not None:
+                front = _train_front(run, keys, data, picks, {**options, **common})
+                answer = partial(_print_front, front)
             else:
                 assert arch is not None and data is not None and out is not None
-                done = trainer.train(
-                    read_architecture(arch),
-                    data,
-                    load_recipe(recipe).changed(
-                        epochs=epochs,
-                        batch=batch,
-                        compute__workers=workers,
-                        compute__deterministic=deterministic,
-                        compute__corrupt="skip" if skip_corrupt else None,
-                    ),
-                    out,
-                    share=share,
-                    seed=seed,
-                    device=device,
-                    weights=weights,
-                    timm=timm,
-                    teacher=teacher,
-                    halve=halve,
-                    **common,
-                )
+                network = read_architecture(arch)
+                options |= {"weights": weights, "timm": timm}
+                done = trainer.train(network, data, keys, out, **options, **common)
+                answer = partial(_print, done)
     except KeyboardInterrupt:
-        print(f"interrupted; go on with: palmette train --resume {resume or out}", file=sys.stderr)
+        again = f"palmette train --resume {resume or out}" if run is None else "the same command"
+        print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
-    _print(done, as_json)
+    answer(as_json)
+
+
+def _train_front(
+    run: Path, recipe: Recipe, data: str | None, picks: int | None, common: dict[str, Any]
+) -> TrainedFront:
+    from palmette.search import train_front
+    from palmette.search.trained_front import PICKS
+
+    count = PICKS if picks is None else picks
+
+    def told(done: int, of: int) -> None:
+        if done < of:
+            note(f"network {done + 1} of {of}")
+
+    return train_front(run, recipe, data=data, picks=count, told=told, **common)
 
 
 @contextmanager
@@ -152,3 +188,33 @@ def _print(done: Trained, as_json: bool) -> None:
     if done.skipped:
         note(f"{done.skipped} images can't be decoded and were left out: {done.folder.left_out}")
     print(json.dumps(answer) if as_json else listed(answer))
+
+
+def _print_front(done: TrainedFront, as_json: bool) -> None:
+    """Estimated beside real accuracies, and what they say of the estimates."""
+    if as_json:
+        print(json.dumps(done.summary()))
+        return
+    rows = [
+        [
+            f"{'pick' if row['pick'] else 'front'} {row['id'][:8]}",
+            _span(row, "ms", "ms_low", "ms_high", "{:.3g}"),
+            _span(row, "estimated_top1", "estimated_low", "estimated_high", "{:.1f}"),
+            _span(row, "real_top1", "real_low", "real_high", "{:.1f}"),
+            f"{row['difference']:+.1f}",
+        ]
+        for row in done.table.to_dict("records")
+    ]
+    rung = done.run.problem.accuracy.rung
+    print_table(
+        f"estimated by the {rung}, real on '{done.data}'; in brackets 80 % intervals",
+        ["network", "predicted ms", "estimated top-1", "real top-1", "difference"],
+        rows,
+    )
+    print("\n".join(done.lines()))
+    print(f"table: {done.run.folder.trained_table}; weights: {done.run.folder.trained}")
+
+
+def _span(row: dict[Any, Any], value: str, low: str, high: str, form: str) -> str:
+    numbers = [form.format(row[name]) for name in (value, low, high)]
+    return "{} ({} to {})".format(*numbers)

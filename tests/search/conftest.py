@@ -8,6 +8,8 @@ import pytest
 
 from palmette.search import Run, run
 from palmette.space import SearchSpace
+from palmette.train.recipe import load_recipe
+from palmette.train.supernet import load_schedule, train_supernet
 
 SMALL = """
 format = "palmette/space@1"
@@ -49,6 +51,24 @@ expansion = 6
 depth = [1, 3]
 [head]
 channels = 1280
+"""
+
+FEW = """
+format = "palmette/space@1"
+[network]
+resolution = 32
+activation = "relu"
+[stem]
+channels = 8
+[[stages]]
+stride = 2
+channels = [8, 12, 16]
+kernel = [3, 5]
+expansion = [2, 3]
+depth = [1, 2]
+se = 0
+[head]
+channels = [16, 32]
 """
 
 
@@ -95,3 +115,45 @@ def finished(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def copied(finished: Run, tmp_path: Path) -> Path:
     """A copy of the finished run's folder, to damage."""
     return Path(shutil.copytree(finished.folder.path, tmp_path / "copy"))
+
+
+# --- accuracies that are measured -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def few_toml() -> str:
+    """TOML of a space of 48 networks that train in seconds."""
+    return FEW
+
+
+@pytest.fixture(scope="session")
+def few() -> SearchSpace:
+    """48 networks."""
+    return SearchSpace.from_toml(FEW, "few")
+
+
+@pytest.fixture(scope="session")
+def supernet(few: SearchSpace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a supernet of the space, trained for an epoch."""
+    recipe = load_recipe("quick").changed(epochs=1, batch=32)
+    out = tmp_path_factory.mktemp("supernet") / "run"
+    schedule = load_schedule("sandwich")
+    return train_supernet(few, "procedural:160", recipe, schedule, out, device="cpu").file
+
+
+@pytest.fixture(scope="session")
+def by_supernet(supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run by a supernet; its folder is not to be changed."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "few.toml").write_text(FEW)
+    return run(
+        "iphone-11/cpu",
+        100.0,
+        folder / "run",
+        space=str(folder / "few.toml"),
+        accuracy=f"supernet:{supernet}",
+        evaluations=1000,
+        shortlist=6,
+        samples=12,
+        extrapolate=True,
+    )

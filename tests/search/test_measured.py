@@ -17,28 +17,9 @@ from palmette.search.summary import comparison, guard_lines, summary
 from palmette.search.surrogate import Surrogate
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.train.estimates import Measured
-from palmette.train.recipe import load_recipe
-from palmette.train.supernet import SupernetAccuracy, load_schedule, train_supernet
+from palmette.train.supernet import SupernetAccuracy
 
-FEW = """
-format = "palmette/space@1"
-[network]
-resolution = 32
-activation = "relu"
-[stem]
-channels = 8
-[[stages]]
-stride = 2
-channels = [8, 12, 16]
-kernel = [3, 5]
-expansion = [2, 3]
-depth = [1, 2]
-se = 0
-[head]
-channels = [16, 32]
-"""
 TARGET, BUDGET = "iphone-11/cpu", 100.0
-OPTIONS = {"evaluations": 1000, "shortlist": 6, "samples": 12, "extrapolate": True}
 
 
 @dataclass
@@ -50,11 +31,6 @@ class Widths:
     def evaluate(self, networks: Sequence[Architecture]) -> Measured:
         self.asked += [network.id for network in networks]
         return Measured.of([network.params() / 40_000 for network in networks], 1000)
-
-
-@pytest.fixture(scope="module")
-def few() -> SearchSpace:
-    return SearchSpace.from_toml(FEW, "few")
 
 
 def measured(few: SearchSpace, estimator: Widths, samples: int = 16) -> MeasuredAccuracy:
@@ -118,55 +94,32 @@ def test_a_corrupt_file_of_accuracies_is_named(few: SearchSpace, tmp_path: Path)
         measured(few, Widths()).prepare(tmp_path / "accuracy.csv")
 
 
-@pytest.fixture(scope="module")
-def supernet(few: SearchSpace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a supernet of the space, trained for an epoch."""
-    recipe = load_recipe("quick").changed(epochs=1, batch=32)
-    out = tmp_path_factory.mktemp("supernet") / "run"
-    schedule = load_schedule("sandwich")
-    return train_supernet(few, "procedural:160", recipe, schedule, out, device="cpu").file
-
-
-@pytest.fixture(scope="module")
-def finished(supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("search")
-    (folder / "few.toml").write_text(FEW)
-    return run(
-        TARGET,
-        BUDGET,
-        folder / "run",
-        space=str(folder / "few.toml"),
-        accuracy=f"supernet:{supernet}",
-        **OPTIONS,
-    )
-
-
-def test_a_search_by_a_supernet_reports_what_it_measured(finished: Run, supernet: Path) -> None:
+def test_a_search_by_a_supernet_reports_what_it_measured(by_supernet: Run, supernet: Path) -> None:
     estimator = SupernetAccuracy.load(supernet, device="cpu")
-    networks = [Architecture.from_text(str(text)) for text in finished.front["architecture"]]
-    assert finished.front["top1"].tolist() == estimator.evaluate(networks).top1.tolist()
-    assert finished.pick.head.classes == 20
-    kept = finished.folder.accuracy.read_text().splitlines()
+    networks = [Architecture.from_text(str(text)) for text in by_supernet.front["architecture"]]
+    assert by_supernet.front["top1"].tolist() == estimator.evaluate(networks).top1.tolist()
+    assert by_supernet.pick.head.classes == 20
+    kept = by_supernet.folder.accuracy.read_text().splitlines()
     assert len(kept) > 1 + 12  # a header, the samples, the shortlist
 
 
 def test_a_search_by_a_supernet_says_so_and_compares_with_no_imagenet_accuracy(
-    finished: Run,
+    by_supernet: Run,
 ) -> None:
-    lines = "\n".join(guard_lines(finished))
+    lines = "\n".join(guard_lines(by_supernet))
     assert "measured by a supernet on 'procedural:160', not ImageNet's" in lines
     assert "prior" not in lines.split("families")[0]
-    names = {str(row["name"]).split()[0] for row in comparison(finished)}
+    names = {str(row["name"]).split()[0] for row in comparison(by_supernet)}
     assert names <= {"pick", "front"}
-    assert summary(finished)["guards"]["guards_on_front"] == []
-    page = front_page(finished)
+    assert summary(by_supernet)["guards"]["guards_on_front"] == []
+    page = front_page(by_supernet)
     assert "supernet on procedural:160" in page and "reference networks" not in page
 
 
-def test_a_finished_search_by_a_supernet_reads_the_same(finished: Run) -> None:
-    before = finished.folder.front.read_bytes(), finished.folder.accuracy.read_bytes()
-    again = resume(finished.folder.path)
-    assert again.front.equals(finished.front)
+def test_a_finished_search_by_a_supernet_reads_the_same(by_supernet: Run) -> None:
+    before = by_supernet.folder.front.read_bytes(), by_supernet.folder.accuracy.read_bytes()
+    again = resume(by_supernet.folder.path)
+    assert again.front.equals(by_supernet.front)
     assert before == (again.folder.front.read_bytes(), again.folder.accuracy.read_bytes())
 
 
@@ -187,16 +140,16 @@ def test_a_finished_search_by_a_supernet_reads_the_same(finished: Run) -> None:
     ],
 )
 def test_a_mistake_is_named_and_leaves_no_folder(
-    tmp_path: Path, options: dict[str, object], words: str
+    tmp_path: Path, few_toml: str, options: dict[str, object], words: str
 ) -> None:
-    (tmp_path / "few.toml").write_text(FEW)
+    (tmp_path / "few.toml").write_text(few_toml)
     with pytest.raises(InputError, match=words):
         run(TARGET, BUDGET, tmp_path / "run", space=str(tmp_path / "few.toml"), **options)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_supernet_of_another_space_is_refused(supernet: Path) -> None:
-    other = SearchSpace.from_toml(FEW.replace("[3, 5]", "[3, 7]"), "other")
+def test_a_supernet_of_another_space_is_refused(supernet: Path, few_toml: str) -> None:
+    other = SearchSpace.from_toml(few_toml.replace("[3, 5]", "[3, 7]"), "other")
     with pytest.raises(InputError, match="is of space 'few', not of 'other'"):
         Source(f"supernet:{supernet}", None, other, 0)
 

@@ -1,0 +1,226 @@
+"""The front put to the proof: networks of a run trained in full, estimated beside real accuracy.
+
+Each network is a training of its own in the run's folder (`trained/ID`), so that whatever stops one
+leaves the others, and the same call goes on. The table is written anew after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from palmette.search.accuracy import PRIOR
+from palmette.search.agreement import Agreement
+from palmette.search.run import Run, resume
+from palmette.search.run_folder import RunFolder
+from palmette.space.errors import expect
+from palmette.space.files import write_text
+from palmette.space.lock import held
+from palmette.train.estimates import Measured
+
+if TYPE_CHECKING:
+    from palmette.train.recipe import Recipe
+    from palmette.train.run import Watcher
+    from palmette.train.trainer import Trained
+
+PICKS = 4
+Told = Callable[[int, int], None]
+"""Called with networks trained so far, and in all."""
+
+
+@dataclass(frozen=True)
+class TrainedFront:
+    """Networks of a front that were trained.
+
+    `table` has a row for each, fastest first: predicted milliseconds and estimated top-1 with their
+    80 % intervals, top-1 after training with that of the validation images, and the difference.
+    """
+
+    run: Run
+    data: str
+    images: int
+    """Of validation."""
+    table: pd.DataFrame
+
+    @property
+    def agreement(self) -> Agreement:
+        """How well the estimates ranked these networks."""
+        real = Measured.of((self.table["real_top1"] / 100).tolist(), self.images)
+        return Agreement.of(self.table["estimated_top1"].to_numpy(np.float64), real)
+
+    def lines(self) -> list[str]:
+        """What the table says, and what it does not."""
+        rung, agreement = self.run.problem.accuracy.rung, self.agreement
+        height = {
+            PRIOR: f"estimates are of ImageNet's top-1, real ones of '{self.data}': compare the"
+            " order, not the heights",
+            "supernet": f"estimates are with shared weights on '{self.run.problem.accuracy.data}',"
+            f" real ones with the network's own on '{self.data}'",
+            "proxy": f"estimates are of short trainings on '{self.run.problem.accuracy.data}',"
+            f" real ones of whole trainings on '{self.data}'",
+        }[rung]
+        return [
+            f"real top-1: after the last epoch, which nothing chose, on {self.images} images",
+            f"{height}; real less estimated {agreement.mean_difference:+.1f} points in the mean",
+            *agreement.lines(self.images),
+            "along a front more milliseconds mean a higher estimate: an order that agrees does not"
+            " show that the estimates know more than the size of a network does",
+        ]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values, for programs; what is not a number is None."""
+        numbers = {name: getattr(self.agreement, name) for name in Agreement.__slots__}
+        return {
+            "folder": str(self.run.folder.path),
+            "data": self.data,
+            "images": self.images,
+            "networks": self.table.to_dict("records"),
+            "agreement": {
+                name: None if isinstance(value, float) and np.isnan(value) else value
+                for name, value in numbers.items()
+            },
+        }
+
+
+def train_front(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    data: str | None = None,
+    picks: int = PICKS,
+    told: Told | None = None,
+    watch: Watcher | None = None,
+    **options: Any,
+) -> TrainedFront:
+    """Train networks of a finished run's front; those that are trained already are only read.
+
+    Args:
+        folder: of the run.
+        recipe: how each is trained.
+        data: see `open_data`; None for those that the run's accuracies were measured on.
+        picks: networks, the pick among them, the others evenly along the front.
+        told: called before each network and at the end.
+        watch: told of every step of a training.
+        options: `share`, `seed`, `device`, `teacher`, `halve`, `checkpoint_seconds`, `checking` as
+            of `train.trainer.train`.
+
+    Raises:
+        InputError: the run is not finished, it names no data, a network was trained otherwise
+            before, or as `train.trainer.train`.
+    """
+    expect(picks >= 1, f"picks: at least 1, got {picks}")
+    found = RunFolder(folder)
+    config, _ = found.read_config()
+    expect(
+        bool(data) or config.get("accuracy", PRIOR) != PRIOR,
+        f"{folder}: was searched by the prior, which has no images; give --data",
+    )
+    expect(
+        found.front.is_file(),
+        f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
+    )
+    run = resume(folder)
+    name = data or run.problem.accuracy.data
+    chosen = along(run.front, picks)
+    trainings: list[Trained] = []
+    with held(found.trained, found.lock.name, "training", lambda: any(found.trained.iterdir())):
+        for done, row in enumerate(chosen.to_dict("records")):
+            if told is not None:
+                told(done, len(chosen))
+            place = found.trained / str(row["id"])
+            trainings.append(_trained(row, place, name, recipe, watch, options))
+            front = _beside(run, name, chosen[: done + 1], trainings)
+            text = front.table.to_csv(index=False, lineterminator="\n")
+            write_text(found.trained_table, text)
+    if told is not None:
+        told(len(chosen), len(chosen))
+    return front
+
+
+def along(front: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most `count` rows of a front: evenly along it, with both ends, and always the pick."""
+    pick = int(np.flatnonzero(front["pick"])[0])
+    if count == 1:
+        return front.iloc[[pick]]
+    places = np.unique(np.linspace(0, len(front) - 1, min(count, len(front))).round().astype(int))
+    if pick not in places:
+        places[np.abs(places - pick).argmin()] = pick
+    return front.iloc[places]
+
+
+def _trained(
+    row: dict[Any, Any],
+    place: Path,
+    data: str,
+    recipe: Recipe,
+    watch: Watcher | None,
+    options: dict[str, Any],
+) -> Trained:
+    """The training of a row's network, from wherever it stands."""
+    from palmette.search.problem import architecture_of
+    from palmette.train.run_folder import TrainingFolder
+    from palmette.train.trainer import SHARE, resume, train
+
+    folder = TrainingFolder(place)
+    if not folder.config.is_file():
+        return train(architecture_of(row), data, recipe, place, watch=watch, **options)
+    teacher = options.get("teacher")
+    asked = {
+        "data": data,
+        "share": options.get("share", SHARE),
+        "seed": options.get("seed", 0),
+        "teacher": None if teacher is None else str(teacher.absolute()),
+    }
+    _expect_same(folder, asked, recipe)
+    going = {key: options[key] for key in ("checkpoint_seconds", "checking") if key in options}
+    return resume(place, watch=watch, **going)
+
+
+def _expect_same(folder: Any, asked: dict[str, Any], recipe: Recipe) -> None:
+    """Raise InputError if a training was begun with other options or another recipe."""
+    stored, followed = folder.read()
+    remedy = f"give the same, or remove {folder.path}, and the network is trained anew"
+    for key, value in asked.items():
+        expect(
+            stored.get(key) == value,
+            f"{folder.path}: was begun with {key} {stored.get(key)!r}, now it is {value!r};"
+            f" {remedy}",
+        )
+    while recipe.batch > followed.batch:  # it was halved for want of memory
+        recipe = recipe.halved()
+    expect(recipe == followed, f"{folder.path}: was begun with another recipe; {remedy}")
+
+
+def _beside(run: Run, data: str, rows: pd.DataFrame, trainings: list[Trained]) -> TrainedFront:
+    """Estimates beside what came of the trainings."""
+    images = trainings[0].images
+    predictor = run.problem.latency.predictor
+    networks = [training.architecture for training in trainings]
+    ms = predictor.predict_interval(networks)
+    real = Measured.of([training.history[-1]["top1"] for training in trainings], images)
+    table = pd.DataFrame(
+        {
+            "id": rows["id"].tolist(),
+            "pick": rows["pick"].tolist(),
+            "ms": ms.ms,
+            "ms_low": ms.lower_ms,
+            "ms_high": ms.upper_ms,
+            "rung": run.problem.accuracy.rung,
+            "estimated_top1": rows["top1"].tolist(),
+            "estimated_low": rows["top1_low"].tolist(),
+            "estimated_high": rows["top1_high"].tolist(),
+            "real_top1": real.top1,
+            "real_low": real.lower,
+            "real_high": real.upper,
+            "difference": real.top1 - rows["top1"].to_numpy(np.float64),
+            "images": images,
+            "epochs": [len(training.history) for training in trainings],
+            "weights": [f"trained/{name}/last.safetensors" for name in rows["id"]],
+        }
+    )
+    return TrainedFront(run, data, images, table)
