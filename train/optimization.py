@@ -63,8 +63,10 @@ def build_schedule(
         # also after a resume: timm takes the peak from here
         group["initial_lr"] = group["lr"] = peak
     if keys.name == "cosine":
+        # a cosine of one step only has its peak, as one of two has; timm warns of the former
+        length = max(steps - warmup, 2)
         schedule = timm.scheduler.CosineLRScheduler(
-            optimizer, max(steps - warmup, 1), lr_min=peak * keys.final_ratio, **common
+            optimizer, length, lr_min=peak * keys.final_ratio, **common
         )
     else:
         schedule = timm.scheduler.StepLRScheduler(

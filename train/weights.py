@@ -6,7 +6,6 @@ an export or another training needs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -88,8 +87,8 @@ def expect_same_network(path: Path, found: Architecture, wanted: Architecture) -
     """Raise InputError unless two architectures differ in nothing but their classes."""
     expect(
         with_classes(found, 0) == with_classes(wanted, 0),
-        f"weights {path}: belong to another architecture, {found.id}, not to {wanted.id}"
-        f" ({json.dumps(found.to_text())[1:80]}...)",
+        f"weights {path}: belong to another architecture ({found.to_text()}), not to"
+        f" {wanted.to_text()}; give its own, or leave them out",
     )
 
 

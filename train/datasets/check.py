@@ -79,8 +79,9 @@ def checked(
     ]
     if bad and rule == "stop":
         raise InputError(
-            f"{len(bad)} of {len(images)} images can't be decoded, the first: {bad[0][1].name}"
-            f" ({bad[0][1].reason}); repair or remove them, or set corrupt = skip"
+            f"{len(bad)} of {len(images)} images are damaged, the first: {bad[0][1].name}"
+            f" {bad[0][1].reason}; repair or remove them, or leave them out (--skip-corrupt, in a"
+            ' recipe compute.corrupt = "skip")'
         )
     hashes = tuple(entry[0] for entry in found if not entry[1])
     if not bad:
@@ -102,7 +103,8 @@ def expect_no_leak(train: Checked, validation: Checked) -> None:
     if pairs:
         one, other = pairs[0]
         raise InputError(
-            f"leak: {len(pairs)} images are in training and in validation, such as"
+            f"leak: {len(pairs)} of {len(validation.hashes)} validation images are in training"
+            " too, such as"
             f" {train.images.name(one)} and {validation.images.name(other)}; remove them from one"
         )
 
