@@ -29,6 +29,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy examples
 
 test: lint
 	$(RUN) $(BIN)/pytest -n 2 --dist loadscope -m "not slow" tests
