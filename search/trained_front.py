@@ -24,8 +24,8 @@ from palmette.space.lock import held
 from palmette.train.estimates import Measured
 
 if TYPE_CHECKING:
+    from palmette.train.epochs import Watcher
     from palmette.train.recipe import Recipe
-    from palmette.train.run import Watcher
     from palmette.train.trainer import Trained
 
 PICKS = 4
@@ -106,8 +106,8 @@ def train_front(
         picks: networks, the pick among them, the others evenly along the front.
         told: called before each network and at the end.
         watch: told of every step of a training.
-        options: `share`, `seed`, `device`, `teacher`, `halve`, `checkpoint_seconds`, `checking` as
-            of `train.trainer.train`.
+        options: `share`, `seed`, `device`, `teacher`, `halve`, `cluster`, `checkpoint_seconds`,
+            `checking` as of `train.trainer.train`.
 
     Raises:
         InputError: the run is not finished, it names no data, a network was trained otherwise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,9 @@ from palmette.space.errors import InputError
 
 
 @contextmanager
-def held(folder: Path, lock: str, work: str, begun: Callable[[], bool]) -> Iterator[None]:
+def held(
+    folder: Path, lock: str, work: str, begun: Callable[[], bool], patience_s: float = 0.0
+) -> Iterator[None]:
     """Hold a folder for this process, making it; left without anything begun, it is removed.
 
     Args:
@@ -23,6 +26,7 @@ def held(folder: Path, lock: str, work: str, begun: Callable[[], bool]) -> Itera
         lock: name of the file in it.
         work: what is done in it, for the message to another process.
         begun: whether the folder holds something to keep; asked at the end.
+        patience_s: for how long to wait for a process that holds it.
 
     Raises:
         InputError: another process holds it, or it can't be made or written.
@@ -35,16 +39,25 @@ def held(folder: Path, lock: str, work: str, begun: Callable[[], bool]) -> Itera
         _remove_empty(made)
         raise InputError(f"{folder}: can't be a run's folder ({error.strerror})") from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another {work} is running in this folder") from None
+        until = time.monotonic() + patience_s
+        while not _locked(handle):
+            if time.monotonic() >= until:
+                raise InputError(f"{folder}: another {work} is running in this folder")
+            time.sleep(0.1)
         yield
     finally:
         if not begun():
             (folder / lock).unlink(missing_ok=True)
         os.close(handle)
         _remove_empty(made)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 @contextmanager
-def curves(folder: Path, first: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+def curves(folder: Path | None, first: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """A function that adds an epoch's numbers; it does nothing without TensorBoard.
 
     Args:
-        folder: of its files.
+        folder: of its files; None for no curves.
         first: epoch that is written next; what an interrupted run wrote from there on is dropped.
     """
-    if importlib.util.find_spec("tensorboard") is None:
+    if folder is None or importlib.util.find_spec("tensorboard") is None:
         yield lambda epoch, numbers: None
         return
     from torch.utils.tensorboard import SummaryWriter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from palmette.train.optimization import build_optimizer, build_schedule, trainin
 from palmette.train.recipe import Recipe
 from palmette.train.seeds import derived
 from palmette.train.transforms import mixing
+from palmette.train.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from palmette.train.loading import Batch
@@ -34,6 +36,7 @@ class Learner:
         normalisation: of the bytes.
         device: where it is computed.
         seed: of dropout and mixing.
+        workers: this process's place among those that train the network.
     """
 
     def __init__(
@@ -47,10 +50,12 @@ class Learner:
         normalisation: Normalisation,
         device: torch.device,
         seed: int = 0,
+        workers: Workers = ALONE,
     ) -> None:
         keys = recipe.compute
         layout = torch.channels_last if keys.channels_last else torch.contiguous_format
         self.recipe, self.device, self.seed, self.steps = recipe, device, seed, steps
+        self.workers = workers
         self.module = module.to(device=device, memory_format=layout)  # type: ignore[call-overload]
         self.criterion = criterion.to(device)
         self.normalise = Normalise(normalisation, keys.channels_last).to(device)
@@ -68,7 +73,10 @@ class Learner:
         self.step = 0
         """Steps that were done."""
         _drop_before_classifier(module, recipe.loss.dropout)
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(module) if keys.compile else module
+        self.parallel = workers.parallel(module, keys.deterministic)
+        self.forward: Callable[[Tensor], Tensor] = self.parallel
+        if keys.compile:
+            self.forward = torch.compile(self.parallel)
 
     @property
     def learned(self) -> nn.Module:
@@ -89,16 +97,19 @@ class Learner:
         return loss.detach()
 
     def update(self, batches: Sequence[Batch]) -> list[Tensor]:
-        """One step on the batches of it; their losses, detached, on the device."""
+        """One step on the batches of it; their losses, of all workers, detached, on the device."""
         self.set_rate(self.step)
         # the state that mixing and dropout draw from, whatever happened before
-        torch.manual_seed(derived(self.seed, "step", self.step))
+        torch.manual_seed(derived(self.seed, "step", self.step, *self.workers.salt))
         losses = []
-        for raw, labels in batches:
+        for place, (raw, labels) in enumerate(batches, 1):
             images, target = self.normalise(raw), labels
             if self.mix is not None:
                 images, target = self.mix(images, labels)
-            losses.append(self.backward(images, target))
+            last = place == len(batches)
+            with nullcontext() if last else self.workers.waiting(self.parallel):
+                loss = self.backward(images, target)
+            losses.append(self.workers.mean(loss))
         self._apply()
         self.step += 1
         if self.average is not None:

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from palmette.space.errors import expect
 from palmette.train.datasets.images import ArrayImages, ImageSet, Subset
 from palmette.train.seeds import seeded
+from palmette.train.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from palmette.train.transforms import Transform
@@ -48,26 +49,36 @@ class Order:
     """Batches of (epoch, index): shuffled by seed and epoch, from the one that is set as the next.
 
     In training an incomplete step at the end of an epoch is left out; its images differ from epoch
-    to epoch.
+    to epoch. Of several workers each has a part of every training batch, and whole batches of
+    validation, dealt out one after the other: there the sums are those of one process.
     """
 
-    def __init__(self, count: int, batch: int, accumulate: int, seed: int | None) -> None:
+    def __init__(
+        self, count: int, batch: int, accumulate: int, seed: int | None, among: Workers = ALONE
+    ) -> None:
         self.count, self.batch, self.seed = count, batch, seed
         self.batches = -(-count // batch)
+        self.part, self.offset, self.every = slice(None), among.rank, among.count
         if seed is not None:
             self.batches = count // (batch * accumulate) * accumulate
+            self.part, self.offset, self.every = among.part(batch), 0, 1
         self.epoch, self.first = 0, 0
 
+    @property
+    def own(self) -> range:
+        """Numbers of this process's batches."""
+        return range(self.first + self.offset, self.batches, self.every)
+
     def __len__(self) -> int:
-        return self.batches - self.first
+        return len(self.own)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         indices = np.arange(self.count)
         if self.seed is not None:
             indices = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
-        for at in range(self.first, self.batches):
-            chosen = indices[at * self.batch : (at + 1) * self.batch].tolist()
-            yield [(self.epoch, index) for index in chosen]
+        for at in self.own:
+            chosen = indices[at * self.batch : (at + 1) * self.batch][self.part]
+            yield [(self.epoch, index) for index in chosen.tolist()]
 
 
 class Batches:
@@ -81,6 +92,7 @@ class Batches:
         seed: of order and augmentation; None in validation: every image once, in order.
         workers: processes that decode; 0 in this one, -1 by the data and the machine.
         device: where the batches go, ahead of their use.
+        among: this process's place among those that share the batches.
 
     Raises:
         InputError: fewer images than one step needs.
@@ -96,6 +108,7 @@ class Batches:
         seed: int | None = None,
         workers: int = -1,
         device: torch.device | None = None,
+        among: Workers = ALONE,
     ) -> None:
         need = batch * accumulate if seed is not None else 1
         expect(
@@ -104,8 +117,8 @@ class Batches:
             " to train on; set a smaller batch",
         )
         self.device = device or torch.device("cpu")
-        self.order = Order(len(images), batch, accumulate, seed)
-        workers = _workers(images) if workers < 0 else workers
+        self.order = Order(len(images), batch, accumulate, seed, among)
+        workers = _workers(images, among.beside) if workers < 0 else workers
         self.loader: DataLoader[Any] = DataLoader(
             Samples(images, transform, seed or 0),
             batch_sampler=self.order,
@@ -116,7 +129,7 @@ class Batches:
         )
 
     def __len__(self) -> int:
-        """Batches of a whole epoch."""
+        """Batches of a whole epoch, also the other workers'."""
         return self.order.batches
 
     def epoch(self, number: int = 0, first: int = 0) -> Iterator[Batch]:
@@ -149,9 +162,10 @@ def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
         yield ready
 
 
-def _workers(images: ImageSet) -> int:
-    """None for images in memory, which are ready at once; otherwise most of the cores."""
+def _workers(images: ImageSet, sharing: int) -> int:
+    """None for images in memory, which are ready at once; otherwise a share of the cores."""
     while isinstance(images, Subset):
         images = images.whole
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 0 if isinstance(images, ArrayImages) else min(cores or 1, MOST_WORKERS)
+    most = min((cores or 1) // sharing, MOST_WORKERS)
+    return 0 if isinstance(images, ArrayImages) else max(most, 1)

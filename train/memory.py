@@ -11,16 +11,17 @@ from palmette.train.device import is_out_of_memory
 from palmette.train.learner import Learner
 
 
-def fitting_batch(learner: Learner, size: tuple[int, int], classes: int) -> int:
+def fitting_batch(learner: Learner, batch: int, size: tuple[int, int], classes: int) -> int:
     """Largest of batch / 2, / 4, ... of which a forward and a backward pass fit; 0 if none does.
 
     Args:
-        learner: whose batch did not fit; its network is copied, not changed.
+        learner: its network is copied, not changed.
+        batch: that did not fit.
         size: (height, width) of the images in px.
         classes: of the labels.
     """
     learner.optimizer.zero_grad(set_to_none=True)
-    batch = learner.recipe.batch // 2
+    batch //= 2
     while batch and not _fits(learner, batch, size, classes):
         batch //= 2
     return batch

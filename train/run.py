@@ -1,82 +1,49 @@
-"""One process's share of a training: from the folder's checkpoint, if it has one, to the end."""
+"""What a training is made of: data as batches, network, weights to begin with, what is kept."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+from palmette.train.config import Config
 from palmette.train.datasets import Data, class_weights, pixel_statistics
 from palmette.train.recipe import Recipe
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.weights import TrainedWeights, read_weights, write_weights
+from palmette.train.workers import ALONE, Workers
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
-    from palmette.train.checkpoint import Progress
     from palmette.train.device import Normalisation
+    from palmette.train.epochs import Watcher
     from palmette.train.learner import Learner
-    from palmette.train.loading import Batches
-    from palmette.train.loop import LossWatch, NotFinite
+    from palmette.train.loading import Batch, Batches
+    from palmette.train.ray_session import Session
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), 0.2258
 """The usual means of ImageNet; the deviation is the mean of its usual three."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a progress bar shows."""
+class Run:
+    """A training in its folder, seen from one process: the only one, or one of several workers.
 
-    epoch: int
-    epochs: int
-    step: int
-    """Steps done, of the whole training."""
-    steps: int
-    loss: float
-    top1: float
-    """Best so far, from 0 to 1; not a number before the first epoch ends."""
-    images_per_s: float
-
-
-Watcher = Callable[[State], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A training from plain values, as `run.toml` has it.
+    Another kind of network, as a supernet, overrides `learner`, `evaluated` and `keep`.
 
     Args:
-        architecture: text of the network, with the classes of the data.
-        data: see `open_data`.
-        share: of validation, where the data have no split of their own.
-        seed: of weights, split, order, augmentation.
-        device: `auto`, `cpu`, `cuda`, `mps`.
-        weights: file of weights to begin with, or None.
-        timm: timm's name of the network that these are of; None if they are ours.
-        teacher: file of weights of a network to learn from, or None.
-        halve: on a lack of memory halve the batch and accumulate, instead of stopping.
-        threads: of the CPU; sums depend on them.
+        folder: of the run.
+        config: what is trained, on what, where.
+        recipe: how.
+        data: the images.
+        checkpoint_seconds: between checkpoints inside an epoch.
+        watch: told of every step.
+        workers: this process's place among those of the training.
+        device: this worker's; None: as `config` says.
     """
-
-    architecture: str
-    data: str
-    share: float = 0.2
-    seed: int = 0
-    device: str = "auto"
-    weights: str | None = None
-    timm: str | None = None
-    teacher: str | None = None
-    halve: bool = False
-    threads: int = 0
-
-
-class Run:
-    """A training in its folder."""
 
     def __init__(
         self,
@@ -86,14 +53,17 @@ class Run:
         data: Data,
         checkpoint_seconds: float,
         watch: Watcher | None,
+        workers: Workers = ALONE,
+        device: torch.device | None = None,
     ) -> None:
         from palmette.train.device import find_device
 
         self.folder, self.config, self.recipe, self.data = folder, config, recipe, data
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_seconds, self.workers = checkpoint_seconds, workers
         self.watch = watch or (lambda state: None)
         self.architecture = Architecture.from_text(config.architecture)
-        self.device = find_device(config.device)
+        # where workers compute is theirs to find
+        self.device = device or find_device("cpu" if config.cluster else config.device)
         self.start = self._start_weights()
         # weights mean something only for images as they were trained on
         self.normalisation = (
@@ -102,13 +72,35 @@ class Run:
             else self.start.normalisation
         )
         self.taught = self._teacher_weights()
-        self.training, self.validation = self._batches(recipe)
+        self.training, self.validation = self._batches()
 
-    def finish(self) -> list[dict[str, float]]:
-        """Train to the last epoch, with less memory if need be; a row for each epoch."""
+    def finish(self, session: Session | None = None) -> list[dict[str, float]]:
+        """Train to the last epoch, with less memory if need be; a row for each epoch.
+
+        Args:
+            session: with Ray, whose workers do it; None: this process does.
+        """
+        from palmette.train.device import OutOfMemory
+
+        while True:
+            try:
+                if session is None:
+                    return self.compute()
+                from palmette.train.ray_driver import computed_by_workers
+
+                return computed_by_workers(self, session)
+            except OutOfMemory as error:
+                batch = error.fitting
+                if not self.config.halve or not batch:
+                    raise
+            self._shrink(batch)
+
+    def compute(self) -> list[dict[str, float]]:
+        """Train to the last epoch in this process; raises OutOfMemory if a step finds no room."""
         import torch
 
-        from palmette.train.device import OutOfMemory, determinism
+        from palmette.train.device import determinism
+        from palmette.train.epochs import Epochs
 
         devices = [self.device] if self.device.type == "cuda" else []
         threads = torch.get_num_threads()
@@ -116,41 +108,94 @@ class Run:
             if self.recipe.compute.deterministic and self.config.threads:
                 torch.set_num_threads(self.config.threads)
             try:
-                while True:
-                    try:
-                        history = self._train()
-                        break
-                    except OutOfMemory as error:
-                        batch = error.fitting
-                        if not self.config.halve or not batch:
-                            raise
-                    self._shrink(batch)
+                return Epochs(self).finish()
             finally:
                 torch.set_num_threads(threads)
-        return history
 
-    def _batches(self, recipe: Recipe) -> tuple[Batches, Batches]:
+    def learner(self) -> Learner:
+        """The network before its first step."""
+        from palmette.train.learner import Learner
+
+        module = self.architecture.build(self.config.seed)
+        if self.start is not None:
+            own = module.state_dict()
+            fitting = {
+                name: value
+                for name, value in self.start.tensors.items()
+                if value.shape == own[name].shape
+            }
+            module.load_state_dict(fitting, strict=False)
+        return Learner(module, self.recipe, self._criterion(), **self._surroundings())
+
+    def evaluated(self, learner: Learner) -> dict[str, float]:
+        """Columns of the log that come from the validation images."""
+        from palmette.train.loop import evaluate
+
+        self.workers.share_buffers(learner.learned)
+        found = evaluate(
+            learner.learned,
+            self.validation.epoch(),
+            learner.normalise,
+            self.device,
+            self.recipe.compute,
+            self.workers,
+        )
+        return {"val_loss": found.loss, "top1": found.top1, "top5": found.top5}
+
+    def keep(self, learner: Learner, history: list[dict[str, float]]) -> None:
+        """Write the weights of the epoch that has just ended."""
+        row = history[-1]
+        about = {key: row[key] for key in ("epoch", "val_loss", "top1", "top5")}
+        tensors = learner.learned.state_dict()
+        weights = TrainedWeights(
+            self.architecture, self.data.classes, self.normalisation, tensors, about
+        )
+        try:
+            write_weights(self.folder.last, weights)
+            if best_epoch(history) == len(history) - 1:
+                write_weights(self.folder.best, weights)
+        except OSError as error:
+            raise InputError(
+                f"{self.folder.path}: can't be written ({error.strerror}); the checkpoint in it is"
+                f" intact: make room and go on with --resume {self.folder.path}"
+            ) from None
+
+    def whole_batch(self, epoch: int, number: int) -> Batch:
+        """A training batch, also the other workers' parts of it."""
+        return next(self._training_batches(ALONE, 0).epoch(epoch, number))
+
+    def _batches(self) -> tuple[Batches, Batches]:
+        """Of training and validation, this process's part of them."""
         from palmette.train.loading import Batches
-        from palmette.train.transforms import training_transform, validation_transform
+        from palmette.train.transforms import validation_transform
 
-        size, keys = self.architecture.resolution, recipe.compute
-        training = Batches(
+        if self.config.cluster is not None:
+            self.config.cluster.expect_fits(self.recipe.batch)
+        validation = Batches(
+            self.data.validation,
+            validation_transform(self.recipe.augment, self.architecture.resolution),
+            self.recipe.batch,
+            workers=self.recipe.compute.workers,
+            device=self.device,
+            among=self.workers,
+        )
+        return self._training_batches(self.workers, self.recipe.compute.workers), validation
+
+    def _training_batches(self, among: Workers, decoders: int) -> Batches:
+        from palmette.train.loading import Batches
+        from palmette.train.transforms import training_transform
+
+        recipe, size = self.recipe, self.architecture.resolution
+        return Batches(
             self.data.train,
             training_transform(recipe.augment, size, self.normalisation.mean),
             recipe.batch,
             accumulate=recipe.optimizer.accumulate,
             seed=self.config.seed,
-            workers=keys.workers,
+            workers=decoders,
             device=self.device,
+            among=among,
         )
-        validation = Batches(
-            self.data.validation,
-            validation_transform(recipe.augment, size),
-            recipe.batch,
-            workers=keys.workers,
-            device=self.device,
-        )
-        return training, validation
 
     def _start_weights(self) -> TrainedWeights | None:
         """Weights to begin with, read and checked at once."""
@@ -187,21 +232,6 @@ class Run:
             self.normalisation,
         ).to(self.device)
 
-    def _learner(self) -> Learner:
-        """The network before its first step."""
-        from palmette.train.learner import Learner
-
-        module = self.architecture.build(self.config.seed)
-        if self.start is not None:
-            own = module.state_dict()
-            fitting = {
-                name: value
-                for name, value in self.start.tensors.items()
-                if value.shape == own[name].shape
-            }
-            module.load_state_dict(fitting, strict=False)
-        return Learner(module, self.recipe, self._criterion(), **self._surroundings())
-
     def _criterion(self) -> nn.Module:
         """What is minimised."""
         from palmette.train.learner import criterion_of
@@ -216,113 +246,8 @@ class Run:
             "normalisation": self.normalisation,
             "device": self.device,
             "seed": self.config.seed,
+            "workers": self.workers,
         }
-
-    def _train(self) -> list[dict[str, float]]:
-        """Go from the checkpoint to the end; the rows of all epochs.
-
-        Raises:
-            OutOfMemory: a step found no room.
-        """
-        from palmette.train.checkpoint import Progress, read_checkpoint
-        from palmette.train.curves import curves
-        from palmette.train.device import OutOfMemory, is_out_of_memory
-        from palmette.train.memory import fitting_batch
-
-        learner, progress = self._learner(), Progress()
-        if self.folder.checkpoint.is_file():
-            progress = read_checkpoint(self.folder.checkpoint, learner, self.architecture.id)
-            self.folder.write_log(progress.history)
-        lacking = False
-        with curves(self.folder.curves, len(progress.history)) as plot:
-            try:
-                while len(progress.history) < self.recipe.epochs:
-                    plot(len(progress.history), self._epoch(learner, progress))
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                lacking = True
-        if lacking:  # looked into here, where no traceback keeps the batch alive
-            batch, classes = self.recipe.batch, len(self.data.classes)
-            fits = fitting_batch(learner, self.architecture.resolution, classes)
-            raise OutOfMemory(batch, fits)
-        return progress.history
-
-    def _epoch(self, learner: Learner, progress: Progress) -> dict[str, float]:
-        """Finish the epoch under way, evaluate, keep what came of it; its row."""
-        from palmette.train.checkpoint import write_checkpoint
-        from palmette.train.loop import NotFinite, Tally, train_epoch
-
-        epoch = len(progress.history)
-        first = (learner.step - epoch * learner.steps) * self.recipe.optimizer.accumulate
-        clock = _Clock(self, learner, progress)
-        try:
-            batches = self.training.epoch(epoch, first)
-            train_epoch(learner, batches, progress.tally, clock.tick)
-        except NotFinite as error:
-            raise self._stopped(error, epoch) from None
-        found = self._evaluated(learner)
-        seconds = clock.seconds
-        row = {
-            "epoch": epoch + 1,
-            "step": learner.step,
-            "lr": learner.rate,
-            "train_loss": progress.tally.mean,
-            **found,
-            "images_per_s": round(progress.tally.images / max(seconds, 1e-9), 1),
-            "seconds": round(seconds, 3),
-        }
-        progress.history.append(row)
-        progress.tally, progress.seconds = Tally(), 0.0
-        self._keep(learner, progress.history)
-        write_checkpoint(self.folder.checkpoint, learner, progress, self.architecture.id)
-        self.folder.write_log(progress.history)
-        return row
-
-    def _evaluated(self, learner: Learner) -> dict[str, float]:
-        """Columns of the log that come from the validation images."""
-        from palmette.train.loop import evaluate
-
-        found = evaluate(
-            learner.learned,
-            self.validation.epoch(),
-            learner.normalise,
-            self.device,
-            self.recipe.compute,
-        )
-        return {"val_loss": found.loss, "top1": found.top1, "top5": found.top5}
-
-    def _keep(self, learner: Learner, history: list[dict[str, float]]) -> None:
-        """Write the weights of the epoch that has just ended."""
-        row = history[-1]
-        about = {key: row[key] for key in ("epoch", "val_loss", "top1", "top5")}
-        tensors = learner.learned.state_dict()
-        weights = TrainedWeights(
-            self.architecture, self.data.classes, self.normalisation, tensors, about
-        )
-        try:
-            write_weights(self.folder.last, weights)
-            if best_epoch(history) == len(history) - 1:
-                write_weights(self.folder.best, weights)
-        except OSError as error:
-            raise InputError(
-                f"{self.folder.path}: can't be written ({error.strerror}); the checkpoint in it is"
-                f" intact: make room and go on with --resume {self.folder.path}"
-            ) from None
-
-    def _stopped(self, error: NotFinite, epoch: int) -> InputError:
-        """What to say when the loss is no number; the batch is kept."""
-        from palmette.space.files import write_bytes
-        from palmette.train.tensors import tensor_bytes
-
-        images, labels = error.batch
-        info = {"format": "palmette/batch@1", "epoch": epoch + 1, "why": str(error)}
-        data = tensor_bytes({"images": images, "labels": labels}, info)
-        write_bytes(self.folder.bad_batch, data)
-        return InputError(
-            f"epoch {epoch + 1}, {error}; the batch is in {self.folder.bad_batch}; lower the"
-            " learning rate or clip the gradient, and begin again"
-        )
 
     def _shrink(self, fitting: int) -> None:
         """Halve the batch until it fits, and accumulate for the same step."""
@@ -334,8 +259,8 @@ class Run:
             )
             recipe = recipe.halved()
         self.recipe = recipe
+        self.training, self.validation = self._batches()
         self.folder.write_recipe(recipe)
-        self.training, self.validation = self._batches(recipe)
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
@@ -356,46 +281,3 @@ def normalisation_of(recipe: Recipe, data: Data, seed: int) -> Normalisation:
         "data": lambda: pixel_statistics(data.train, seed),
     }
     return Normalisation(*ways[recipe.augment.normalise]())
-
-
-class _Clock:
-    """After every step: progress is told, and from time to time a checkpoint is written."""
-
-    def __init__(self, run: Run, learner: Learner, progress: Progress) -> None:
-        self.run, self.learner, self.progress = run, learner, progress
-        self.before = progress.seconds
-        self.begin = self.saved = time.monotonic()
-        tops = [row["top1"] for row in progress.history]
-        self.top1 = max(tops, default=float("nan"))
-        self.images = progress.tally.images
-
-    @property
-    def seconds(self) -> float:
-        """Of the epoch, also in processes before this one."""
-        return self.before + time.monotonic() - self.begin
-
-    def tick(self, losses: LossWatch) -> None:
-        """A step was done."""
-        from palmette.train.checkpoint import write_checkpoint
-
-        run, learner, progress = self.run, self.learner, self.progress
-        now = time.monotonic()
-        done = progress.tally.images - self.images
-        epochs = run.recipe.epochs
-        run.watch(
-            State(
-                len(progress.history) + 1,
-                epochs,
-                learner.step,
-                learner.steps * epochs,
-                losses.last,
-                self.top1,
-                done / max(now - self.begin, 1e-9),
-            )
-        )
-        inside = learner.step % learner.steps != 0
-        if inside and now - self.saved >= run.checkpoint_seconds:
-            losses.drain()  # one that is still under way is not in the sums yet
-            progress.seconds = self.seconds
-            write_checkpoint(run.folder.checkpoint, learner, progress, run.architecture.id)
-            self.saved = now

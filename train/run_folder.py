@@ -20,7 +20,7 @@ from palmette.train.recipe import Recipe, load_recipe
 
 FORMAT = "palmette/training@1"
 _LIBRARIES = ("palmette", "torch", "torchvision", "timm", "numpy", "pillow")
-LOCK = "driver.lock"
+LOCK, WRITER_LOCK = "driver.lock", "writer.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,21 @@ class TrainingFolder:
     def curves(self) -> Path:
         """TensorBoard's files."""
         return self.path / "tensorboard"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's own notes, while its workers train."""
+        return self.path / "ray"
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Hold the right to write of the first of several workers, waiting for the one before.
+
+        Raises:
+            InputError: another worker keeps it for a minute.
+        """
+        with held(self.path, WRITER_LOCK, "worker of a training", self.config.is_file, 60.0):
+            yield
 
     @contextmanager
     def driver(self) -> Iterator[None]:

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+from palmette.train.cluster import LOCAL, Cluster
+from palmette.train.config import Config
 from palmette.train.datasets import Data, open_data
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.recipe import Recipe
-from palmette.train.run import Config, Run, Watcher, best_epoch
+from palmette.train.run import Run, best_epoch
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.weights import with_classes
+
+if TYPE_CHECKING:
+    from palmette.train.epochs import Watcher
+    from palmette.train.ray_session import Session
 
 CHECKPOINT_SECONDS = 600.0
 SHARE = 0.2
@@ -56,6 +62,7 @@ def train(
     timm: str | None = None,
     teacher: Path | None = None,
     halve: bool = False,
+    cluster: Cluster | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watch: Watcher | None = None,
     checking: Checking | None = None,
@@ -74,14 +81,18 @@ def train(
         timm: timm's name of the network that these are of; None if they are ours.
         teacher: weights of a network of the same classes to learn from.
         halve: on a lack of memory halve the batch and accumulate.
+        cluster: workers of Ray that train together; None: this process alone.
         checkpoint_seconds: between checkpoints inside an epoch; at its end there is one anyway.
-        watch: told of every step.
+        watch: told of every step; of workers, several times a second.
         checking: told of every image that is checked.
 
     Raises:
-        InputError: data, recipe, weights or folder break a rule; the loss is no number; no memory.
+        InputError: data, recipe, weights or folder break a rule; the loss is no number; no memory;
+            no such cluster; its workers died too often.
     """
     import torch
+
+    from palmette.train.ray_session import connected
 
     expect(timm is None or weights is not None, "--timm: needs --weights, a file of that network")
     folder = TrainingFolder(out)
@@ -96,7 +107,9 @@ def train(
         timm,
         None if teacher is None else str(teacher.absolute()),
         halve,
-        torch.get_num_threads(),
+        max(1, torch.get_num_threads() // (cluster.workers or 1 if cluster else 1)),
+        cluster.workers if cluster else 0,
+        cluster.address if cluster else LOCAL,
     )
     with folder.driver():
         opened = open_for(config, recipe, checking) if isinstance(data, str) else data
@@ -105,31 +118,46 @@ def train(
             architecture=with_classes(architecture, len(opened.classes)).to_text(),
         )
         run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
-        folder.begin({**_fields(config), "fingerprint": opened.fingerprint}, recipe)
-        folder.write_left_out(
-            [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
-        )
-        return _trained(run)
+        with connected(config.cluster, device) as session:
+            folder.begin({**config.to_dict(), "fingerprint": opened.fingerprint}, recipe)
+            folder.write_left_out(
+                [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
+            )
+            return _trained(run, session)
 
 
 def resume(
     out: Path,
     *,
+    cluster: Cluster | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watch: Watcher | None = None,
     checking: Checking | None = None,
 ) -> Trained:
     """Go on with an interrupted training; a finished one is only read.
 
+    Args:
+        out: folder of the run.
+        cluster: other workers than it began with; of 0, this process alone.
+        checkpoint_seconds: as for `train`; the following too.
+        watch: told of every step.
+        checking: told of every image that is checked.
+
     Raises:
         InputError: no training in the folder, its files are corrupt, its data have changed, or as
             `train`.
     """
+    from palmette.train.ray_session import connected
+
     folder = TrainingFolder(out)
     expect(folder.config.is_file(), f"{out}: holds no training (run.toml is missing)")
     with folder.driver():
         config, recipe, opened = reopen(folder, checking)
-        return _trained(Run(folder, config, recipe, opened, checkpoint_seconds, watch))
+        if cluster is not None:
+            config = replace(config, ray_workers=cluster.workers, ray_address=cluster.address)
+        run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
+        with connected(config.cluster, config.device) as session:
+            return _trained(run, session)
 
 
 def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, Recipe, Data]:
@@ -149,8 +177,8 @@ def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, R
     return config, recipe, opened
 
 
-def _trained(run: Run) -> Trained:
-    history = run.finish()
+def _trained(run: Run, session: Session | None) -> Trained:
+    history = run.finish(session)
     skipped, images = len(run.data.corrupt), len(run.data.validation)
     return Trained(run.folder, run.architecture, tuple(history), skipped, images)
 
@@ -166,7 +194,3 @@ def open_for(config: Config, recipe: Recipe, checking: Checking | None) -> Data:
         corrupt=recipe.compute.corrupt,
         progress=checking,
     )
-
-
-def _fields(config: Config) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in Config.__slots__}

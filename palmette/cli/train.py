@@ -18,8 +18,9 @@ from palmette.cli.subjects import Json, read_architecture
 
 if TYPE_CHECKING:
     from palmette.search import TrainedFront
+    from palmette.train.cluster import Cluster
+    from palmette.train.epochs import State
     from palmette.train.recipe import Recipe
-    from palmette.train.run import State
     from palmette.train.trainer import Trained
 
 
@@ -59,6 +60,12 @@ def train(
     halve: Annotated[
         bool, typer.Option("--halve", help="Halve the batch if memory is short.")
     ] = False,
+    ray_workers: Annotated[
+        int | None, typer.Option(help="Workers of Ray that train together; 0: none.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; on this machine if not given.")
+    ] = None,
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Between checkpoints inside an epoch.")
     ] = 600.0,
@@ -79,7 +86,9 @@ def train(
     expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
 
     if resume is not None:
-        expect_alone(context, "resume", "checkpoint_seconds", "as_json")
+        expect_alone(
+            context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
+        )
     elif run is not None:
         expect(
             all(given is None for given in (arch, out, weights, timm)),
@@ -97,6 +106,7 @@ def train(
         compute__deterministic=deterministic,
         compute__corrupt="skip" if skip_corrupt else None,
     )
+    cluster = _cluster(ray_workers, ray_address)
     options: dict[str, Any] = {
         "share": share,
         "seed": seed,
@@ -107,6 +117,7 @@ def train(
     try:
         with _progress() as (watch, checking):
             common: dict[str, Any] = {
+                "cluster": cluster,
                 "checkpoint_seconds": checkpoint_seconds,
                 "watch": watch,
                 "checking": checking,
@@ -142,6 +153,15 @@ def _train_front(
             note(f"network {done + 1} of {of}")
 
     return train_front(run, recipe, data=data, picks=count, told=told, **common)
+
+
+def _cluster(workers: int | None, address: str | None) -> Cluster | None:
+    """Workers of Ray, if they are asked for."""
+    from palmette.space.errors import expect
+    from palmette.train.cluster import LOCAL, Cluster
+
+    expect(workers is not None or address is None, "--ray-address: needs --ray-workers, how many")
+    return None if workers is None else Cluster(workers, LOCAL if address is None else address)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ import torch
 from palmette.space import Architecture, InputError
 from palmette.train.datasets import ArrayImages, Data, open_data
 from palmette.train.datasets.check import Corrupt
+from palmette.train.epochs import State
 from palmette.train.recipe import Recipe, load_recipe
-from palmette.train.run import State
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.tensors import read_tensors
 from palmette.train.trainer import Trained, resume, train

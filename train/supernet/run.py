@@ -6,17 +6,18 @@ A run as the trainer's, with a learner of its own. The space's file (in `space/`
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palmette.space import SearchSpace
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
+from palmette.train.config import Config
 from palmette.train.datasets import Data
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.recipe import Recipe
-from palmette.train.run import Config, Run, Watcher
+from palmette.train.run import Run
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.supernet.file import DataSource, TrainedSupernet, space_text, write_supernet
 from palmette.train.supernet.sampling import largest, smallest
@@ -24,6 +25,7 @@ from palmette.train.supernet.schedule import Schedule, load_schedule
 from palmette.train.trainer import CHECKPOINT_SECONDS, open_for, reopen
 
 if TYPE_CHECKING:
+    from palmette.train.epochs import Watcher
     from palmette.train.learner import Learner
     from palmette.train.supernet.evaluation import Examiner
     from palmette.train.supernet.network import Supernet
@@ -63,7 +65,7 @@ class SupernetRun(Run):
         self.examiner: Examiner | None = None
         super().__init__(folder, config, recipe, data, checkpoint_seconds, watch)
 
-    def _learner(self) -> Learner:
+    def learner(self) -> Learner:
         """The supernet before its first step."""
         from palmette.train.supernet.learner import SupernetLearner
         from palmette.train.supernet.network import Supernet
@@ -73,7 +75,7 @@ class SupernetRun(Run):
             module, self.recipe, self._criterion(), self.schedule, **self._surroundings()
         )
 
-    def _evaluated(self, learner: Learner) -> dict[str, float]:
+    def evaluated(self, learner: Learner) -> dict[str, float]:
         """The largest and the smallest network, each with its own statistics."""
         from palmette.train.supernet.evaluation import Examiner
 
@@ -94,7 +96,7 @@ class SupernetRun(Run):
             "top1_smallest": small.top1,
         }
 
-    def _keep(self, learner: Learner, history: list[dict[str, float]]) -> None:
+    def keep(self, learner: Learner, history: list[dict[str, float]]) -> None:
         """Write the supernet of the epoch that has just ended."""
         row, config = history[-1], self.config
         about = {key: row[key] for key in ("epoch", "top1", "top1_smallest")}
@@ -179,7 +181,7 @@ def train_supernet(
         run = SupernetRun(
             space, schedule, folder, config, recipe, opened, checkpoint_seconds, watch
         )
-        folder.begin({**asdict(config), "fingerprint": opened.fingerprint}, recipe)
+        folder.begin({**config.to_dict(), "fingerprint": opened.fingerprint}, recipe)
         write_text(out / SPACE / f"{space.name}.toml", space_text(space))  # named by its file
         write_text(out / SCHEDULE, schedule.to_text())
         return TrainedRun(folder, space, tuple(run.finish()))

@@ -11,10 +11,10 @@ import torch
 from palmette.space import InputError, SearchSpace, presets
 from palmette.train.datasets import Data, procedural
 from palmette.train.device import Normalise
+from palmette.train.epochs import State
 from palmette.train.loading import Batches
 from palmette.train.loop import evaluate
 from palmette.train.recipe import load_recipe
-from palmette.train.run import State
 from palmette.train.supernet import (
     SupernetAccuracy,
     load_schedule,
