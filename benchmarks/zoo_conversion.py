@@ -22,14 +22,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import platform
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +41,7 @@ from palmette.export import (
     verify_weights,
 )
 from palmette.export.package import read_spec
+from palmette.export.processes import in_processes
 from palmette.export.proof import op_kinds
 from palmette.latency import find_target
 from palmette.space import ZOO, Architecture, InputError, load
@@ -184,23 +183,6 @@ def _forms(case: Case) -> Iterator[Case]:
             yield replace(case, nms="program", system=system)
 
 
-def conversions(cases: Sequence[Case], processes: int) -> Iterator[Conversion]:
-    """Rows in the order of the cases, made by so many processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        # the converter's own temporary folders go with this one, whatever becomes of a process
-        begin = partial(_begin, folder)
-        context = multiprocessing.get_context("forkserver")
-        with context.Pool(processes, begin) as pool:
-            yield from pool.imap(conversion, cases)
-
-
-def _begin(folder: str) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    tempfile.tempdir = tempfile.mkdtemp(dir=folder)
-
-
 def code_state() -> str:
     """Hash of the code that makes a row, and of the versions that it runs on."""
     found = hashlib.sha256(repr(_versions()).encode())
@@ -285,7 +267,8 @@ def run(arguments: argparse.Namespace) -> list[Conversion]:
     asked = cases(arguments.network, arguments.task, arguments.target)
     rows = {key(row): row for row in (earlier(arguments.out) if arguments.resume else [])}
     print(HEADINGS)
-    for row in conversions([case for case in asked if key(case) not in rows], arguments.processes):
+    waiting = [case for case in asked if key(case) not in rows]
+    for row in in_processes(conversion, waiting, arguments.processes):
         rows[key(row)] = row
         print(line(row), flush=True)  # minutes in all: show how far it is
         write(arguments, [rows[key(case)] for case in asked if key(case) in rows])

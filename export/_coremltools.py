@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -48,3 +50,18 @@ def without_jit_notes() -> Iterator[None]:
         )
         warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated")
         yield
+
+
+@contextlib.contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """The system's folder for temporary files is `folder`, which the caller removes.
+
+    coremltools removes a package that it made there when the interpreter ends, and in processes
+    that are forked never.
+    """
+    before = tempfile.tempdir
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

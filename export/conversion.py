@@ -14,35 +14,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palmette.export._coremltools import coremltools, without_bars, without_jit_notes
-from palmette.export.ends import CLASS_MAP, COUNT, End
 from palmette.export.errors import ExportError
-from palmette.export.options import ExportOptions
 from palmette.export.package import WEIGHT_FILE, WEIGHTS_ITEM
+from palmette.export.plan import Plan
+from palmette.export.scaling import INPUT, TENSOR
+from palmette.export.sizes import Flexible, Sizes, size_text
 from palmette.export.weights import store_half
-from palmette.space.architecture import IMAGE_CHANNELS, Architecture
-from palmette.space.errors import expect
+from palmette.space.architecture import IMAGE_CHANNELS
+from palmette.space.errors import InputError, expect
 
 if TYPE_CHECKING:
     from torch import nn
 
 logger = logging.getLogger(__name__)
 
-INPUT = "image"
 LABEL = "classLabel"
 PROBABILITIES = f"{LABEL}_probs"
-INTEGERS = (COUNT, CLASS_MAP)
 
 
-def convert(
-    module: nn.Module, architecture: Architecture, options: ExportOptions, end: End, folder: Path
-) -> tuple[Any, Path | None]:
+def convert(module: nn.Module, plan: Plan, folder: Path) -> tuple[Any, Path | None]:
     """Convert a folded module to Core ML.
 
     Args:
         module: in evaluation mode; no BatchNorm is left that a layer could take in.
-        architecture: what the module computes; its resolution becomes the size of the image.
-        options: format, labels, image scaling.
-        end: what is put behind the module, and the names of the outputs.
+        plan: what is put around the module, and the options.
         folder: for the converter's files; the caller removes it.
 
     Returns:
@@ -51,22 +46,28 @@ def convert(
 
     Raises:
         ExportError: the converter failed; the message carries its reason.
+        InputError: the module belongs to one size, but the package shall take several.
     """
     import torch
 
+    options, end = plan.options, plan.end
     program = options.kind == "mlprogram"
-    module = end.behind(module)
-    example = torch.zeros((1, IMAGE_CHANNELS, *architecture.resolution))
-    arguments = _arguments(architecture, options, end)
+    module = plan.around(module).eval()
+    example = torch.zeros((options.batch, IMAGE_CHANNELS, *plan.resolution))
+    arguments = _arguments(plan)
     if program:
         # otherwise the converter leaves its package in the system's temporary folder
         arguments["package_dir"] = str(folder / "converted.mlpackage")
     reason = ""
     try:
         with without_jit_notes():
-            traced = torch.jit.trace(module.eval(), example, check_trace=False)
+            traced = torch.jit.trace(module, example, check_trace=False)
+            if options.sizes is not None:
+                check_sizes(traced, module, options.sizes)
             with without_bars():
                 model = coremltools().convert(traced, **arguments)
+    except InputError:
+        raise
     except Exception as error:  # the converter raises all kinds
         logger.debug("conversion failed:\n%s", traceback.format_exc())
         reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
@@ -77,29 +78,23 @@ def convert(
     if not program:
         store_half(spec)
         if not end.classifier:
-            _declare_shapes(spec, end)
+            _declare_shapes(spec, plan)
         return spec, None
     weight_file = Path(arguments["package_dir"], "Data", WEIGHTS_ITEM, WEIGHT_FILE)
     return spec, weight_file if weight_file.exists() else None
 
 
-def _arguments(architecture: Architecture, options: ExportOptions, end: End) -> dict[str, Any]:
+def _arguments(plan: Plan) -> dict[str, Any]:
     """Arguments of the converter, besides the traced module."""
     ct = coremltools()
-    image = ct.ImageType(
-        INPUT,
-        shape=(1, IMAGE_CHANNELS, *architecture.resolution),
-        scale=options.scale,
-        bias=list(options.bias),
-        color_layout=ct.colorlayout.RGB,
-    )
+    options, end = plan.options, plan.end
     outputs = list(end.outputs)
     program = options.kind == "mlprogram"
     arguments: dict[str, Any] = {
         "source": "pytorch",
         "convert_to": options.kind,
-        "minimum_deployment_target": getattr(ct.target, _system(architecture, options)),
-        "inputs": [image],
+        "minimum_deployment_target": getattr(ct.target, plan.system),
+        "inputs": [_input(plan)],
         "skip_model_load": True,
     }
     if end.classifier and options.labels is not None:
@@ -114,30 +109,81 @@ def _arguments(architecture: Architecture, options: ExportOptions, end: End) -> 
         arguments["compute_precision"] = ct.precision.FLOAT16
     single = {"dtype": np.float32} if end.single and program else {}
     arguments["outputs"] = [
-        ct.TensorType(output, **({} if output in INTEGERS else single)) for output in outputs
+        ct.TensorType(output, **({} if output in end.integers else single)) for output in outputs
     ]
     return arguments
 
 
-def _system(architecture: Architecture, options: ExportOptions) -> str:
-    """Oldest system that reads the package."""
-    resizes = any(op.kind == "resize" for op in architecture.ops())
-    oldest = options.format.resizing_system if resizes else options.format.minimum_target
-    systems = options.format.systems
-    chosen = options.system or oldest
-    expect(
-        systems.index(chosen) >= systems.index(oldest),
-        f"system: the head resizes maps, which the format '{options.kind}' does since {oldest};"
-        f" got {chosen}",
+def _input(plan: Plan) -> Any:
+    """The converter's description of the input."""
+    ct = coremltools()
+    options, shape = plan.options, _shape(plan)
+    if options.input == TENSOR:
+        # arrays of neural networks are in single precision
+        precision = np.float16 if options.kind == "mlprogram" else np.float32
+        return ct.TensorType(INPUT, shape=shape, dtype=precision)
+    return ct.ImageType(
+        INPUT,
+        shape=shape,
+        bias=list(plan.scaling.added),
+        color_layout=ct.colorlayout.RGB,
     )
-    return chosen
 
 
-def _declare_shapes(spec: Any, end: End) -> None:
+def _shape(plan: Plan) -> Any:
+    """Shape of the input, or all that it may have."""
+    ct = coremltools()
+    sizes, own = plan.options.sizes, plan.resolution
+    before = (plan.options.batch, IMAGE_CHANNELS)
+    if sizes is None:
+        return (*before, *own)
+    if isinstance(sizes, Sizes):
+        every = [(*before, *size) for size in sizes.every]
+        return ct.EnumeratedShapes(shapes=every, default=(*before, *own))
+    ends = zip(sizes.least, sizes.most, own, strict=True)
+    sides = (low if low == high else ct.RangeDim(low, high, px) for low, high, px in ends)
+    return ct.Shape(shape=(*before, *sides))
+
+
+def check_sizes(traced: Any, module: nn.Module, sizes: Flexible) -> None:
+    """Refuse a module whose trace belongs to one size of the image.
+
+    Raises:
+        InputError: the trace fails at one of `sizes`, or gives something else than the module.
+    """
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    for size in sizes.samples():
+        pixels = torch.rand((1, IMAGE_CHANNELS, *size), generator=random)
+        with torch.no_grad():
+            wanted = _outputs(module(pixels))
+            try:
+                found = _outputs(traced(pixels))
+            except RuntimeError:
+                found = ()
+        equal = len(found) == len(wanted) and all(
+            one.shape == other.shape and torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+            for one, other in zip(found, wanted, strict=True)
+        )
+        expect(
+            equal,
+            f"sizes: the network holds constants of one size, so that its trace fails at"
+            f" {size_text(size)}; make a package or a function of each size",
+        )
+
+
+def _outputs(given: Any) -> tuple[Any, ...]:
+    return given if isinstance(given, tuple) else (given,)
+
+
+def _declare_shapes(spec: Any, plan: Plan) -> None:
     """Shapes and integers of a neural network's outputs, which its converter leaves out."""
+    end, flexible = plan.end, plan.options.sizes is not None
     for output, shape in zip(spec.description.output, end.shapes, strict=True):
         array = output.type.multiArrayType
         del array.shape[:]
-        array.shape.extend(shape)
-        if output.name in INTEGERS:
+        if not flexible:
+            array.shape.extend(shape)
+        if output.name in end.integers:
             array.dataType = array.INT32

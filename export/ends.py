@@ -18,11 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.export.options import ExportOptions, Suppression
+from palmette.export.scaling import INPUT
+from palmette.export.sizes import size_text
 from palmette.space.anchors import CENTRE_FACTOR, anchors_of
 from palmette.space.architecture import Architecture
 from palmette.space.blocks import Head, TaskHead
 from palmette.space.blocks.detection import Detector
 from palmette.space.blocks.segmentation import HEADS as SEGMENTERS
+from palmette.space.blocks.taps import FeatureTaps
 from palmette.space.errors import expect
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ class End:
     """Puts the end behind a network."""
     single: bool = False
     """Whether the outputs are in single precision, whatever the weights are."""
+    integers: tuple[str, ...] = ()
+    """Outputs that are whole numbers."""
     classifier: bool = False
     """Whether Core ML turns the output into the best class's label and a dictionary."""
 
@@ -75,10 +80,57 @@ def check_task(architecture: Architecture, options: ExportOptions) -> None:
         options.suppression is None or isinstance(head, Detector),
         f"nms: a '{head.kind}' head gives no boxes; it is for detectors, leave it out",
     )
+    _check_shapes(architecture, options)
+    _check_outputs(head, options)
     expect(
         not options.class_map or isinstance(head, SEGMENTERS),
         f"class_map: a '{head.kind}' head scores no pixels; it is for segmenters, leave it out",
     )
+
+
+def _check_shapes(architecture: Architecture, options: ExportOptions) -> None:
+    """Refuse sizes and batches that the head cannot have."""
+    head, sizes = architecture.head, options.sizes
+    expect(
+        options.batch == 1 or not isinstance(head, Detector),
+        f"batch: the boxes of a '{head.kind}' head are of one image, got {options.batch}",
+    )
+    expect(
+        options.batch == 1 or options.labels is None,
+        "batch: a classifier with labels names the class of one image; leave the labels out",
+    )
+    if sizes is None:
+        return
+    expect(
+        isinstance(head, Head | FeatureTaps),
+        f"sizes: a '{head.kind}' head is made for one size (its anchors, or the maps that it"
+        " resizes); make a package or a function of each size",
+    )
+    expect(
+        sizes.holds(architecture.resolution),
+        f"sizes: the network's own, {size_text(architecture.resolution)}, is not in"
+        f" {sizes.to_text()}; choose it by --resolution",
+    )
+    for size in sizes.samples():
+        architecture.with_resolution(*size)  # too small for the strides: refused there
+
+
+def _check_outputs(head: TaskHead, options: ExportOptions) -> None:
+    """Refuse names for outputs that have theirs from Core ML or Vision, or another number."""
+    names = options.outputs
+    if names is None:
+        return
+    expect(
+        options.labels is None and not isinstance(head, Detector),
+        f"outputs: those of a '{head.kind}' head with labels or boxes have the names that Vision"
+        " knows; leave them out",
+    )
+    own = (CLASS_MAP,) if options.class_map else head.outputs
+    expect(
+        len(names) == len(own),
+        f"outputs: the network has {len(own)} ({', '.join(own)}), but {len(names)} names are given",
+    )
+    expect(INPUT not in names, f"outputs: '{INPUT}' is the name of the input")
 
 
 def suppression_of(head: TaskHead, options: ExportOptions) -> Suppression | None:
@@ -98,12 +150,14 @@ def end_of(architecture: Architecture, options: ExportOptions, given: tuple[Shap
     head = architecture.head
     suppression = suppression_of(head, options)
     if suppression is None:
+        given = tuple((options.batch, *shape[1:]) for shape in given)
         if options.labels is not None:
             return End(head.outputs, given, torch_ends.probabilities, classifier=True)
         if options.class_map:
-            (_, _, *plane) = given[0]
-            return End((CLASS_MAP,), ((1, *plane),), torch_ends.ClassMap)
-        return End(head.outputs, given, lambda network: network)
+            (batch, _, *plane) = given[0]
+            names = options.outputs or (CLASS_MAP,)
+            return End(names, ((batch, *plane),), torch_ends.ClassMap, integers=names)
+        return End(options.outputs or head.outputs, given, lambda network: network)
     boxes = tuple(shape[1:] for shape in given)
     if suppression.form != "program":
         raw = RAW if suppression.form == "pipeline" else ""
@@ -115,6 +169,7 @@ def end_of(architecture: Architecture, options: ExportOptions, given: tuple[Shap
         (*kept, (1,)),
         lambda network: torch_ends.Suppressed(network, suppression),
         single=True,
+        integers=(COUNT,),
     )
 
 

@@ -3,7 +3,7 @@
 An exported network is folded here, in double precision, before the converter sees it. What the
 package stores is then ours to the last bit, and reading it back can demand equality. Units that
 train as branches become the one convolution that they compute in evaluation mode. Pairs are found
-by running the module once: a BatchNorm folds into the convolution or linear layer whose output it
+by running the module: a BatchNorm folds into the convolution or linear layer whose output it
 reads (Jacob et al., 2018, section 3.2). A BatchNorm behind anything else is reduced to its gain and
 its shift: its statistics become those of no change.
 """
@@ -11,8 +11,10 @@ its shift: its statistics become those of no change.
 from __future__ import annotations
 
 import copy
+import math
 import weakref
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,8 @@ class Folded:
     layers: tuple[Layer, ...]
     outputs: tuple[tuple[int, ...], ...]
     """Shapes of the module's outputs in order, for one image."""
+    scale: float = 1.0
+    """By which the weights of the layers that read the image were multiplied."""
 
 
 @dataclass(slots=True)
@@ -72,13 +76,11 @@ def check_exportable(module: nn.Module) -> None:
     Raises:
         InputError: names the first such layer or parameter, and what to do.
     """
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     for name, part in module.named_modules():
         where = f"module: '{name or type(part).__name__}'"
         expect(not part.training, f"{where} is in training mode; call module.eval() first")
         expect(
-            not isinstance(part, _BatchNorm) or part.running_mean is not None,
+            not isinstance(part, _batch_norm()) or part.running_mean is not None,
             f"{where} normalises by the batch's own statistics; train it with running statistics",
         )
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
@@ -86,7 +88,7 @@ def check_exportable(module: nn.Module) -> None:
         expect(bool(value.isfinite().all()), f"module: '{name}' holds infinities or NaN")
 
 
-def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
+def fold_batch_norm(module: nn.Module, image: tuple[int, int, int], scale: float = 1.0) -> Folded:
     """Copy of a module with every BatchNorm folded that directly follows a convolution or linear.
 
     Re-parameterised units (`palmette.space.modules.reparameterise`) are merged first. A layer that
@@ -95,6 +97,8 @@ def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
     Args:
         module: in evaluation mode; it is left as it was.
         image: (channels, height, width) of its input.
+        scale: of the image; it goes into the weights of the layers that read it, if nothing else
+            does. `Folded.scale` says whether it did.
 
     Raises:
         InputError: the module is not in evaluation mode, or a weight is beyond half precision.
@@ -108,33 +112,70 @@ def fold_batch_norm(module: nn.Module, image: tuple[int, int, int]) -> Folded:
     twin = reparameterised(module).cpu().double()
     pixels = torch.rand((1, *image), generator=torch.Generator().manual_seed(0)).double() * 2 - 1
     with torch.no_grad():
-        runs, pairs, before = _record(twin, pixels)
-        while pairs:  # a BatchNorm behind one that folded can fold now
-            for call, norm_name, norm in pairs:
+        first = found = _record(twin, pixels)
+        taken = 1.0
+        if scale != 1:
+            scaled = _with_scale(twin, found, pixels / scale, scale)
+            if scaled is not None:
+                found, taken, pixels = scaled, scale, pixels / scale
+        while found.pairs:  # a BatchNorm behind one that folded can fold now
+            for call, norm_name, norm in found.pairs:
                 _fold(call.host, norm)
                 twin.set_submodule(norm_name, torch.nn.Identity())
-            runs, pairs, _ = _record(twin, pixels)
-        for part in dict(runs).values():
-            if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+            found = _record(twin, pixels)
+        after = found.outputs
+        if left := [x for _, x in found.runs if isinstance(x, _batch_norm())]:
+            for part in dict.fromkeys(left):
                 _reduce(part)
-        after = _outputs(twin(pixels))
-    for was, found in zip(before, after, strict=True):
-        _compare_outputs(was, found)
+            after = _outputs(twin(pixels))
+    _compare_outputs(first.outputs, after)
     twin = twin.float()
-    layers = tuple(layer for name, part in runs if (layer := _layer(name, part)) is not None)
-    return Folded(twin, layers, tuple(tuple(output.shape) for output in before))
+    layers = tuple(layer for name, x in found.runs if (layer := _layer(name, x)) is not None)
+    return Folded(twin, layers, tuple(tuple(output.shape) for output in after), taken)
+
+
+def _batch_norm() -> Any:
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return _BatchNorm
+
+
+def _with_scale(network: nn.Module, found: _Found, pixels: Tensor, scale: float) -> _Found | None:
+    """Multiply the weights of the layers that read the image, and run the network on `pixels`.
+
+    None, and the network as it was, if its outputs are others than before: something besides those
+    layers reads the image, or they read something besides it. Zeros that a layer pads stay zeros.
+    """
+    readers = dict.fromkeys(found.readers)
+    for layer in readers:
+        layer.weight.mul_(scale)
+    now = _record(network, pixels)
+    if readers and _change(found.outputs, now.outputs) <= TOLERANCE:
+        return now
+    for layer in readers:
+        layer.weight.div_(scale)
+    return None
 
 
 def _outputs(given: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return given if isinstance(given, tuple) else (given,)
 
 
-def _compare_outputs(before: Tensor, after: Tensor) -> None:
-    change, scale = (after - before).abs().max().item(), before.abs().max().item()
-    if not change <= TOLERANCE * scale:
+def _change(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
+    """Largest change of an output, relative to its largest value."""
+    changes = [
+        (now - was).abs().max().item() / max(was.abs().max().item(), 1e-300)
+        for was, now in zip(before, after, strict=True)
+    ]
+    return max(changes) if all(math.isfinite(change) for change in changes) else math.inf
+
+
+def _compare_outputs(before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+    change = _change(before, after)
+    if not change <= TOLERANCE:
         raise ExportError(
-            f"folding BatchNorm would change the output by {change:.3g} (of {scale:.3g}): another"
-            " op reads a convolution's output before its BatchNorm"
+            f"folding BatchNorm would change the output by {change:.3g} of its largest value:"
+            " another op reads a convolution's output before its BatchNorm"
         )
 
 
@@ -160,8 +201,20 @@ _Runs = list[tuple[str, Any]]
 _Pairs = list[tuple[_Call, str, Any]]
 
 
-def _record(network: nn.Module, pixels: Tensor) -> tuple[_Runs, _Pairs, tuple[Tensor, ...]]:
-    """Runs of modules with values in order, BatchNorms that can fold, the outputs."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a run of a network shows."""
+
+    runs: _Runs
+    """Modules with values, in order."""
+    pairs: _Pairs
+    """BatchNorms that can fold."""
+    outputs: tuple[Tensor, ...]
+    readers: list[Any]
+    """Convolutions and linear layers that read the image."""
+
+
+def _record(network: nn.Module, pixels: Tensor) -> _Found:
     from torch import nn
 
     from palmette.space.modules.layers import Selection
@@ -169,12 +222,15 @@ def _record(network: nn.Module, pixels: Tensor) -> tuple[_Runs, _Pairs, tuple[Te
     parts: _Runs = []
     calls: list[_Call] = []
     pairs: _Pairs = []
+    readers: list[Any] = []
     norm_runs: Counter[str] = Counter()
 
     def on_run(name: str, part: nn.Module, *_: Any) -> None:
         parts.append((name, part))
 
-    def on_host(name: str, host: nn.Module, _: Any, output: Tensor) -> None:
+    def on_host(name: str, host: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        if inputs[0] is pixels:
+            readers.append(host)
         calls.append(_Call(name, host, weakref.ref(output), output._version))
 
     def on_norm(name: str, norm: nn.Module, inputs: tuple[Tensor], _: Tensor) -> None:
@@ -197,7 +253,7 @@ def _record(network: nn.Module, pixels: Tensor) -> tuple[_Runs, _Pairs, tuple[Te
         hook.remove()
     runs = Counter(call.name for call in calls)
     once = [pair for pair in pairs if runs[pair[0].name] == 1 and norm_runs[pair[1]] == 1]
-    return parts, once, outputs
+    return _Found(parts, once, outputs, readers)
 
 
 def _scale_and_shift(norm: Any, bias: Any = None) -> tuple[Any, Any]:

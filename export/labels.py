@@ -1,11 +1,21 @@
-"""Class labels: their rules, and the file that they come from."""
+"""Names that a user gives: class labels, with the file that they come from, and outputs."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 from palmette.space.errors import InputError, expect
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+"""What Core ML's compiler makes a property of in Swift."""
+RESERVED = {
+    *("any", "bool", "program", "func", "tensor", "list", "dict", "tuple", "true", "false"),
+    *("string", "state", "bf16", "fp16", "fp32", "fp64", "int8", "int16", "int32", "int64"),
+    *("uint8", "uint16", "uint32", "uint64"),
+}
+"""Words of ML Programs, which the converter would rename."""
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
@@ -42,3 +52,18 @@ def check_labels(labels: tuple[str, ...], where: str) -> None:
         raise InputError(
             f"{where}: '{repeated[0]}' is label {' and '.join(numbers)}; labels must be unique"
         )
+
+
+def check_names(names: tuple[str, ...], what: str = "outputs") -> None:
+    """Refuse names of outputs or functions that code could not call them by, or that come twice.
+
+    Raises:
+        InputError: begins with `what`, and names the name.
+    """
+    for name in names:
+        expect(
+            isinstance(name, str) and NAME.fullmatch(name) is not None,
+            f"{what}: a name has letters, digits and '_' and begins with no digit, got {name!r}",
+        )
+        expect(name not in RESERVED, f"{what}: '{name}' is a word of ML Programs; choose another")
+        expect(names.count(name) == 1, f"{what}: '{name}' comes twice; names must be unique")

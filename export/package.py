@@ -104,11 +104,15 @@ def network_of(spec: Any) -> Any:
     return stages[0] if spec.WhichOneof("Type") == "pipeline" and stages else spec
 
 
-def read_spec(path: Path) -> Any:
+def read_spec(path: Path, function: str = "") -> Any:
     """Protobuf of a package, as it lies on disk.
 
+    Args:
+        path: of the package.
+        function: of a package with several; then as if that were its only one.
+
     Raises:
-        InputError: nothing there, or not a Core ML model.
+        InputError: nothing there, not a Core ML model, or no such function.
     """
     coremltools()
     from coremltools.proto import Model_pb2
@@ -120,4 +124,24 @@ def read_spec(path: Path) -> Any:
     except (OSError, DecodeError):
         raise InputError(f"package {path}: its model file is not one of Core ML's") from None
     expect(network_of(spec).WhichOneof("Type") is not None, f"package {path}: holds no model")
-    return spec
+    return _function(spec, function, path) if function else spec
+
+
+def _function(spec: Any, name: str, path: Path) -> Any:
+    """A model whose main function is one of `spec`."""
+    described = {function.name: function for function in spec.description.functions}
+    expect(
+        name in described and name in spec.mlProgram.functions,
+        f"package {path}: has no function '{name}'; it has {', '.join(described) or 'none'}",
+    )
+    one = type(spec)()
+    one.specificationVersion = spec.specificationVersion
+    about, told = one.description, described[name]
+    about.metadata.CopyFrom(spec.description.metadata)
+    about.input.extend(told.input)
+    about.output.extend(told.output)
+    about.predictedFeatureName = told.predictedFeatureName
+    about.predictedProbabilitiesName = told.predictedProbabilitiesName
+    one.mlProgram.version = spec.mlProgram.version
+    one.mlProgram.functions["main"].CopyFrom(spec.mlProgram.functions[name])
+    return one

@@ -14,8 +14,8 @@ its first stage is compared; `palmette.export.pipeline` checks the second.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 from palmette.export.ends import End, constants_of
 from palmette.export.errors import ExportError
 from palmette.export.fold import Half, Layer, fold_batch_norm
+from palmette.export.formats import SPECIFICATIONS
 from palmette.export.package import network_of, read_spec
+from palmette.export.scaling import stored_scaling
 from palmette.export.weights import (
     StoredLayer,
     network_layers,
@@ -62,38 +64,61 @@ class WeightReport:
     """Vectors of other layers: gains, slopes, indices."""
 
 
-def verify_weights(path: Path, module: nn.Module) -> WeightReport:
+def verify_weights(path: Path, module: nn.Module, function: str = "") -> WeightReport:
     """Check a package against a torch module: every stored weight and bias, bit for bit.
 
     Args:
-        path: a package of either format with one image input, or a pipeline that begins with one.
-        module: in evaluation mode; BatchNorm is folded in a copy of it.
+        path: a package of either format with one image or tensor input, or a pipeline that begins
+            with one.
+        module: in evaluation mode; BatchNorm is folded in a copy of it, and the scale of the image
+            that the package says its weights hold.
+        function: of a package with several.
 
     Raises:
         ExportError: a stored value differs; the message names layer, value and difference.
         InputError: not a package, damaged, or the module is not in evaluation mode.
     """
-    folded = fold_batch_norm(module, (IMAGE_CHANNELS, *image_size(path)))
-    return compare_weights(stored_layers(path, _constants(path)), folded.layers)
+    spec = read_spec(path, function)
+    metadata = spec.description.metadata.userDefined
+    scaling = stored_scaling(_own(metadata, function), f"package {path}")
+    image = (IMAGE_CHANNELS, *image_size(path, function))
+    folded = fold_batch_norm(module, image, scaling.folded)
+    factors = scaling.half_factors()
+    constants = (*_constants(_own(metadata, function)), *([] if factors is None else [factors]))
+    return compare_weights(stored_layers(path, constants, function), folded.layers)
 
 
-def _constants(path: Path) -> tuple[Half, ...]:
+def _own(metadata: Mapping[str, str], function: str) -> dict[str, str]:
+    """What metadata say of one function, under its name and a dot; or of all."""
+    own = {
+        key.removeprefix(f"{function}."): value
+        for key, value in metadata.items()
+        if function and key.startswith(f"{function}.")
+    }
+    return {**metadata, **own}
+
+
+def _constants(metadata: Mapping[str, str]) -> tuple[Half, ...]:
     """Constants of the architecture that a package says it is; none if it says none."""
-    text = read_spec(path).description.metadata.userDefined.get("architecture", "")
+    text = metadata.get("architecture", "")
     return constants_of(Architecture.from_text(text)) if text else ()
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) in px of a package's image input.
+def image_size(path: Path, function: str = "") -> tuple[int, int]:
+    """(height, width) in px of a package's image or tensor input, the default one of several.
 
     Raises:
-        InputError: not a package, or its input is not one image.
+        InputError: not a package, or its input is neither one image nor a tensor of images.
     """
-    inputs = network_of(read_spec(path)).description.input
+    inputs = network_of(read_spec(path, function)).description.input
+    kind = inputs[0].type.WhichOneof("Type") if len(inputs) == 1 else ""
+    shape = list(inputs[0].type.multiArrayType.shape) if kind == "multiArrayType" else []
     expect(
-        len(inputs) == 1 and inputs[0].type.WhichOneof("Type") == "imageType",
-        f"package {path}: its input is not one image",
+        kind == "imageType" or (len(shape) == 4 and shape[1] == IMAGE_CHANNELS),
+        f"package {path}: its input is not one image, nor a tensor of images",
     )
+    if shape:
+        return int(shape[2]), int(shape[3])
     image = inputs[0].type.imageType
     return int(image.height), int(image.width)
 
@@ -133,28 +158,47 @@ def _compare(found: NDArray[Any], expected: NDArray[Any], where: str) -> None:
         )
 
 
-def compare_outputs(path: Path, end: End) -> None:
+def compare_system(path: Path, system: str) -> None:
+    """Check that a system reads a package.
+
+    Raises:
+        ExportError: the package asks for a later one.
+    """
+    found = read_spec(path).specificationVersion
+    if found > SPECIFICATIONS[system]:
+        raise ExportError(
+            f"the package has specification {found}, {system} reads {SPECIFICATIONS[system]}"
+        )
+
+
+def compare_outputs(path: Path, end: End, function: str = "", flexible: bool = False) -> None:
     """Check names and shapes of the outputs of a package's network, a classifier's aside.
+
+    Of a network that takes several sizes, names alone: its maps have the shapes that come.
 
     Raises:
         ExportError: they are not those of the end.
     """
     if end.classifier:
         return
-    given = network_of(read_spec(path)).description.output
-    found = {output.name: tuple(output.type.multiArrayType.shape) for output in given}
+    given = network_of(read_spec(path, function)).description.output
+    if flexible:
+        end = replace(end, shapes=((),) * len(end.outputs))
+    found = {
+        output.name: () if flexible else tuple(output.type.multiArrayType.shape) for output in given
+    }
     wanted = dict(zip(end.outputs, end.shapes, strict=True))
     if found != wanted:
         raise ExportError(f"the package's outputs are {found}, the module's {wanted}")
 
 
-def compare_structure(path: Path, ops: Sequence[Op]) -> None:
+def compare_structure(path: Path, ops: Sequence[Op], function: str = "") -> None:
     """Check the numbers of ops in a package against those traced from its module.
 
     Raises:
         ExportError: they differ for a kind of `CHECKED_OPS`.
     """
-    stored, traced = op_kinds(read_spec(path)), Counter(op.kind for op in ops)
+    stored, traced = op_kinds(read_spec(path, function)), Counter(op.kind for op in ops)
     for kind, names in CHECKED_OPS.items():
         found = sum(stored[name] for name in names)
         if found != traced[kind]:

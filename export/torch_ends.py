@@ -1,12 +1,32 @@
-"""Modules that are put behind a network before it is converted (see `palmette.export.ends`)."""
+"""Modules put around a network before it is converted: its scaling before, its end behind it."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from palmette.export.ends import MAX_BOXES
 from palmette.export.options import Suppression
 from palmette.export.suppression import suppression_op
+
+
+class Scaled(nn.Module):
+    """A network whose image is multiplied first, each channel by its factor."""
+
+    factors: Tensor
+
+    def __init__(self, network: nn.Module, factors: NDArray[np.float16]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("factors", torch.from_numpy(factors.astype(np.float32)))
+
+    def forward(self, x: Tensor) -> Any:
+        """Of images (n, 3, height, width)."""
+        return self.network(x * self.factors)
 
 
 def probabilities(network: nn.Module) -> nn.Module:

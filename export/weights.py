@@ -51,7 +51,9 @@ class StoredLayer:
     bias: Half | None
 
 
-def stored_layers(path: Path, constants: Sequence[Half] = ()) -> tuple[StoredLayer, ...]:
+def stored_layers(
+    path: Path, constants: Sequence[Half] = (), function: str = ""
+) -> tuple[StoredLayer, ...]:
     """Layers of a package that hold values, in the order of its program.
 
     They are convolutions and linear layers; and, with a value for each channel, BatchNorms that no
@@ -60,6 +62,7 @@ def stored_layers(path: Path, constants: Sequence[Half] = ()) -> tuple[StoredLay
     Args:
         path: the package; of a pipeline, its first stage is read.
         constants: other arrays that it must store, bit for bit, such as a detector's anchors.
+        function: of a package with several.
 
     Raises:
         InputError: not a package, or `weight.bin` is damaged.
@@ -67,7 +70,7 @@ def stored_layers(path: Path, constants: Sequence[Half] = ()) -> tuple[StoredLay
             of the constants (it could not be checked), or a constant is missing, or a BatchNorm is
             not reduced to its gain and shift.
     """
-    spec = network_of(read_spec(path))
+    spec = network_of(read_spec(path, function))
     kind = spec.WhichOneof("Type")
     expect(
         kind in _READERS,
@@ -106,6 +109,12 @@ def program_operations(spec: Any) -> list[Any]:
     return list(function.block_specializations[function.opset].operations)
 
 
+def constants_in(spec: Any) -> dict[str, Any]:
+    """Values of an ML Program's constants by their names."""
+    operations = program_operations(spec)
+    return {op.outputs[0].name: op.attributes["val"] for op in operations if op.type == "const"}
+
+
 def network_layers(spec: Any) -> list[Any]:
     """Layers of a neural network or a neural network classifier."""
     return list(getattr(spec, spec.WhichOneof("Type")).layers)
@@ -138,10 +147,7 @@ def store_half(spec: Any) -> None:
 
 
 def _program_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLayer]:
-    operations = program_operations(spec)
-    constants = {
-        op.outputs[0].name: op.attributes["val"] for op in operations if op.type == "const"
-    }
+    operations, constants = program_operations(spec), constants_in(spec)
     blobs = _Blobs(model_file(path).parent)
     beside = dict(constants)
     for op in operations:

@@ -102,6 +102,8 @@ def export_pick(run: Run) -> Path:
     Enough to time it on a phone; train it before anybody looks at its answers.
     """
     target, row = parse_target(run.config.target), run.front.loc[run.front["pick"]].iloc[0]
+    predictor = run.problem.latency.predictor
+    interval = predictor.predict_interval([run.pick], run.config.confidence)
     run.folder.models.mkdir(exist_ok=True)
     return export_for_runtime(
         run.pick,
@@ -109,9 +111,13 @@ def export_pick(run: Run) -> Path:
         runtime=target.runtime,
         kind=None if target.runtime.startswith("coreml") else "mlprogram",
         predicted_ms=float(row["ms"]),
+        interval_ms=(float(interval.lower_ms[0]), float(interval.upper_ms[0])),
+        interval_confidence=run.config.confidence,
         metadata={
             "target": str(target),
+            "predictor": predictor.timings_hash_,
             "estimated_top1": f"{row['top1']:.1f}",
+            "estimated_top1_interval": f"{row['top1_low']:.1f} to {row['top1_high']:.1f}",
             "accuracy_rung": run.problem.accuracy.label,
         },
     )

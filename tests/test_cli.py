@@ -378,6 +378,21 @@ MISTAKES = {
     "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --iou 2": "iou: must be",
     "export mobilenet_v2 --target iphone-11/ane --out m --task ssd --nms program": "nms: 'program'",
     "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --class-map": "scores no pixels",
+    "export mobilenet_v2 --target iphone-13/ane --out m --labels few.csv": "but 2 labels are given",
+    "export mobilenet_v2 --target iphone-13/ane --out m --size 224*224": "HEIGHTxWIDTH in px",
+    "export mobilenet_v2 --target iphone-13/ane --out m --sizes 224": "from 2 to 128 can be",
+    "export mobilenet_v2 --target iphone-13/ane --out m --size-range 9": "a range is LEAST..MOST",
+    "export mobilenet_v2 --target iphone-13/ane --out m --size-range 8..9": "is not in 8x8..9x9",
+    "export mobilenet_v2 --target iphone-13/ane --out m --task ssd --sizes 9,300": "made for one",
+    "export mobilenet_v2 --target iphone-13/ane --out m --batch 2": "an image input is one image",
+    "export mobilenet_v2 --target iphone-13/ane --out m --input video": "known kinds are",
+    "export mobilenet_v2 --target iphone-13/ane --out m --ios 14": "'mlprogram' is written for",
+    "export mobilenet_v2 --target iphone-11/ane --out m --ios 18": "'mlprogram' is",
+    "export mobilenet_v2 --target iphone-13/ane --out m --std 0.2,0.2": "one number or three",
+    "export mobilenet_v2 --target iphone-13/ane --out m --std 0": "--std: must be above 0",
+    "export mobilenet_v2 --target iphone-13/ane --out m --outputs a,b": "but 2 names are given",
+    "export mobilenet_v2 mobilenet_v2 --target iphone-13/ane --out m": "2 networks need as many",
+    "export mobilenet_v2 --target iphone-13/ane --out m --functions a": "two or more, got 1",
 }
 
 
@@ -567,6 +582,32 @@ def test_an_export_answers_in_json(palmette: Palmette, files: Path) -> None:
     assert answer.json["package"] == "net.mlmodel"
     assert answer.json["predicted_ms"] > 0
     assert (files / "net.mlmodel").is_file()
+
+
+def test_an_export_takes_sizes_and_says_all_that_is_known_of_it(
+    palmette: Palmette, files: Path
+) -> None:
+    from palmette.export.package import read_spec
+
+    small = "32x32 stem_k3_s2_c8_relu | ds_r1_k3_s2_c16_relu | head_c32_relu_n4"
+    out = ("--target", "iphone-13/ane", "--out")
+    std = ("--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225")
+    palmette("export", small, *out, "a", "--size", "48x40", "--ios", "17", *std)
+    spec = read_spec(files / "a.mlpackage")
+    image, told = spec.description.input[0].type.imageType, spec.description.metadata.userDefined
+    assert (image.height, image.width, spec.specificationVersion) == (48, 40, 8)
+    assert told["image_scaled_by"] == "op"
+    assert float(told["image_scale"].split()[0]) == 1 / (255 * 0.229)
+    ms = [float(told[f"predicted_ms{end}"]) for end in ("_lower", "", "_upper")]
+    assert ms == sorted(ms) and told["predicted_ms_confidence"] == "0.8"
+    assert len(told["predictor"]) == 16 and told["accuracy_rung"].startswith("prior")
+    low, _, high = told["estimated_top1_interval"].split()
+    assert float(low) < float(told["estimated_top1"]) < float(high)
+
+    answer = palmette("export", small, *out, "b", "--sizes", "32x32,48x48", "--functions", "s,m")
+    assert answer.code == 0 and " ms and " in answer.out
+    described = read_spec(files / "b.mlpackage").description.functions
+    assert [f.input[0].type.imageType.height for f in described] == [32, 48]
 
 
 def test_a_detector_is_exported_with_its_suppression(palmette: Palmette, files: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from palmette.cli import estimates
 from palmette.cli import search as searching
+from palmette.cli.export import export_command
 from palmette.cli.latency import latency
 from palmette.cli.space import space, zoo
 from palmette.cli.supernet import supernet
@@ -32,7 +33,7 @@ app.command()(estimates.accuracy)
 app.command()(searching.search)
 app.command()(train)
 app.add_typer(supernet, name="supernet")
-app.command("export")(searching.export_command)
+app.command("export")(export_command)
 
 
 def main() -> None:

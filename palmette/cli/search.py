@@ -1,4 +1,4 @@
-"""The main job: `palmette search` and `palmette export`."""
+"""The main job: `palmette search`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.output import print_table, status
-from palmette.cli.subjects import Arch, Classes, Json, TargetName, TaskName, read_task
+from palmette.cli.output import print_table
+from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
     from palmette.search import Run
@@ -86,69 +86,6 @@ def search(
         print(json.dumps({**engine.summary(run), "package": str(package) if package else None}))
     else:
         _print_run(run, package)
-
-
-def export_command(
-    arch: Arch,
-    target: TargetName,
-    out: Annotated[Path, typer.Option(help="Package to write.")],
-    kind: Annotated[str | None, typer.Option(help="mlprogram or neuralnetwork.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Class labels, one a line.")] = None,
-    task: TaskName = None,
-    classes: Classes = None,
-    nms: Annotated[
-        str | None, typer.Option(help="Of a detector: pipeline (default), program or none.")
-    ] = None,
-    iou: Annotated[
-        float | None, typer.Option(help="Overlap above which a detector's lesser box goes; 0.45.")
-    ] = None,
-    confidence: Annotated[
-        float | None, typer.Option(help="Least score of a detector's box; 0.25.")
-    ] = None,
-    class_map: Annotated[
-        bool, typer.Option("--class-map", help="A segmenter gives the best class of each pixel.")
-    ] = False,
-    weights: Annotated[
-        Path | None, typer.Option(help="Trained weights, as of palmette train.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
-    from palmette.export import export_for_runtime
-    from palmette.latency import find_target, load_predictor
-
-    architecture, found = read_task(arch, task, classes), find_target(target)
-    trained: dict[str, Any] = {}
-    if weights is not None:
-        from palmette.train.weights import read_weights
-
-        read = read_weights(weights, architecture)
-        architecture = read.architecture  # with the classes that it learned
-        trained = {
-            "module": read.module(),
-            "scale": read.normalisation.scale,
-            "bias": read.normalisation.bias,
-        }
-    ms = float(load_predictor(target).predict([architecture])[0])
-    with status("converting"):
-        path = export_for_runtime(
-            architecture,
-            out,
-            runtime=found.runtime,
-            kind=kind,
-            labels_file=labels,
-            predicted_ms=ms,
-            metadata={"target": str(found)},
-            nms=nms,
-            iou=iou,
-            confidence=confidence,
-            class_map=class_map,
-            **trained,
-        )
-    if as_json:
-        print(json.dumps({"package": str(path), "predicted_ms": ms, "target": str(found)}))
-    else:
-        print(f"{path}: weights proven; {ms:.3g} ms predicted on {found}")
 
 
 def expect_alone(context: typer.Context, *allowed: str) -> None:

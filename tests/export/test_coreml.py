@@ -58,7 +58,7 @@ def test_the_output_is_named_and_the_oldest_system_is_the_formats(package: Path,
     assert spec.specificationVersion == SPECIFICATION[kind]
 
 
-def test_the_metadata_say_what_it_is(package: Path, architecture: Architecture) -> None:
+def test_the_metadata_say_what_it_is(package: Path, architecture: Architecture, kind: str) -> None:
     metadata = read_spec(package).description.metadata
     assert metadata.author == "palmette"
     assert metadata.versionString == palmette.__version__
@@ -68,6 +68,11 @@ def test_the_metadata_say_what_it_is(package: Path, architecture: Architecture) 
         "architecture": architecture.to_text(),
         "architecture_id": architecture.id,
         "weights": "given",
+        "palmette_version": palmette.__version__,
+        "system": FORMATS[kind].minimum_target,
+        "image_scale": repr(1 / 127.5),
+        "image_bias": "-1.0 -1.0 -1.0",
+        "image_scaled_by": "first weights",
         "a": "1",
         "b": "2",
     }
@@ -90,10 +95,10 @@ def test_the_image_is_scaled_as_the_options_say(
         (step,) = spec.neuralNetwork.preprocessing
         scaler = step.scaler
         found = [scaler.channelScale, scaler.redBias, scaler.greenBias, scaler.blueBias]
+        assert found == [1.0, -4.0, -8.0, -12.0]  # the scale is in the first weights
     else:
-        first, second = [op for op in program_operations(spec) if op.type in ("mul", "add")][:2]
-        found = constant(spec, first) + constant(spec, second)
-    assert found == [0.25, -1.0, -2.0, -3.0]
+        (first,) = [op for op in program_operations(spec) if op.type in ("mul", "add")]
+        assert constant(spec, first) == [-4.0, -8.0, -12.0]
 
 
 def constant(spec: Any, op: Any) -> list[float]:

@@ -11,9 +11,9 @@ from torch import nn
 
 from palmette.export import ExportError, ExportOptions, verify_weights
 from palmette.export.conversion import convert
-from palmette.export.ends import end_of
 from palmette.export.fold import fold_batch_norm
 from palmette.export.package import model_file, write_package
+from palmette.export.plan import plan_of
 from palmette.export.proof import compare_structure, compare_weights, image_size
 from palmette.export.weights import stored_layers
 from palmette.space import Architecture, InputError
@@ -91,8 +91,7 @@ def test_a_package_of_batch_statistics_is_found(
         if isinstance(part, nn.BatchNorm2d):
             part.running_mean = part.running_var = None
     options = ExportOptions(kind)
-    end = end_of(small, options, ((1, small.head.classes),))
-    spec, weight_file = convert(module, small, options, end, tmp_path)
+    spec, weight_file = convert(module, plan_of(small, options), tmp_path)
     path = tmp_path / f"network{options.format.suffix}"
     write_package(spec, weight_file, path)
     with pytest.raises(ExportError, match=r"ops of the kind '(mean|training)'"):

@@ -18,7 +18,7 @@ from palmette.export import (
     verify_weights,
 )
 from palmette.export.detection_proof import compare_suppression
-from palmette.export.options import system_for_runtime
+from palmette.export.formats import system_for_runtime
 from palmette.export.package import read_spec
 from palmette.export.proof import op_kinds
 from palmette.export.suppression import suppress

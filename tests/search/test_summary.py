@@ -228,4 +228,7 @@ def test_the_pick_is_exported_into_the_runs_folder_with_its_prediction(
     metadata = coremltools.utils.load_spec(str(package)).description.metadata.userDefined
     assert metadata["target"] == "iphone-11/ane@coreml-ios13"
     assert float(metadata["predicted_ms"]) == pytest.approx(pick["ms"], rel=1e-3)
+    low, high = (float(metadata[f"predicted_ms_{end}"]) for end in ("lower", "upper"))
+    assert low < float(metadata["predicted_ms"]) < high
+    assert metadata["predictor"] == found.problem.latency.predictor.timings_hash_
     assert metadata["accuracy_rung"] == "prior, mean recipe"

@@ -1,0 +1,269 @@
+"""`palmette export`: networks as a Core ML package."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palmette.cli.output import status
+from palmette.cli.subjects import Classes, Json, TargetName, TaskName, read_task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from palmette.export.sizes import Flexible
+    from palmette.latency import LatencyPredictor
+    from palmette.latency.targets import Target
+    from palmette.space import Architecture
+    from palmette.train.weights import TrainedWeights
+
+RUNG_OF_TRAINING = "training, on its validation images"
+
+
+def export_command(
+    archs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ARCH...", help="Zoo name, .json file or architecture text; several: functions."
+        ),
+    ],
+    target: TargetName,
+    out: Annotated[Path, typer.Option(help="Package to write.")],
+    kind: Annotated[str | None, typer.Option(help="mlprogram or neuralnetwork.")] = None,
+    ios: Annotated[
+        int | None, typer.Option("--ios", help="Oldest system that reads it: 13 to 18, 26.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Class labels, one a line.")] = None,
+    task: TaskName = None,
+    classes: Classes = None,
+    resolution: Annotated[
+        str | None, typer.Option("--resolution", "--size", help="Such as 224 or 192x256 (h x w).")
+    ] = None,
+    sizes: Annotated[
+        str | None, typer.Option(help="All that it takes, the first its own: 192x192,224x224.")
+    ] = None,
+    size_range: Annotated[
+        str | None, typer.Option(help="All that it takes: 160..320; leaves the Neural Engine.")
+    ] = None,
+    input_kind: Annotated[
+        str, typer.Option("--input", help="image, or tensor: half precision, scaled already.")
+    ] = "image",
+    batch: Annotated[int, typer.Option(help="Images in one tensor.")] = 1,
+    mean: Annotated[
+        str | None, typer.Option(help="Of pixels from 0 to 1, such as 0.485,0.456,0.406.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="One for all channels (in the weights), or three (an op).")
+    ] = None,
+    outputs: Annotated[
+        str | None, typer.Option(help="Names of the outputs, such as low,middle,high.")
+    ] = None,
+    functions: Annotated[
+        str | None, typer.Option(help="Names, one for each ARCH or each of --sizes (iOS 18).")
+    ] = None,
+    nms: Annotated[
+        str | None, typer.Option(help="Of a detector: pipeline (default), program or none.")
+    ] = None,
+    iou: Annotated[
+        float | None, typer.Option(help="Overlap above which a detector's lesser box goes; 0.45.")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="Least score of a detector's box; 0.25.")
+    ] = None,
+    class_map: Annotated[
+        bool, typer.Option("--class-map", help="A segmenter gives the best class of each pixel.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights, as of palmette train.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
+    from palmette.latency import find_target, load_predictor
+
+    found, predictor = find_target(target), load_predictor(target)
+    own, flexible = _sizes(resolution, sizes, size_range)
+    networks = [_Network.of(read_task(arch, task, classes), weights) for arch in archs]
+    names = None if functions is None else tuple(functions.split(","))
+    if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
+        every, flexible = flexible.samples(), None
+        networks = [networks[0].at(size) for size in every]
+    elif own is not None:
+        networks = [network.at(own) for network in networks]
+    values: dict[str, Any] = {
+        **_normalisation(mean, std, networks[0]),
+        "kind": kind,
+        "ios": ios,
+        "labels_file": labels,
+        "input_kind": input_kind,
+        "sizes": flexible,
+        "batch": batch,
+        "outputs": None if outputs is None else tuple(outputs.split(",")),
+        "nms": nms,
+        "iou": iou,
+        "confidence": confidence,
+        "class_map": class_map,
+    }
+    with status("converting"):
+        path, ms = _export(networks, names, out, found, predictor, values)
+    if as_json:
+        print(json.dumps({"package": str(path), "predicted_ms": ms[0], "target": str(found)}))
+    else:
+        each = " and ".join(f"{value:.3g} ms" for value in ms)
+        print(f"{path}: weights proven; {each} predicted on {found}")
+
+
+def _export(
+    networks: list[_Network],
+    names: tuple[str, ...] | None,
+    out: Path,
+    target: Target,
+    predictor: LatencyPredictor,
+    values: dict[str, Any],
+) -> tuple[Path, list[float]]:
+    """The package, and the milliseconds predicted for each network in it."""
+    from palmette.export import Function, export, export_functions, options_for_runtime
+    from palmette.space.errors import expect
+
+    expect(
+        len(networks) == (1 if names is None else len(names)),
+        f"functions: {len(networks)} networks need as many names, such as --functions a,b; got"
+        f" {'none' if names is None else ','.join(names)}",
+    )
+    told = [_told(network, target, predictor) for network in networks]
+    options = [options_for_runtime(target.runtime, **values, **one) for one in told]
+    if names is None:
+        (network,) = networks
+        path = export(network.architecture, out, options=options[0], module=network.module)
+    else:
+        functions = [
+            Function(name, network.architecture, option, network.module)
+            for name, network, option in zip(names, networks, options, strict=True)
+        ]
+        path = export_functions(functions, out)
+    return path, [one["predicted_ms"] for one in told]
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """What is exported, and where its weights are from."""
+
+    architecture: Architecture
+    weights: TrainedWeights | None = None
+    module: nn.Module | None = None
+
+    @classmethod
+    def of(cls, architecture: Architecture, file: Path | None) -> _Network:
+        """With trained weights, if there is a file of them."""
+        if file is None:
+            return cls(architecture)
+        from palmette.train.weights import read_weights
+
+        read = read_weights(file, architecture)
+        # with the classes that it learned
+        return cls(read.architecture, read, read.module())
+
+    def at(self, size: tuple[int, int]) -> _Network:
+        """The same at another size."""
+        architecture = self.architecture.with_resolution(*size)
+        if self.weights is None or architecture == self.architecture:
+            return _Network(architecture, self.weights, self.module)
+        from palmette.train.weights import check_tensors
+
+        check_tensors("weights at another resolution", architecture, self.weights.tensors)
+        module = architecture.build()
+        module.load_state_dict(dict(self.weights.tensors))
+        return _Network(architecture, self.weights, module.eval())
+
+
+def _sizes(
+    resolution: str | None, sizes: str | None, size_range: str | None
+) -> tuple[tuple[int, int] | None, Flexible | None]:
+    """The network's own size, if another than the architecture's, and what the package takes."""
+    from palmette.export.sizes import read_range, read_size, read_sizes
+    from palmette.space.errors import expect
+
+    expect(
+        sizes is None or size_range is None,
+        "--size-range: a package takes a range or the sizes of --sizes, not both; leave one out",
+    )
+    own = None if resolution is None else read_size(resolution, "--resolution")
+    if sizes is not None:
+        every = read_sizes(sizes, "--sizes")
+        return own or every.every[0], every
+    return own, None if size_range is None else read_range(size_range, "--size-range")
+
+
+def _normalisation(mean: str | None, std: str | None, network: _Network) -> dict[str, Any]:
+    """Scale and bias: those that the weights were trained with, or those given."""
+    from palmette.space.errors import expect
+
+    if network.weights is not None:
+        expect(
+            mean is None and std is None, "--mean, --std: the weights say theirs; leave them out"
+        )
+        learned = network.weights.normalisation
+        return {"scale": learned.scale, "bias": learned.bias}
+    means, stds = _numbers(mean or "0.5", "--mean"), _numbers(std or "0.5", "--std")
+    expect(all(value > 0 for value in stds), f"--std: must be above 0, got {std}")
+    scales = tuple(1 / (255 * value) for value in stds)
+    bias = tuple(
+        -m / s for m, s in zip(means * (3 // len(means)), stds * (3 // len(stds)), strict=True)
+    )
+    return {"scale": scales[0] if len(scales) == 1 else scales, "bias": bias}
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    """One number, or three."""
+    from palmette.space.errors import InputError
+
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) not in (1, 3) or not all(math.isfinite(value) for value in found):
+        raise InputError(f"{option}: one number or three (red,green,blue), got '{text}'")
+    return found
+
+
+def _told(network: _Network, target: Target, predictor: LatencyPredictor) -> dict[str, Any]:
+    """What the package says of its time and its accuracy."""
+    from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
+
+    interval = predictor.predict_interval([network.architecture])
+    return {
+        "predicted_ms": float(interval.ms[0]),
+        "interval_ms": (float(interval.lower_ms[0]), float(interval.upper_ms[0])),
+        "interval_confidence": DEFAULT_CONFIDENCE,
+        "metadata": {
+            "target": str(target),
+            "predictor": predictor.timings_hash_,
+            **_accuracy(network),
+        },
+    }
+
+
+def _accuracy(network: _Network) -> dict[str, str]:
+    """Measured in training, or estimated by the prior; nothing where the prior does not reach."""
+    from palmette.space.errors import InputError
+    from palmette.train import AccuracyPrior
+
+    if network.weights is not None:
+        about = network.weights.about
+        rung = f"supernet {about['supernet']}" if "supernet" in about else RUNG_OF_TRAINING
+        measured = {"measured_top1": f"{100 * about['top1']:.1f}"} if "top1" in about else {}
+        return {**measured, "accuracy_rung": rung}
+    try:
+        report = AccuracyPrior.load().report(network.architecture, None)
+    except InputError:  # no classifier, or blocks that it knows nothing of
+        return {}
+    return {
+        "estimated_top1": f"{report['top1']:.1f}",
+        "estimated_top1_interval": f"{report['lower']:.1f} to {report['upper']:.1f}",
+        "accuracy_rung": f"{report['rung']}, {report['recipe']}",
+    }
