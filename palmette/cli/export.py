@@ -88,7 +88,7 @@ def export_command(
 
     found, predictor = find_target(target), load_predictor(target)
     own, flexible = _sizes(resolution, sizes, size_range)
-    networks = [_Network.of(read_task(arch, task, classes), weights) for arch in archs]
+    networks = [Network.of(read_task(arch, task, classes), weights) for arch in archs]
     names = None if functions is None else tuple(functions.split(","))
     if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
         every, flexible = flexible.samples(), None
@@ -119,7 +119,7 @@ def export_command(
 
 
 def _export(
-    networks: list[_Network],
+    networks: list[Network],
     names: tuple[str, ...] | None,
     out: Path,
     target: Target,
@@ -150,7 +150,7 @@ def _export(
 
 
 @dataclass(frozen=True, slots=True)
-class _Network:
+class Network:
     """What is exported, and where its weights are from."""
 
     architecture: Architecture
@@ -158,7 +158,7 @@ class _Network:
     module: nn.Module | None = None
 
     @classmethod
-    def of(cls, architecture: Architecture, file: Path | None) -> _Network:
+    def of(cls, architecture: Architecture, file: Path | None) -> Network:
         """With trained weights, if there is a file of them."""
         if file is None:
             return cls(architecture)
@@ -168,17 +168,17 @@ class _Network:
         # with the classes that it learned
         return cls(read.architecture, read, read.module())
 
-    def at(self, size: tuple[int, int]) -> _Network:
+    def at(self, size: tuple[int, int]) -> Network:
         """The same at another size."""
         architecture = self.architecture.with_resolution(*size)
         if self.weights is None or architecture == self.architecture:
-            return _Network(architecture, self.weights, self.module)
+            return Network(architecture, self.weights, self.module)
         from palmette.train.weights import check_tensors
 
         check_tensors("weights at another resolution", architecture, self.weights.tensors)
         module = architecture.build()
         module.load_state_dict(dict(self.weights.tensors))
-        return _Network(architecture, self.weights, module.eval())
+        return Network(architecture, self.weights, module.eval())
 
 
 def _sizes(
@@ -199,7 +199,7 @@ def _sizes(
     return own, None if size_range is None else read_range(size_range, "--size-range")
 
 
-def _normalisation(mean: str | None, std: str | None, network: _Network) -> dict[str, Any]:
+def _normalisation(mean: str | None, std: str | None, network: Network) -> dict[str, Any]:
     """Scale and bias: those that the weights were trained with, or those given."""
     from palmette.space.errors import expect
 
@@ -231,7 +231,7 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
     return found
 
 
-def _told(network: _Network, target: Target, predictor: LatencyPredictor) -> dict[str, Any]:
+def _told(network: Network, target: Target, predictor: LatencyPredictor) -> dict[str, Any]:
     """What the package says of its time and its accuracy."""
     from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 
@@ -243,12 +243,12 @@ def _told(network: _Network, target: Target, predictor: LatencyPredictor) -> dic
         "metadata": {
             "target": str(target),
             "predictor": predictor.timings_hash_,
-            **_accuracy(network),
+            **accuracy_metadata(network),
         },
     }
 
 
-def _accuracy(network: _Network) -> dict[str, str]:
+def accuracy_metadata(network: Network) -> dict[str, str]:
     """Measured in training, or estimated by the prior; nothing where the prior does not reach."""
     from palmette.space.errors import InputError
     from palmette.train import AccuracyPrior
