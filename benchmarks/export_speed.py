@@ -65,6 +65,7 @@ def bare(network: Architecture, folder: Path) -> None:
         model = ct.convert(
             traced,
             inputs=[ct.ImageType("image", shape=shape, scale=SCALE, bias=list(BIAS))],
+            outputs=[ct.TensorType("logits")],
             minimum_deployment_target=ct.target.iOS16,
             skip_model_load=True,
             package_dir=str(folder / "converted.mlpackage"),
