@@ -3,8 +3,9 @@
 Objectives (both minimised): predicted ms, and minus the accuracy score (estimate - lambda * sigma).
 A code is feasible if its time stays inside the budget at the chosen confidence, its parameters and
 MACs inside their limits, its structure is one that the accuracy prior may judge, and no guard
-withholds a reward from it. Choices that a target's timings cannot identify are taken out of the
-space before the search begins.
+withholds a reward from it; where that is asked for, none of its ops is one that the target's unit
+refuses. Choices that a target's timings cannot identify are taken out of the space before the
+search begins.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palmette.export.unit_rules import Era
 from palmette.latency import CompiledLatency, LatencyPredictor
 from palmette.latency.identified import unknown
 from palmette.search.accuracy import Accuracy, PriorAccuracy
 from palmette.search.evolution import Evaluation
+from palmette.search.exportable import AT_RISK, REFUSED, level_table, without_refused
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
@@ -127,6 +130,12 @@ class SearchProblem:
     limits: Limits
     barred: tuple[str, ...]
     """Choices taken out because the target's timings cannot identify them."""
+    levels: SpaceTable
+    """Ops at each level of the rules of the target's unit (`search.exportable`)."""
+    exportable: bool = False
+    """Whether networks with refused ops are barred."""
+    refused: tuple[str, ...] = ()
+    """Choices taken out because they always bring a refused op."""
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:
@@ -154,6 +163,8 @@ class SearchProblem:
         ):
             if math.isfinite(limit):
                 violation = violation + np.maximum(value / limit - 1, 0.0)
+        if self.exportable:
+            violation = violation + self.levels.sums(codes)[:, REFUSED]
         return Candidates(
             time.ms,
             time.lower_ms,
@@ -211,6 +222,7 @@ def pose(
     recipe: str | None = None,
     accuracy: Accuracy | None = None,
     extrapolate: bool = False,
+    exportable: bool = False,
 ) -> SearchProblem:
     """The problem of a target's search over a space.
 
@@ -221,18 +233,22 @@ def pose(
         recipe: training recipe that the prior's accuracies refer to; None for the mean recipe.
         accuracy: of the full space's codes; None for the prior.
         extrapolate: keep choices that the target's timings cannot identify.
+        exportable: bar networks with ops that the target's unit is known to refuse.
 
     Raises:
         InputError: no choice of a gene is left, no network of the space keeps the limits, or none
             fits the budget; the message names the fastest possible.
     """
     searched, barred = (space, []) if extrapolate else identified(space, predictor)
-    expect(
-        bool(searched.genes),
-        f"space '{space.name}': one network is left to choose from; nothing to search",
-    )
     # the full space is compiled, so that targets with different choices share its tables
-    compiled = compile_space(space)
+    compiled = compile_space(space) if searched.genes else None
+    era, refused = Era.of(predictor.model_.target), list[str]()
+    if compiled is not None and exportable:
+        searched, refused = without_refused(compiled, searched, era)
+    if compiled is None or not searched.genes:
+        raise InputError(
+            f"space '{space.name}': one network is left to choose from; nothing to search"
+        )
     problem = SearchProblem(
         searched,
         CodeMap.between(searched, space),
@@ -241,6 +257,9 @@ def pose(
         _work_table(compiled),
         limits,
         tuple(barred),
+        level_table(compiled, era),
+        exportable,
+        tuple(refused),
     )
     _check_possible(problem)
     return problem
@@ -300,6 +319,7 @@ def identified(space: SearchSpace, predictor: LatencyPredictor) -> tuple[SearchS
 def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
     """Rows of a front: estimates and text of each code."""
     found = problem.candidates(codes)
+    levels = problem.levels.sums(problem.compiled_codes.full(codes)).astype(int)
     z = 1.2815515655446004  # 80 % of a normal distribution lies within z standard deviations
     rows = []
     for index, architecture in enumerate(problem.space.decode_batch(codes)):
@@ -317,6 +337,8 @@ def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
                 "macs_m": float(found.macs[index]) / 1e6,
                 "resolution": architecture.resolution[0],
                 "outside_timed": bool(found.outside[index]),
+                "ops_refused": int(levels[index, REFUSED]),
+                "ops_at_risk": int(levels[index, AT_RISK]),
                 "architecture": architecture.to_text(),
             }
         )

@@ -60,6 +60,8 @@ class SearchConfig:
     shortlist: int = SHORTLIST
     seed: int = 0
     extrapolate: bool = False
+    exportable: bool = False
+    """Bar networks with ops that the target's unit is known to refuse."""
     predictor: str | None = None
     """Path of a predictor's JSON; default the one shipped for the target."""
     accuracy: str = PRIOR
@@ -142,6 +144,9 @@ class Run:
                 widened.setdefault(row["family"], []).append(row["share"])
         return {
             "barred_choices": list(self.problem.barred),
+            "refused_choices": list(self.problem.refused),
+            "ops_refused_on_front": int((self.front["ops_refused"] > 0).sum()),
+            "ops_at_risk_on_front": int((self.front["ops_at_risk"] > 0).sum()),
             "guards_on_front": sorted({g for a in networks for g in prior.active_guards(a)}),
             "widened_families": {name: max(shares) for name, shares in sorted(widened.items())},
             "outside_timed": int(self.front["outside_timed"].sum()),
@@ -232,6 +237,7 @@ def _problem(config: SearchConfig, folder: RunFolder) -> SearchProblem:
         recipe=config.recipe,
         accuracy=accuracy,
         extrapolate=config.extrapolate,
+        exportable=config.exportable,
     )
 
 

@@ -70,12 +70,25 @@ def guard_lines(run: Run) -> list[str]:
         f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
         " best of many estimates is an optimistic one: train the shortlist before you believe it",
         f"choices that this target's timings can't identify, barred: {barred}",
+        _unit_line(run),
         f"guards that changed an estimate on the front: {active}",
         "families of blocks outside the prior's fit, estimates on the front widened by its error on"
         f" their published networks: {_widened(guards['widened_families'])}",
         f"networks of the front with less or more work than any that was timed:"
         f" {guards['outside_timed']} of {len(run.front)}; their intervals are widened",
     ]
+
+
+def _unit_line(run: Run) -> str:
+    """What rules of thumb say of the target's unit, and what was barred by them."""
+    guards, unit = run.guards, run.problem.latency.predictor.model_.target.unit
+    networks = guards["ops_refused_on_front"], guards["ops_at_risk_on_front"]
+    barred = ", ".join(guards["refused_choices"]) or "none"
+    return (
+        f"networks of the front with ops that the {unit} refuses, or that may leave it, by rules of"
+        f" thumb (palmette explain): {networks[0]} and {networks[1]} of {len(run.front)}"
+        + (f"; choices barred by them: {barred}" if run.problem.exportable else "")
+    )
 
 
 def summary(run: Run) -> dict[str, Any]:

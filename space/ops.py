@@ -163,7 +163,8 @@ class OpTable:
 
     All arrays have shape (ops,). `kind` and `act` are codes into `KINDS` and `ACTIVATIONS`; heights
     and widths of vectors are 1; `area` is kernel height x width, `kernel` the larger of the two;
-    `in_area` is the height x width of the first input.
+    `in_area` is the height x width of the first input; `rank` counts the axes of the operand that
+    has most, the batch among them.
     """
 
     kind: NDArray[np.int64]
@@ -184,6 +185,8 @@ class OpTable:
     broadcast: NDArray[np.bool_]
     macs: NDArray[np.float64]
     weights: NDArray[np.float64]
+    kernel_width: NDArray[np.int64]
+    rank: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -248,6 +251,8 @@ def _row(op: Op) -> tuple[int | bool, ...]:
         len({math.prod(shape) for shape in op.inputs}) > 1 and op.kind in ("mul", "add"),
         op.macs,
         op.weights,
+        op.kernel[1],
+        1 + max(len(shape) for shape in (*op.inputs, op.output)),
     )
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ class _Node:
     act: str = "none"
     readers: int = 0
     fused_into: int | None = None
+    place: str = ""
 
 
 def trace_ops(module: nn.Module, shape: tuple[int, ...]) -> tuple[Op, ...]:
@@ -49,8 +51,48 @@ def trace_ops(module: nn.Module, shape: tuple[int, ...]) -> tuple[Op, ...]:
     Raises:
         InputError: the module cannot run on such an input; the message carries torch's reason.
     """
-    image = torch.empty((1, *shape), device="meta")
+    return tuple(_op(node) for node in _kept(_recorded(module, shape, _Recorder())))
+
+
+def trace_places(module: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[Op, str], ...]:
+    """The ops of `trace_ops`, each with the name of the innermost submodule that ran it.
+
+    The name is that of `named_modules`, such as `stages.2.1.body.0.conv`; of a fused op, the
+    submodule of the convolution, not of its BatchNorm. Blank: the module's own `forward`.
+
+    Args:
+        module: as for `trace_ops`.
+        shape: as for `trace_ops`.
+
+    Raises:
+        InputError: as `trace_ops`.
+    """
     recorder = _Recorder()
+
+    def enter(name: str, *_: Any) -> None:
+        recorder.places.append(name)
+
+    def leave(*_: Any) -> None:
+        recorder.places.pop()
+
+    hooks = []
+    for name, part in module.named_modules():
+        hooks.append(part.register_forward_pre_hook(partial(enter, name)))
+        hooks.append(part.register_forward_hook(leave))
+    try:
+        nodes = _recorded(module, shape, recorder)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple((_op(node), node.place) for node in _kept(nodes))
+
+
+def _recorded(module: nn.Module, shape: tuple[int, ...], recorder: _Recorder) -> list[_Node]:
+    """What a recorder sees of one run on the meta device.
+
+    Raises InputError if the module cannot run.
+    """
+    image = torch.empty((1, *shape), device="meta")
     recorder.know(image, INPUT)
     state = dict((*module.named_parameters(), *module.named_buffers()))
     try:
@@ -70,7 +112,7 @@ def trace_ops(module: nn.Module, shape: tuple[int, ...]) -> tuple[Op, ...]:
         node = recorder.node_of(tensor)
         if node is not None and node != INPUT:
             recorder.nodes[node].readers += 1
-    return _fuse(recorder.nodes)
+    return recorder.nodes
 
 
 @contextmanager
@@ -92,6 +134,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[_Node] = []
+        self.places: list[str] = []
         self._origin: dict[int, int] = {}
         # identities are only unique among living objects
         self._alive: list[Tensor] = []
@@ -152,7 +195,8 @@ class _Recorder(TorchDispatchMode):
         shape = _map_shape if kind in ("conv", "conv_transpose") else _shape
         shapes = tuple(shape(tensor) for tensor in live)
         output = attributes.pop("output", None) or shape(out)
-        self.nodes.append(_Node(kind, sources, shapes, output, attributes))
+        place = self.places[-1] if self.places else ""
+        self.nodes.append(_Node(kind, sources, shapes, output, attributes, place=place))
         return len(self.nodes) - 1
 
 
@@ -295,8 +339,8 @@ _TAKES_BATCH_NORM = ("conv", "conv_transpose", "linear")
 _TAKES_ACTIVATION = (*_TAKES_BATCH_NORM, "add", "mul")
 
 
-def _fuse(nodes: list[_Node]) -> tuple[Op, ...]:
-    """Ops of the recorded nodes with BatchNorm folded and activations fused."""
+def _kept(nodes: list[_Node]) -> list[_Node]:
+    """The recorded nodes that stay ops, with BatchNorm folded and activations fused."""
     for index, node in enumerate(nodes):
         if node.kind not in ("batch_norm", "act"):
             continue
@@ -308,7 +352,7 @@ def _fuse(nodes: list[_Node]) -> tuple[Op, ...]:
         if nodes[host].kind in takes and nodes[host].act == "none" and last.readers == 1:
             nodes[index].fused_into = host
             nodes[host].act = node.attributes.get("act", "none")
-    return tuple(_op(node) for node in nodes if node.fused_into is None)
+    return [node for node in nodes if node.fused_into is None]
 
 
 def _host(nodes: list[_Node], index: int) -> int | None:

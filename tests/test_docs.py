@@ -136,6 +136,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["search"],
             ["train"],
             ["export"],
+            ["explain"],
             ["accuracy"],
             ["predict"],
             *(["latency", verb] for verb in ("fit", "import", "measure", "validate")),

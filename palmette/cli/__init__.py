@@ -12,6 +12,7 @@ import typer
 
 from palmette.cli import estimates
 from palmette.cli import search as searching
+from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.latency import latency
 from palmette.cli.space import space, zoo
@@ -30,6 +31,7 @@ app.add_typer(space, name="space")
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)
+app.command()(explain)
 app.command()(searching.search)
 app.command()(train)
 app.add_typer(supernet, name="supernet")

@@ -26,6 +26,7 @@ RUNG_OF_TRAINING = "training, on its validation images"
 
 
 def export_command(
+    context: typer.Context,
     archs: Annotated[
         list[str],
         typer.Argument(
@@ -81,14 +82,31 @@ def export_command(
     weights: Annotated[
         Path | None, typer.Option(help="Trained weights, as of palmette train.")
     ] = None,
+    keras: Annotated[
+        bool, typer.Option("--keras", help="The weights are of a MobileNet of Keras.")
+    ] = False,
+    bgr: Annotated[
+        bool, typer.Option("--bgr", help="With --keras: it was trained with blue first.")
+    ] = False,
+    unproven: Annotated[
+        bool, typer.Option("--unproven", help="Of module.py:factory: pass what can't be compared.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
     from palmette.latency import find_target, load_predictor
+    from palmette.space.errors import expect
 
     found, predictor = find_target(target), load_predictor(target)
+    if any(".py:" in arch for arch in archs):
+        _export_own(context, found, predictor)
+        return
+    expect(not unproven, "--unproven: is for module.py:factory alone")
+    expect(weights is not None or not keras, "--keras: needs --weights, the file of the network")
+    expect(keras or not bgr, "--bgr: needs --keras; our own weights see red first")
     own, flexible = _sizes(resolution, sizes, size_range)
-    networks = [Network.of(read_task(arch, task, classes), weights) for arch in archs]
+    keras_bgr = bgr if keras else None
+    networks = [Network.of(read_task(arch, task, classes), weights, keras_bgr) for arch in archs]
     names = None if functions is None else tuple(functions.split(","))
     if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
         every, flexible = flexible.samples(), None
@@ -116,6 +134,37 @@ def export_command(
     else:
         each = " and ".join(f"{value:.3g} ms" for value in ms)
         print(f"{path}: weights proven; {each} predicted on {found}")
+
+
+_OWN = ("archs", "target", "out", "kind", "labels", "resolution", "unproven", "as_json")
+"""Parameters of an export that mean something for a module of one's own."""
+
+
+def _export_own(context: typer.Context, found: Target, predictor: LatencyPredictor) -> None:
+    """The export of a torch module, of which palmette knows no architecture."""
+    from palmette.cli.own_export import export_own
+    from palmette.space.errors import expect
+
+    given = context.params
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        unused = name in _OWN or given.get(name) == parameter.default
+        expect(unused, f"{parameter.opts[0]}: is for architectures, not for a torch module")
+    expect(len(given["archs"]) == 1, "module.py:factory: give one alone; a package holds one")
+    with status("converting"):
+        path, ms = export_own(
+            given["archs"][0],
+            found,
+            predictor,
+            given["out"],
+            size=given["resolution"],
+            **{name: given[name] for name in ("kind", "labels", "unproven")},
+        )
+    if given["as_json"]:
+        print(json.dumps({"package": str(path), "predicted_ms": ms, "target": str(found)}))
+    else:
+        proof = "not proven" if given["unproven"] else "weights proven"
+        print(f"{path}: {proof}; {ms:.3g} ms predicted on {found}")
 
 
 def _export(
@@ -158,13 +207,20 @@ class Network:
     module: nn.Module | None = None
 
     @classmethod
-    def of(cls, architecture: Architecture, file: Path | None) -> Network:
-        """With trained weights, if there is a file of them."""
+    def of(
+        cls, architecture: Architecture, file: Path | None, keras_bgr: bool | None = None
+    ) -> Network:
+        """With trained weights, if there is a file; of Keras, if it is said what came first."""
         if file is None:
             return cls(architecture)
+        from palmette.train.from_keras import read_keras
         from palmette.train.weights import read_weights
 
-        read = read_weights(file, architecture)
+        read = (
+            read_weights(file, architecture)
+            if keras_bgr is None
+            else read_keras(file, architecture, bgr=keras_bgr)
+        )
         # with the classes that it learned
         return cls(read.architecture, read, read.module())
 

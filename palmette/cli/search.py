@@ -34,6 +34,9 @@ def search(
     shortlist: Annotated[int, typer.Option(help="Networks that become trials.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
     extrapolate: Annotated[bool, typer.Option(help="Keep unidentified choices.")] = False,
+    exportable: Annotated[
+        bool, typer.Option("--exportable", help="Bar ops that the unit is known to refuse.")
+    ] = False,
     predictor: Annotated[str | None, typer.Option(help="Predictor JSON of your own.")] = None,
     accuracy: Annotated[str, typer.Option(help="prior, supernet:FILE or proxy:RECIPE.")] = "prior",
     data: Annotated[str | None, typer.Option(help="Images that the latter two measure on.")] = None,
@@ -73,6 +76,7 @@ def search(
                     shortlist=shortlist,
                     seed=seed,
                     extrapolate=extrapolate,
+                    exportable=exportable,
                     predictor=predictor,
                     accuracy=accuracy,
                     data=data,

@@ -86,6 +86,11 @@ def dilation_field() -> Any:
     return learned(size_field("d", high=MAX_DILATION, default=1))
 
 
+def same_field() -> Any:
+    """Whether a stride of 2 pads as TensorFlow's `same` does: the odd value at bottom and right."""
+    return learned(flag_field("same", False))
+
+
 def learned(item: Any) -> Any:
     """A field that JSON leaves out at its default.
 

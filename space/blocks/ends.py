@@ -14,6 +14,7 @@ from palmette.space.blocks.base import (
     flag_field,
     kernel_field,
     learned,
+    same_field,
     size_field,
     stride_field,
 )
@@ -39,6 +40,14 @@ class Stem(Block):
     act: str = act_field()
     padded: bool = learned(flag_field("valid", True))
     norm: str = learned(choice_field("", STEM_NORMS, "norm"))
+    same: bool = same_field()
+
+    def __post_init__(self) -> None:
+        Block.__post_init__(self)  # `super()` does not find the class that `slots` makes anew
+        expect(
+            not self.same or (self.padded and self.norm == "norm"),
+            f"{self.kind}, same: is a padding before BatchNorm; leave out 'valid', 'bias', 'bare'",
+        )
 
     @property
     def least_size(self) -> int:

@@ -17,6 +17,7 @@ from palmette.space.blocks.base import (
     flag_field,
     kernel_field,
     learned,
+    same_field,
     size_field,
     squeeze_field,
     stride_field,
@@ -35,6 +36,7 @@ class ConvBlock(Block):
     act: str = act_field()
     groups: int = size_field("g", default=1)
     dilation: int = dilation_field()
+    same: bool = same_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""
@@ -61,6 +63,7 @@ class DepthwiseSeparable(Block):
     point_act: bool = flag_field("pointact", False)
     skip: bool = flag_field("noskip", True)
     dilation: int = dilation_field()
+    same: bool = same_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""
@@ -82,6 +85,7 @@ class _Expanding(Block):
     groups: int = size_field("g", default=1)
     skip: bool = flag_field("noskip", True)
     dilation: int = dilation_field()
+    same: bool = same_field()
 
     def check_input(self, in_channels: int) -> None:
         """See `Block.check_input`."""

@@ -48,7 +48,7 @@ def _stem(block: Stem, _: int) -> nn.Module:
         padding = block.kernel // 2 if block.padded else 0
         conv = nn.Conv2d(*sizes, padding, bias=block.norm == "bias")
         return nn.Sequential(conv, ACTIVATION_MODULES[block.act]())
-    return ConvBnAct(*sizes, act=block.act, padded=block.padded)
+    return ConvBnAct(*sizes, act=block.act, padded=block.padded, same=block.same)
 
 
 def _head(block: Head, in_channels: int) -> nn.Module:

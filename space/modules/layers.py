@@ -25,7 +25,8 @@ ACTIVATION_MODULES: dict[str, Callable[[], nn.Module]] = {
 class ConvBnAct(nn.Sequential):
     """Convolution without bias, BatchNorm, activation.
 
-    The padding is k // 2 times the dilation, or none where `padded` is false.
+    The padding is k // 2 times the dilation, or none where `padded` is false; with `same` and a
+    stride, that of TensorFlow.
     """
 
     def __init__(
@@ -38,15 +39,42 @@ class ConvBnAct(nn.Sequential):
         act: str = "none",
         dilation: int = 1,
         padded: bool = True,
+        same: bool = False,
     ) -> None:
         super().__init__()
-        padding = kernel // 2 * dilation if padded else 0
+        asymmetric = same and stride > 1 and kernel > 1
+        if asymmetric:
+            self.pad = SamePad(kernel, stride, dilation)
+        padding = kernel // 2 * dilation if padded and not asymmetric else 0
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False
         )
         self.bn = nn.BatchNorm2d(out_channels)
         if act != "none":
             self.act = ACTIVATION_MODULES[act]()
+
+
+class SamePad(nn.Module):
+    """Zeros around a map as TensorFlow's padding `same` has them for a convolution with a stride.
+
+    Just enough for an output of the size over the stride, rounded up; half of it, rounded down, at
+    the top and the left: none and one for a window of 3 on an even size.
+    """
+
+    def __init__(self, kernel: int, stride: int, dilation: int) -> None:
+        super().__init__()
+        self.reach = (kernel - 1) * dilation + 1
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` with the zeros around it."""
+        height, width = plane(x)
+        return F.pad(x, (*self.around(width), *self.around(height)))
+
+    def around(self, size: int) -> tuple[int, int]:
+        """Zeros before and behind an axis."""
+        total = max((-(-size // self.stride) - 1) * self.stride + self.reach - size, 0)
+        return total // 2, total - total // 2
 
 
 class SqueezeExcite(nn.Module):

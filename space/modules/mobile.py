@@ -19,14 +19,14 @@ from palmette.space.modules.layers import ChannelShuffle, ConvBnAct, gates, with
 
 def _conv(block: ConvBlock, in_channels: int) -> nn.Module:
     sizes = (in_channels, block.channels, block.kernel, block.stride, block.groups)
-    return ConvBnAct(*sizes, block.act, block.dilation)
+    return ConvBnAct(*sizes, block.act, block.dilation, same=block.same)
 
 
 def _depthwise_separable(block: DepthwiseSeparable, in_channels: int) -> nn.Module:
     act = block.act if block.point_act else "none"
     sizes = (in_channels, in_channels, block.kernel, block.stride, in_channels)
     body = nn.Sequential(
-        ConvBnAct(*sizes, block.act, block.dilation),
+        ConvBnAct(*sizes, block.act, block.dilation, same=block.same),
         *gates(block, in_channels),
         ConvBnAct(in_channels, block.channels, groups=block.groups, act=act),
     )
@@ -38,7 +38,9 @@ def _inverted_residual(block: InvertedResidual, in_channels: int) -> nn.Module:
     body = nn.Sequential(
         ConvBnAct(in_channels, wide, groups=block.groups, act=block.act),
         *([ChannelShuffle(block.groups)] if block.shuffle else []),
-        ConvBnAct(wide, wide, block.kernel, block.stride, wide, block.act, block.dilation),
+        ConvBnAct(
+            wide, wide, block.kernel, block.stride, wide, block.act, block.dilation, same=block.same
+        ),
         *gates(block, wide),
         ConvBnAct(wide, block.channels, groups=block.groups),
     )
@@ -49,7 +51,7 @@ def _fused_inverted_residual(block: FusedInvertedResidual, in_channels: int) -> 
     wide = block.expanded
     sizes = (in_channels, wide, block.kernel, block.stride, block.groups)
     body = nn.Sequential(
-        ConvBnAct(*sizes, block.act, block.dilation),
+        ConvBnAct(*sizes, block.act, block.dilation, same=block.same),
         *gates(block, wide),
         ConvBnAct(wide, block.channels, groups=block.groups),
     )

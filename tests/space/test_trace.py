@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from palmette.space import MOBILENET_LIKE, Architecture, InputError, Op, load
 from palmette.space.modules import ConvBnAct, SqueezeExcite, build_part, meta_network
-from palmette.space.trace import _convolved, _widest, trace_ops
+from palmette.space.trace import _convolved, _widest, trace_ops, trace_places
 
 FlopCount = Callable[[nn.Module, tuple[int, ...]], int]
 
@@ -556,3 +556,20 @@ def test_activations_keep_shape_type_and_layout(
         real.dtype,
         real.stride(),
     )
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_1.0", "espnet_v2_1.0"])
+def test_places_come_with_the_same_ops_and_name_their_submodules(name: str) -> None:
+    architecture = load(name)
+    network = meta_network(architecture)
+    placed = trace_places(network, (3, *architecture.resolution))
+    assert tuple(op for op, _ in placed) == architecture.ops()
+    known = dict(network.named_modules())
+    for op, place in placed:
+        assert place in known
+        if op.kind in ("conv", "linear"):
+            assert isinstance(known[place], nn.Conv2d | nn.Linear)
+    assert not any(part._forward_hooks for part in known.values())

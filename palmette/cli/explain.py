@@ -1,0 +1,147 @@
+"""The command that takes a network apart: `palmette explain`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palmette.cli.output import print_table
+from palmette.cli.subjects import Arch, Classes, Json, TaskName, read_ops, read_task
+
+if TYPE_CHECKING:
+    from palmette.search.explain import Explanation
+
+SHOWN_OPS = 10
+VERDICTS = {True: "yes", False: "no", None: "not known without converting (--convert)"}
+
+
+def explain(
+    arch: Arch,
+    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    predictor_file: Annotated[
+        Path | None, typer.Option("--predictor", help="Predictor JSON of your own, instead.")
+    ] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(help="Input side of a task, or of a module.py:factory (default 224)."),
+    ] = None,
+    task: TaskName = None,
+    classes: Classes = None,
+    convert: Annotated[
+        bool, typer.Option("--convert", help="Convert it as well, to see whether that works.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show where the milliseconds go, which ops may leave the unit, and what would save time."""
+    from palmette.latency import LatencyPredictor, load_predictor
+    from palmette.search.explain import explain as explained
+    from palmette.space.errors import InputError
+
+    if predictor_file is not None and target is None:
+        predictor = LatencyPredictor.read(predictor_file)
+    elif target is not None and predictor_file is None:
+        predictor = load_predictor(target)
+    else:
+        raise InputError("explain: give either --target or --predictor")
+    side = 224 if resolution is None else resolution
+    found = explained(
+        _subject(arch, resolution, task, classes),
+        predictor,
+        resolution=(side, side),
+        convert=convert,
+    )
+    if as_json:
+        print(json.dumps(found.to_dict()))
+    else:
+        _print(arch, found)
+        if predictor.caution:
+            print(f"{found.target}: {predictor.caution}")
+
+
+def _subject(arch: str, resolution: int | None, task: str | None, classes: int | None) -> Any:
+    """Architecture, torch module, or the ops of a network that is known by them alone."""
+    from palmette.latency.op_lists import shipped_names
+    from palmette.space.errors import expect
+    from palmette.space.factory import module_from_file
+
+    if task is None and classes is None:
+        if ".py:" in arch:
+            side = 224 if resolution is None else resolution
+            expect(0 < side <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
+            return module_from_file(arch)
+        expect(
+            resolution is None,
+            "--resolution: is for --task and for module.py:factory; an architecture has its own",
+        )
+        if arch.endswith(".csv") or arch in shipped_names() or "@" in arch:
+            return read_ops(arch, None)
+    return read_task(arch, task, classes, resolution)
+
+
+def _print(arch: str, found: Explanation) -> None:
+    report, whole = found.report, found.ms
+    print(f"{arch} on {found.target}: {whole:.3g} ms predicted")
+    constant = whole - sum(found.op_ms)
+    print_table(
+        "Where they go",
+        ["part", "ms", "share"],
+        [
+            [part, f"{ms:.4f}", f"{ms / whole:.1%}"]
+            for part, ms in [*found.parts(), ("whatever is run", constant)]
+        ],
+    )
+    print_table(
+        "The dearest ops",
+        ["op", "ms", "share", "in"],
+        [
+            [op, f"{ms:.4f}", f"{ms / whole:.1%}", place]
+            for place, op, ms in found.costliest(SHOWN_OPS)
+        ],
+    )
+    if found.advice:
+        print_table(
+            "By rules of thumb",
+            ["rule", "level", "ops", "ms", "saves", "first in"],
+            [
+                [
+                    one.finding.rule.name,
+                    one.finding.rule.level,
+                    str(len(one.finding.ops)),
+                    f"{one.ms:.3g}",
+                    _saving(one.saved_ms, one.shown),
+                    report.ops[one.finding.ops[0]].place or "-",
+                ]
+                for one in found.advice
+            ],
+        )
+    for line in _sentences(found):
+        print(line)
+
+
+def _sentences(found: Explanation) -> Iterator[str]:
+    """The rules in words, what was not asked, and whether it converts."""
+    report = found.report
+    for one in found.advice:
+        rule = one.finding.rule
+        yield f"{rule.name}: {rule.why}; instead: {rule.replacement} ({rule.source})"
+    if found.advice:
+        yield "saves: predicted before minus after; *: this target's timings do not show it"
+    elif report.era.ios:
+        yield f"no rule of thumb speaks against an op on the unit '{report.era.unit}'"
+    if not report.era.ios:
+        yield "the runtime is not Core ML's: no rule of a unit was asked"
+    elif report.era.unit == "ane" and not report.era.chip:
+        yield "the device's chip is not known: rules that depend on it were left out"
+    yield f"converts to '{report.kind}': {VERDICTS[report.converts]}"
+    if report.conversion:
+        yield f"conversion: {report.conversion}"
+    for gap, ops in report.gaps:
+        yield f"{gap.name}: {gap.why}; {gap.remedy} ({len(ops)} ops)"
+
+
+def _saving(ms: float | None, shown: bool) -> str:
+    return "-" if ms is None else f"{ms:.3g}{'' if shown else ' *'}"
