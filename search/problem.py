@@ -223,6 +223,7 @@ def pose(
     accuracy: Accuracy | None = None,
     extrapolate: bool = False,
     exportable: bool = False,
+    compiled: CompiledSpace | None = None,
 ) -> SearchProblem:
     """The problem of a target's search over a space.
 
@@ -234,6 +235,7 @@ def pose(
         accuracy: of the full space's codes; None for the prior.
         extrapolate: keep choices that the target's timings cannot identify.
         exportable: bar networks with ops that the target's unit is known to refuse.
+        compiled: the full space, where it was compiled for another problem already.
 
     Raises:
         InputError: no choice of a gene is left, no network of the space keeps the limits, or none
@@ -241,10 +243,12 @@ def pose(
     """
     searched, barred = (space, []) if extrapolate else identified(space, predictor)
     # the full space is compiled, so that targets with different choices share its tables
-    compiled = compile_space(space) if searched.genes else None
     era, refused = Era.of(predictor.model_.target), list[str]()
-    if compiled is not None and exportable:
-        searched, refused = without_refused(compiled, searched, era)
+    if searched.genes:
+        if compiled is None or compiled.space.sections != space.sections:
+            compiled = compile_space(space)
+        if exportable:
+            searched, refused = without_refused(compiled, searched, era)
     if compiled is None or not searched.genes:
         raise InputError(
             f"space '{space.name}': one network is left to choose from; nothing to search"

@@ -29,7 +29,7 @@ from palmette.search.run_folder import RunFolder
 from palmette.search.sampler import ShortlistSampler
 from palmette.search.source import Source
 from palmette.search.surrogate import FEWEST
-from palmette.space import Architecture, InputError, SearchSpace
+from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
 from palmette.space.errors import expect
 from palmette.space.files import write_bytes, write_text
 from palmette.train import AccuracyPrior
@@ -194,29 +194,51 @@ def resume(out: Path, *, progress: Progress | None = None) -> Run:
         InputError: no run there, a corrupt one, or another process at work in it.
     """
     folder = RunFolder(out)
+    config, problem = reopen(folder)
+    with folder.driver():
+        return _search(config, problem, folder, progress)
+
+
+def reopen(
+    folder: RunFolder, compiled: CompiledSpace | None = None
+) -> tuple[SearchConfig, SearchProblem]:
+    """Config and problem of a run that was begun, the same as then.
+
+    Args:
+        folder: of the run.
+        compiled: its full space, where another problem compiled that already.
+
+    Raises:
+        InputError: no run there, a corrupt one, or its space or predictor is another by now.
+    """
     search, about = folder.read_config()
     config = SearchConfig.from_dict(search, str(folder.config))
-    problem = _problem(config, folder)
+    problem = _problem(config, folder, compiled)
     for name, value in _identity(problem).items():
         expect(
             about.get(name) == value,
             f"{folder.config}: {name} is {about.get(name)!r}, but what would be searched now has"
             f" {value!r}; resume with the files and version of palmette that it began with",
         )
-    with folder.driver():
-        return _search(config, problem, folder, progress)
+    return config, problem
 
 
-def _problem(config: SearchConfig, folder: RunFolder) -> SearchProblem:
+def full_space(config: SearchConfig, folder: RunFolder) -> SearchSpace:
+    """The space of a run before choices are barred; a user's file from the folder if it has it."""
+    if config.space.endswith(".toml"):
+        kept, given = folder.space, Path(config.space)
+        return replace(SearchSpace.read(kept if kept.is_file() else given), name=given.stem)
+    return SearchSpace.preset(config.space)
+
+
+def _problem(
+    config: SearchConfig, folder: RunFolder, compiled: CompiledSpace | None = None
+) -> SearchProblem:
     """The problem of a config; files that it names are read from the run's folder if it has them.
 
     A folder without them is that of a new run.
     """
-    if config.space.endswith(".toml"):
-        kept, given = folder.space, Path(config.space)
-        space = replace(SearchSpace.read(kept if kept.is_file() else given), name=given.stem)
-    else:
-        space = SearchSpace.preset(config.space)
+    space = full_space(config, folder)
     if config.predictor:
         kept, given = folder.predictor, Path(config.predictor)
         predictor = LatencyPredictor.read(kept if kept.is_file() else given)
@@ -238,6 +260,7 @@ def _problem(config: SearchConfig, folder: RunFolder) -> SearchProblem:
         accuracy=accuracy,
         extrapolate=config.extrapolate,
         exportable=config.exportable,
+        compiled=compiled,
     )
 
 

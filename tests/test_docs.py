@@ -137,6 +137,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["train"],
             ["export"],
             ["explain"],
+            ["bundle"],
             ["accuracy"],
             ["predict"],
             *(["latency", verb] for verb in ("fit", "import", "measure", "validate")),

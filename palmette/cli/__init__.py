@@ -12,6 +12,7 @@ import typer
 
 from palmette.cli import estimates
 from palmette.cli import search as searching
+from palmette.cli.bundle import bundle
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.latency import latency
@@ -36,6 +37,7 @@ app.command()(searching.search)
 app.command()(train)
 app.add_typer(supernet, name="supernet")
 app.command("export")(export_command)
+app.command()(bundle)
 
 
 def main() -> None:

@@ -1,0 +1,82 @@
+"""`palmette bundle`: the fewest backbones for a fleet of phones, packed for Swift."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palmette.cli.output import print_table, status
+from palmette.cli.subjects import Json
+
+if TYPE_CHECKING:
+    from palmette.search.bundle import Portfolio
+
+
+def bundle(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    phones: Annotated[
+        str | None,
+        typer.Option(help="Such as iphone-11,iphone-xs/gpu; default all that the runs are for."),
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option(help="Points of top-1 that a phone may lose against its own best.")
+    ] = 0.5,
+    backbones: Annotated[int | None, typer.Option(help="Most backbones.")] = None,
+    confidence: Annotated[float, typer.Option(help="That each budget is kept.")] = 0.95,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; none: the choice.")] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Trained weights of a backbone; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Choose the fewest backbones that serve every phone, and pack them for an app."""
+    from palmette.search.bundle import choose, open_fleet, report, write_bundle
+    from palmette.space.errors import expect
+
+    expect(out is not None or not weights, "--weights: are for the packages; give --out too")
+    names = [name.strip() for name in (phones or "").split(",") if name.strip()]
+    with status("reading the runs"):
+        portfolio = choose(open_fleet(runs, names, confidence), max_loss, backbones)
+    if out is not None:
+        with status("exporting"):
+            write_bundle(portfolio, out, weights or ())
+    if as_json:
+        print(json.dumps({**report(portfolio), "folder": None if out is None else str(out)}))
+    else:
+        _print(portfolio, out)
+
+
+def _print(portfolio: Portfolio, out: Path | None) -> None:
+    from palmette.search.bundle import proof_lines
+
+    print_table(
+        f"{len(portfolio.backbones)} backbones for {len(portfolio.shares)} phones x units",
+        ["phone", "budget", "backbone", "ms", "at conf.", "top-1", "best", "lost"],
+        [
+            [
+                str(share.unit),
+                f"{share.unit.budget_ms:.4g}",
+                share.network.id[:8],
+                f"{share.ms:.3g}",
+                f"{share.upper_ms:.3g}",
+                f"{share.top1:.1f}",
+                f"{share.best_top1:.1f}",
+                f"{share.loss_points:.2f}",
+            ]
+            for share in portfolio.shares
+        ],
+    )
+    print(
+        f"ms that hold at confidence {portfolio.fleet.confidence:g}; best, lost: points of top-1"
+        f" ({portfolio.fleet.accuracy}) of the phone's own best, and below it"
+    )
+    print(f"lost at worst {portfolio.worst_loss:.3f} points, in the mean {portfolio.mean_loss:.3f}")
+    for line in proof_lines(portfolio):
+        print(line)
+    for network in portfolio.backbones:
+        print(f"{network.id[:8]}: {network.to_text()}")
+    if out is not None:
+        print(f"bundle: {out} (Swift was parsed, not compiled: see its README.md)")
