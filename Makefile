@@ -51,3 +51,4 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/scaling_grid.py
 	$(RUN) $(BIN)/python benchmarks/digits_folds.py
 	$(RUN) $(BIN)/python benchmarks/train_throughput.py
+	$(RUN) $(BIN)/python benchmarks/portfolio.py
