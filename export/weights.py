@@ -2,15 +2,11 @@
 
 Reads the protobuf and `weight.bin` directly, with none of the converter's own decoders, so that a
 check against the torch module tests the file and not the converter's memory of it.
-
-`weight.bin`: a header of 64 bytes, then blobs; each is 64 bytes of metadata (marker, type, size in
-bytes, offset of the data, padding) and its data, both at multiples of 64 bytes.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palmette.export.blobs import WeightFiles
 from palmette.export.errors import ExportError
 from palmette.export.package import model_file, network_of, read_spec
 from palmette.space.errors import expect
 
 Half = NDArray[np.float16]
 
-BLOB_HEADER = struct.Struct("<IIQQQ")
-BLOB_MARKER = 0xDEADBEEF
-BLOB_HALF = 1
-"""Code of half precision among the types of blobs."""
-
-MODEL_PATH = "@model_path/"
 PROGRAM_VALUES: dict[str, tuple[str, ...]] = {
     "conv": ("weight", "bias"),
     "linear": ("weight", "bias"),
@@ -148,7 +139,7 @@ def store_half(spec: Any) -> None:
 
 def _program_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLayer]:
     operations, constants = program_operations(spec), constants_in(spec)
-    blobs = _Blobs(model_file(path).parent)
+    blobs = WeightFiles(model_file(path).parent)
     beside = dict(constants)
     for op in operations:
         if op.type in PROGRAM_VALUES:
@@ -192,7 +183,7 @@ def _indices(value: Any) -> NDArray[np.int32]:
     return np.array(found, np.int32)
 
 
-def _half_tensor(value: Any, blobs: _Blobs, where: str) -> Half:
+def _half_tensor(value: Any, blobs: WeightFiles, where: str) -> Half:
     from coremltools.proto import MIL_pb2
 
     kind = value.type.tensorType
@@ -202,7 +193,7 @@ def _half_tensor(value: Any, blobs: _Blobs, where: str) -> Half:
     return _from_bytes(_half_data(value, blobs), shape, where)
 
 
-def _half_data(value: Any, blobs: _Blobs) -> bytes:
+def _half_data(value: Any, blobs: WeightFiles) -> bytes:
     """Bytes of a half-precision value; none if it is of another type."""
     if value.WhichOneof("value") == _IN_FILE:
         return blobs.read(value.blobFileValue.fileName, value.blobFileValue.offset)
@@ -214,32 +205,6 @@ def _from_bytes(data: bytes, shape: tuple[int, ...], where: str) -> Half:
     if shape != (-1,) and len(data) != 2 * math.prod(shape):
         raise ExportError(f"'{where}' of shape {shape} is stored in {len(data)} bytes")
     return np.frombuffer(data, "<f2").reshape(shape)
-
-
-class _Blobs:
-    """Weight files beside a model file, each read once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
-        self.files: dict[str, bytes] = {}
-
-    def read(self, name: str, offset: int) -> bytes:
-        """Data of the half-precision blob whose metadata lie at `offset`."""
-        where = f"weight file {name}"
-        if name not in self.files:
-            file = (self.folder / name.removeprefix(MODEL_PATH)).resolve()
-            expect(
-                file.is_relative_to(self.folder) and file.is_file(),
-                f"{where}: is not in the package",
-            )
-            self.files[name] = file.read_bytes()
-        content = self.files[name]
-        expect(offset + BLOB_HEADER.size <= len(content), f"{where}: ends before byte {offset}")
-        marker, dtype, size, start, _ = BLOB_HEADER.unpack_from(content, offset)
-        expect(marker == BLOB_MARKER, f"{where}: no weights at byte {offset}")
-        expect(dtype == BLOB_HALF, f"{where}: weights at byte {offset} are not half precision")
-        expect(start + size <= len(content), f"{where}: ends within the weights at byte {offset}")
-        return content[start : start + size]
 
 
 def _gathered(spec: Any) -> set[str]:
