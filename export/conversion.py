@@ -32,13 +32,17 @@ LABEL = "classLabel"
 PROBABILITIES = f"{LABEL}_probs"
 
 
-def convert(module: nn.Module, plan: Plan, folder: Path) -> tuple[Any, Path | None]:
+def convert(
+    module: nn.Module, plan: Plan, folder: Path, *, single: bool = False
+) -> tuple[Any, Path | None]:
     """Convert a folded module to Core ML.
 
     Args:
         module: in evaluation mode; no BatchNorm is left that a layer could take in.
         plan: what is put around the module, and the options.
         folder: for the converter's files; the caller removes it.
+        single: whether weights and arithmetic stay in single precision, as no package that is
+            shipped has them (`palmette.export.gates`).
 
     Returns:
         Core ML's protobuf, and the file with an ML Program's weights: tensors of a few numbers
@@ -56,6 +60,8 @@ def convert(module: nn.Module, plan: Plan, folder: Path) -> tuple[Any, Path | No
     example = torch.zeros((options.batch, IMAGE_CHANNELS, *plan.resolution))
     arguments = _arguments(plan)
     if program:
+        precision = coremltools().precision
+        arguments["compute_precision"] = precision.FLOAT32 if single else precision.FLOAT16
         # otherwise the converter leaves its package in the system's temporary folder
         arguments["package_dir"] = str(folder / "converted.mlpackage")
     reason = ""
@@ -76,7 +82,8 @@ def convert(module: nn.Module, plan: Plan, folder: Path) -> tuple[Any, Path | No
         raise ExportError(f"coremltools could not convert the module ({reason})")
     spec = model.get_spec()
     if not program:
-        store_half(spec)
+        if not single:
+            store_half(spec)
         if not end.classifier:
             _declare_shapes(spec, plan)
         return spec, None
@@ -105,8 +112,6 @@ def _arguments(plan: Plan) -> dict[str, Any]:
             predicted_feature_name=LABEL,
             predicted_probabilities_output=None if program else PROBABILITIES,
         )
-    if program:
-        arguments["compute_precision"] = ct.precision.FLOAT16
     single = {"dtype": np.float32} if end.single and program else {}
     arguments["outputs"] = [
         ct.TensorType(output, **({} if output in end.integers else single)) for output in outputs

@@ -138,6 +138,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["export"],
             ["explain"],
             ["bundle"],
+            ["verify"],
             ["accuracy"],
             ["predict"],
             *(["latency", verb] for verb in ("fit", "import", "measure", "validate")),

@@ -19,6 +19,7 @@ from palmette.cli.latency import latency
 from palmette.cli.space import space, zoo
 from palmette.cli.supernet import supernet
 from palmette.cli.train import train
+from palmette.cli.verify import verify
 
 app = typer.Typer(
     help="Find, train and ship convolutional backbones that fit an iPhone.",
@@ -37,6 +38,7 @@ app.command()(searching.search)
 app.command()(train)
 app.add_typer(supernet, name="supernet")
 app.command("export")(export_command)
+app.command()(verify)
 app.command()(bundle)
 
 

@@ -1,0 +1,134 @@
+"""A package on disk held against the torch network that it should be: `palmette verify`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palmette.export.gates.gate import Gate
+from palmette.export.gates.graph import graph_gate
+from palmette.export.gates.half import half_gate
+from palmette.export.gates.observed import inputs_of
+from palmette.export.gates.subject import Subject, open_subject
+from palmette.export.gates.suppression import suppression_gate
+from palmette.export.gates.weights import weights_gate
+from palmette.export.scaling import Channels, Scale
+from palmette.space.architecture import IMAGE_CHANNELS, Architecture
+from palmette.space.errors import expect
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGES = 4
+UNPROVEN = (
+    "that Apple's compiler takes the package, and on which unit its operations run",
+    "the arithmetic of a Neural Engine: look-up tables of activations, the order of sums",
+    "how an image is decoded, and its colours",
+    "the meaning of operations where their published definition and its reading here both err",
+)
+"""What no check on this machine can show; a script for a Mac does the rest."""
+UNPROVEN_BOXES = "ties of a suppression, and the rows behind its last box"
+UNPROVEN_STAGE = "the second stage: its settings were read back, it was not run"
+UNPROVEN_COMPRESSED = (
+    "that compressed weights are those that the scheme chose: any that coremltools reads pass, if"
+    " they are near the network's"
+)
+UNPROVEN_LAYERS = "sizes of maps inside a network of the older format, which declares none"
+UNPROVEN_STEPS = "activations of 8 bits against torch: their error is reported, and no limit is set"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gates said of a package."""
+
+    path: Path
+    architecture: Architecture
+    gates: tuple[Gate, ...]
+    unproven: tuple[str, ...]
+    images: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate failed."""
+        return all(gate.passed is not False for gate in self.gates)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "package": str(self.path),
+            "architecture_id": self.architecture.id,
+            "passed": self.passed,
+            "images": self.images,
+            "gates": [
+                {
+                    "name": gate.name,
+                    "passed": gate.passed,
+                    "shows": gate.shows,
+                    "reason": gate.reason,
+                    **gate.figures,
+                }
+                for gate in self.gates
+            ],
+            "not_proven": list(self.unproven),
+        }
+
+
+def verify(
+    path: Path,
+    architecture: Architecture,
+    *,
+    module: nn.Module | None = None,
+    scale: Scale = 1 / 127.5,
+    bias: Channels = (-1.0, -1.0, -1.0),
+    images: int = IMAGES,
+) -> Verdict:
+    """Hold a package against its network through three gates.
+
+    Args:
+        path: a package that palmette exported, compressed or not.
+        architecture: that it should hold.
+        module: with the weights that it should hold, in evaluation mode; by default those that an
+            export without weights has.
+        scale: of pixels, see `ExportOptions`.
+        bias: see `ExportOptions`.
+        images: of seeded noise, on which outputs are compared.
+
+    Raises:
+        InputError: not a package, or one of another architecture; the message names it.
+    """
+    expect(images > 0, f"images: must be at least 1, got {images}")
+    subject = open_subject(path, architecture, module, scale, bias)
+    pixels = inputs_of(subject, sample_images(architecture, images))
+    weights, network = weights_gate(subject, pixels)
+    gates = [graph_gate(subject, pixels), weights, half_gate(subject, network, pixels)]
+    if subject.options.suppression is not None:
+        gates.insert(2, suppression_gate(subject, pixels))
+    return Verdict(path, architecture, tuple(gates), _unproven(subject), images)
+
+
+def sample_images(architecture: Architecture, count: int) -> list[Tensor]:
+    """Images (1, 3, height, width) of pixels from 0 to 255: noise over soft shapes, seeded."""
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    size = (1, IMAGE_CHANNELS, *architecture.resolution)
+    found = []
+    for _ in range(count):
+        soft = torch.rand((1, IMAGE_CHANNELS, 5, 5), generator=random) * 255
+        shapes = torch.nn.functional.interpolate(soft, size[2:], mode="bilinear")
+        noise = torch.rand(size, generator=random) * 128 - 64
+        found.append((shapes + noise).clamp(0, 255).round())
+    return found
+
+
+def _unproven(subject: Subject) -> tuple[str, ...]:
+    form = subject.options.suppression.form if subject.options.suppression else ""
+    special = {
+        UNPROVEN_BOXES: form == "program",
+        UNPROVEN_STAGE: form == "pipeline",
+        UNPROVEN_COMPRESSED: subject.compressed,
+        UNPROVEN_STEPS: subject.quantised,
+        UNPROVEN_LAYERS: subject.options.kind != "mlprogram",
+    }
+    return (*UNPROVEN, *(line for line, applies in special.items() if applies))

@@ -1,0 +1,89 @@
+"""`palmette verify`: a package held against the network that it should be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palmette.cli.output import print_table, status
+from palmette.cli.subjects import Classes, Json, TaskName, read_task
+
+if TYPE_CHECKING:
+    from palmette.export.gates import Verdict
+
+
+def verify(
+    package: Annotated[Path, typer.Argument(metavar="FILE", help="Core ML package.")],
+    against: Annotated[
+        str, typer.Option(metavar="ARCH", help="What it should be: as of palmette export.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights that it was exported with; untrained by default.")
+    ] = None,
+    task: TaskName = None,
+    classes: Classes = None,
+    images: Annotated[int, typer.Option(help="Seeded images to compare outputs on.")] = 4,
+    mac_script: Annotated[
+        Path | None, typer.Option(help="New folder for a script that runs the package on a Mac.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove on this machine that a package computes what its network does, and say what is left."""
+    from palmette.export.gates import verify as verify_package
+    from palmette.export.gates import write_mac_script
+    from palmette.export.gates.verify import sample_images
+
+    architecture = read_task(against, task, classes)
+    given: dict[str, Any] = {}
+    if weights is not None:
+        from palmette.train.weights import read_weights
+
+        read = read_weights(weights, architecture)
+        architecture = read.architecture  # with the classes that it learned
+        given = {
+            "module": read.module(),
+            "scale": read.normalisation.scale,
+            "bias": read.normalisation.bias,
+        }
+    with status("verifying"):
+        verdict = verify_package(package, architecture, images=images, **given)
+        if mac_script is not None:
+            write_mac_script(package, sample_images(architecture, images), mac_script)
+    if as_json:
+        print(json.dumps(verdict.to_dict()))
+    else:
+        _print(verdict, mac_script)
+    if not verdict.passed:
+        raise typer.Exit(1)
+
+
+def _print(verdict: Verdict, mac_script: Path | None) -> None:
+    words = {True: "yes", False: "NO", None: "not run"}
+    rows = [
+        [
+            gate.name,
+            words[gate.passed],
+            _number(gate.figures.get("error")),
+            _number(gate.figures.get("tolerance")),
+            gate.reason or gate.shows,
+        ]
+        for gate in verdict.gates
+    ]
+    print_table(str(verdict.path), ["gate", "passed", "error", "limit", "what it shows"], rows)
+    for gate in verdict.gates:
+        others = {k: v for k, v in gate.figures.items() if k not in ("error", "tolerance") and v}
+        if others:
+            print(f"{gate.name}: " + ", ".join(f"{k} {_number(v)}" for k, v in others.items()))
+    print("not proven here:")
+    for line in verdict.unproven:
+        print(f"- {line}")
+    if mac_script is not None:
+        print(f"on a Mac, not run by us: python {mac_script}/check.py")
+    print("passed" if verdict.passed else "FAILED")
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

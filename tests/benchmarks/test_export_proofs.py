@@ -1,0 +1,96 @@
+"""The table of proofs covers every head in every form, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from palmette.space import ZOO, InputError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "export_proofs.py"
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[ModuleType]:
+    spec = importlib.util.spec_from_file_location("export_proofs", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def test_a_detector_has_a_row_for_each_form_of_its_format(table: ModuleType) -> None:
+    rows = table.cases([], ["ssdlite", "lraspp"], table.TARGETS, [])
+    assert [(row.task, row.kind, row.nms, row.system) for row in rows] == [
+        ("ssdlite", "mlprogram", "pipeline", ""),
+        ("ssdlite", "mlprogram", "none", ""),
+        ("ssdlite", "mlprogram", "program", "iOS16"),
+        ("ssdlite", "mlprogram", "program", "iOS17"),
+        ("ssdlite", "neuralnetwork", "pipeline", ""),
+        ("ssdlite", "neuralnetwork", "none", ""),
+        ("lraspp", "mlprogram", "", ""),
+        ("lraspp", "neuralnetwork", "", ""),
+    ]
+
+
+def test_every_network_head_and_scheme_is_asked_for_by_default(table: ModuleType) -> None:
+    rows = table.cases(list(ZOO), table.HEADS, table.TARGETS, table.SCHEMES)
+    assert {row.network for row in rows} == set(ZOO)
+    assert {row.task for row in rows} == {"", *table.HEADS}
+    assert {row.scheme for row in rows} == {"", *table.SCHEMES}
+
+
+@pytest.mark.parametrize(
+    ("names", "tasks", "schemes"),
+    [(["mobilenet_v9"], [], []), ([], ["poses"], []), ([], [], ["zip"])],
+)
+def test_unknown_names_are_refused(
+    table: ModuleType, names: list[str], tasks: list[str], schemes: list[str]
+) -> None:
+    with pytest.raises(InputError, match="known: "):
+        table.cases(names, tasks, table.TARGETS, schemes)
+
+
+def test_only_rows_that_passed_with_the_same_code_are_kept(
+    table: ModuleType, tmp_path: Path
+) -> None:
+    row = table.Row("a", "", "t", "", "", "", "mlprogram", True, code=table.code_state())
+    rows = [row, replace(row, network="b", passed=False), replace(row, network="c", code="old")]
+    table.write(tmp_path / "table.csv", rows)
+    assert table.earlier(tmp_path / "table.csv") == [row]
+    assert table.earlier(tmp_path / "none.csv") == []
+
+
+def test_a_network_that_fails_is_a_row_with_its_reason(table: ModuleType) -> None:
+    case = table.Case("mobilenet_v2", "ssdlite", "iphone-11/ane@coreml-ios13", nms="program")
+    row = table.proof(case, 1, "state")
+    assert not row.passed and row.reason.startswith("InputError: nms: 'program' is an op of ML")
+
+
+@pytest.mark.slow
+def test_the_script_verifies_a_network_and_prints_its_metrics(
+    table: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "proofs.csv"
+    words = ["--network", "mobilenet_v3_small", "--task", "--scheme", "--images", "1", "--json"]
+    monkeypatch.setattr(sys, "argv", ["x", *words, "--processes", "1", "--out", str(out)])
+    assert table.main() == 0
+    metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert metrics["packages"] == metrics["passed"] == 2
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["format"] for row in rows] == ["mlprogram", "neuralnetwork"]
+    assert all(float(row["graph_error"]) < 1e-5 for row in rows)

@@ -1,0 +1,56 @@
+"""What an export can be asked for is verified as well: inputs, scales, sizes, batches, names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from palmette.export import ExportOptions, export
+from palmette.export.gates import verify
+from palmette.export.scaling import TENSOR
+from palmette.export.sizes import SizeRange, Sizes
+from palmette.space import Architecture
+
+SCALE = (0.017, 0.0175, 0.0174)
+BIAS = (-2.1, -2.0, -1.8)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ExportOptions(scale=SCALE, bias=BIAS),
+        ExportOptions(input=TENSOR, batch=2, outputs=("classes",)),
+        ExportOptions(sizes=Sizes(((24, 32), (48, 48)))),
+        pytest.param(
+            ExportOptions("neuralnetwork", scale=SCALE, bias=BIAS), marks=pytest.mark.slow
+        ),
+        pytest.param(ExportOptions("neuralnetwork", input=TENSOR), marks=pytest.mark.slow),
+        pytest.param(ExportOptions(sizes=SizeRange((24, 32), (48, 64))), marks=pytest.mark.slow),
+        pytest.param(ExportOptions(system="iOS15"), marks=pytest.mark.slow),
+        pytest.param(ExportOptions(system="iOS18", labels=tuple("abcd")), marks=pytest.mark.slow),
+    ],
+    ids=lambda options: f"{options.kind}-{options.input}-{options.system}",
+)
+def test_an_export_with_options_is_verified(
+    net: Architecture, weights: nn.Module, tmp_path: Path, options: ExportOptions
+) -> None:
+    path = export(net, tmp_path / "x", options=options, module=weights)
+    verdict = verify(path, net, module=weights, images=1, scale=options.scale, bias=options.bias)
+    assert verdict.passed, [gate.reason for gate in verdict.gates]
+
+
+def test_another_scale_than_the_packages_fails_the_gate_of_weights(
+    good: Path, net: Architecture, weights: nn.Module
+) -> None:
+    verdict = verify(good, net, module=weights, images=1, scale=1 / 127, bias=(-1.0, -1.0, -1.0))
+    assert [gate.name for gate in verdict.gates if gate.passed is False] == ["weights"]
+
+
+def test_taps_with_names_of_their_own_are_verified(
+    head_texts: dict[str, str], trained: Callable[..., nn.Module], tmp_path: Path
+) -> None:
+    network = Architecture.from_text(head_texts["taps"])
+    module, options = trained(network), ExportOptions(outputs=("fine", "coarse"))
+    path = export(network, tmp_path / "x", options=options, module=module)
+    assert verify(path, network, module=module, images=1).passed
