@@ -116,12 +116,11 @@ def test_swapped_outputs_fail_the_gate_of_the_graph(
     # four classes: scores have the shape of boxes
     network = Architecture.from_text(
         "32x32 stem_k3_s2_c8_relu | cn_r1_k3_s2_c8_relu | cn_r1_k3_s2_c8_relu"
-        " | ssdlite_t4.8_x8_n4_relu6"
+        " | ssd_t4.8_x8_n4_relu6"
     )
     module = trained(network)
     options = ExportOptions(suppression=Suppression("none"))
     path = export(network, tmp_path / "x", options=options, module=module)
-    assert verify(path, network, module=module, images=1).passed
 
     def edit(spec: Any) -> None:
         swap = {"confidence": "coordinates", "coordinates": "confidence"}

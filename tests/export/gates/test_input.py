@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from torch import nn
 
-from palmette.export import export
 from palmette.export.gates import verify
 from palmette.export.weights import program_operations
 from palmette.space import Architecture, InputError
@@ -71,9 +70,3 @@ def test_what_is_no_package_is_refused(net: Architecture, tmp_path: Path) -> Non
     (tmp_path / "notes.txt").write_text("not a package")
     with pytest.raises(InputError, match="its model file is not one of Core ML's"):
         verify(tmp_path / "notes.txt", net)
-
-
-def test_an_untrained_package_is_held_against_the_seeded_weights(
-    net: Architecture, tmp_path: Path
-) -> None:
-    assert verify(export(net, tmp_path / "x"), net, images=1).passed

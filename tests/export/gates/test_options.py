@@ -16,19 +16,22 @@ SCALE = (0.017, 0.0175, 0.0174)
 BIAS = (-2.1, -2.0, -1.8)
 
 
+SLOW = (
+    ExportOptions(input=TENSOR, batch=2, outputs=("classes",)),
+    ExportOptions(sizes=Sizes(((24, 32), (48, 48)))),
+    ExportOptions("neuralnetwork", scale=SCALE, bias=BIAS),
+    ExportOptions("neuralnetwork", input=TENSOR),
+    ExportOptions(sizes=SizeRange((24, 32), (48, 64))),
+    ExportOptions(system="iOS15"),
+    ExportOptions(system="iOS18", labels=tuple("abcd")),
+)
+
+
 @pytest.mark.parametrize(
     "options",
     [
         ExportOptions(scale=SCALE, bias=BIAS),
-        ExportOptions(input=TENSOR, batch=2, outputs=("classes",)),
-        ExportOptions(sizes=Sizes(((24, 32), (48, 48)))),
-        pytest.param(
-            ExportOptions("neuralnetwork", scale=SCALE, bias=BIAS), marks=pytest.mark.slow
-        ),
-        pytest.param(ExportOptions("neuralnetwork", input=TENSOR), marks=pytest.mark.slow),
-        pytest.param(ExportOptions(sizes=SizeRange((24, 32), (48, 64))), marks=pytest.mark.slow),
-        pytest.param(ExportOptions(system="iOS15"), marks=pytest.mark.slow),
-        pytest.param(ExportOptions(system="iOS18", labels=tuple("abcd")), marks=pytest.mark.slow),
+        *(pytest.param(options, marks=pytest.mark.slow) for options in SLOW),
     ],
     ids=lambda options: f"{options.kind}-{options.input}-{options.system}",
 )
@@ -47,6 +50,7 @@ def test_another_scale_than_the_packages_fails_the_gate_of_weights(
     assert [gate.name for gate in verdict.gates if gate.passed is False] == ["weights"]
 
 
+@pytest.mark.slow
 def test_taps_with_names_of_their_own_are_verified(
     head_texts: dict[str, str], trained: Callable[..., nn.Module], tmp_path: Path
 ) -> None:
