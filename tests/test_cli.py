@@ -366,6 +366,15 @@ MISTAKES = {
     "supernet evaluate few.csv --random -1": "--random: from 0 to 100000, got -1",
     "supernet extract few.csv mobilenet_v2 --out w": "few.csv: is truncated or no safetensors file",
     # packages
+    "compress mobilenet_v2 --out m": "compress: give --scheme NAME or --sweep",
+    "compress mobilenet_v2 --out m --scheme int3": "scheme 'int3': no such scheme; known are",
+    "compress mobilenet_v2 --out m --scheme w8a8": "is trained; give the weights that palmette",
+    "compress mobilenet_v2 --out m --scheme int8 --data digits": "--data: is for --sweep",
+    "compress mobilenet_v2 --out no/m --scheme int8": "output no/m: its folder does not exist",
+    "compress m.mlpackage --out m --scheme int8": "package m.mlpackage: does not exist",
+    "compress m.mlpackage --out m --sweep --most-loss -1": "most_loss: from 0 to 100 points",
+    "compress few.safetensors --out m": "few.safetensors: no such file",
+    "train mobilenet_v2 --data digits --out r --quantise": "--quantise: needs --weights",
     "export mobilenet_v2 --target iphone-13/ane --out m --weights few.csv": "is truncated or no",
     "export mobilenet_v2 --target iphone-99/ane --out m": KNOWN,
     "export nonsense --target iphone-13/ane --out m": "network 'nonsense' is not in the zoo",
@@ -613,6 +622,17 @@ def test_an_export_takes_sizes_and_says_all_that_is_known_of_it(
     assert answer.code == 0 and " ms and " in answer.out
     described = read_spec(files / "b.mlpackage").description.functions
     assert [f.input[0].type.imageType.height for f in described] == [32, 48]
+
+
+def test_a_network_is_compressed_on_its_way(palmette: Palmette, files: Path) -> None:
+    small = "32x32 stem_k3_s2_c8_relu | cn_r1_k3_s2_c16_relu | head_n4"
+    answer = palmette("compress", small, "--scheme", "int4", "--out", "net", "--json").json
+    assert (answer["package"], answer["system"]) == ("net.mlpackage", "iOS18")
+    assert [layer["compressed"] for layer in answer["layers"]] == [False, True, False]
+    assert 0 < answer["worst_layer_error"] < 0.2 and answer["worst_layer"] == "stages_0_0_conv"
+    assert [path.name for path in files.glob("*.mlpackage")] == ["net.mlpackage"]
+    again = palmette("compress", "net.mlpackage", "--scheme", "int8", "--out", "again")
+    assert again.code == 2 and "is compressed already (int4)" in again.err
 
 
 def test_a_detector_is_exported_with_its_suppression(palmette: Palmette, files: Path) -> None:

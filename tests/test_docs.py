@@ -139,6 +139,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["explain"],
             ["bundle"],
             ["verify"],
+            ["compress"],
             ["accuracy"],
             ["predict"],
             *(["latency", verb] for verb in ("fit", "import", "measure", "validate")),

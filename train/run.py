@@ -12,7 +12,7 @@ from palmette.train.config import Config
 from palmette.train.datasets import Data, class_weights, pixel_statistics
 from palmette.train.recipe import Recipe
 from palmette.train.run_folder import TrainingFolder
-from palmette.train.weights import TrainedWeights, read_weights, write_weights
+from palmette.train.weights import FORMAT, TrainedWeights, read_weights, write_weights
 from palmette.train.workers import ALONE, Workers
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), 0.2258
 class Run:
     """A training in its folder, seen from one process: the only one, or one of several workers.
 
-    Another kind of network, as a supernet, overrides `learner`, `evaluated` and `keep`.
+    Another kind of network, as a supernet, overrides `learner`, `evaluated` and `keep`; one whose
+    weights are of another kind has a `weights_format` of its own.
 
     Args:
         folder: of the run.
@@ -44,6 +45,8 @@ class Run:
         workers: this process's place among those of the training.
         device: this worker's; None: as `config` says.
     """
+
+    weights_format = FORMAT
 
     def __init__(
         self,
@@ -129,11 +132,15 @@ class Run:
 
     def evaluated(self, learner: Learner) -> dict[str, float]:
         """Columns of the log that come from the validation images."""
+        self.workers.share_buffers(learner.learned)
+        return self.scored(learner.learned, learner)
+
+    def scored(self, module: nn.Module, learner: Learner) -> dict[str, float]:
+        """Loss and top-1 and top-5 of a module on the validation images."""
         from palmette.train.loop import evaluate
 
-        self.workers.share_buffers(learner.learned)
         found = evaluate(
-            learner.learned,
+            module,
             self.validation.epoch(),
             learner.normalise,
             self.device,
@@ -151,9 +158,9 @@ class Run:
             self.architecture, self.data.classes, self.normalisation, tensors, about
         )
         try:
-            write_weights(self.folder.last, weights)
+            write_weights(self.folder.last, weights, self.weights_format)
             if best_epoch(history) == len(history) - 1:
-                write_weights(self.folder.best, weights)
+                write_weights(self.folder.best, weights, self.weights_format)
         except OSError as error:
             raise InputError(
                 f"{self.folder.path}: can't be written ({error.strerror}); the checkpoint in it is"

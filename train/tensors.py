@@ -26,9 +26,20 @@ def tensor_bytes(tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> byte
     """
     from safetensors.torch import save
 
-    ready = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
+    ready = _apart(tensors)
     digest = _digest(ready, json.dumps(info))
     return save(ready, {META: json.dumps({"sha256": digest, "info": info})})
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by sorted names, on the CPU, each with memory of its own."""
+    ready, places = {}, set()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        place = value.untyped_storage().data_ptr()
+        ready[name] = value.clone() if place in places else value
+        places.add(place)
+    return ready
 
 
 def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -123,7 +123,7 @@ def train(
             folder.write_left_out(
                 [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
             )
-            return _trained(run, session)
+            return finished(run, session)
 
 
 def resume(
@@ -157,7 +157,7 @@ def resume(
             config = replace(config, ray_workers=cluster.workers, ray_address=cluster.address)
         run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
         with connected(config.cluster, config.device) as session:
-            return _trained(run, session)
+            return finished(run, session)
 
 
 def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, Recipe, Data]:
@@ -177,7 +177,8 @@ def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, R
     return config, recipe, opened
 
 
-def _trained(run: Run, session: Session | None) -> Trained:
+def finished(run: Run, session: Session | None = None) -> Trained:
+    """Train to the last epoch, by a session's workers if there is one."""
     history = run.finish(session)
     skipped, images = len(run.data.corrupt), len(run.data.validation)
     return Trained(run.folder, run.architecture, tuple(history), skipped, images)

@@ -42,10 +42,10 @@ class TrainedWeights:
         return module.eval()
 
 
-def write_weights(path: Path, weights: TrainedWeights) -> None:
+def write_weights(path: Path, weights: TrainedWeights, form: str = FORMAT) -> None:
     """Write a file of weights, atomically; equal weights give equal bytes."""
     info = {
-        "format": FORMAT,
+        "format": form,
         "architecture": weights.architecture.to_text(),
         "architecture_id": weights.architecture.id,
         "classes": list(weights.classes),
@@ -55,20 +55,24 @@ def write_weights(path: Path, weights: TrainedWeights) -> None:
     write_bytes(path, tensor_bytes(weights.tensors, info))
 
 
-def read_weights(path: Path, architecture: Architecture | None = None) -> TrainedWeights:
+def read_weights(
+    path: Path, architecture: Architecture | None = None, *, form: str = FORMAT
+) -> TrainedWeights:
     """Read a file of weights.
 
     Args:
         path: that `write_weights` wrote.
         architecture: which it must belong to; the number of classes may be another, for a network
             learns those of its data.
+        form: format of the file; tensors of another than the usual one are not the architecture's,
+            and only whole.
 
     Raises:
         InputError: no such file, damaged or truncated, of another format or architecture.
     """
     from palmette.train.device import Normalisation
 
-    tensors, info = read_tensors(path, FORMAT)
+    tensors, info = read_tensors(path, form)
     try:
         found = Architecture.from_text(info["architecture"])
         numbers = info["normalisation"]
@@ -79,7 +83,8 @@ def read_weights(path: Path, architecture: Architecture | None = None) -> Traine
         raise InputError(f"weights {path}: what stands beside them is damaged ({error})") from None
     if architecture is not None:
         expect_same_network(path, found, architecture)
-    check_tensors(f"weights {path}", found, tensors)
+    if form == FORMAT:
+        check_tensors(f"weights {path}", found, tensors)
     return TrainedWeights(found, classes, normalisation, tensors, about)
 
 

@@ -13,6 +13,7 @@ import typer
 from palmette.cli import estimates
 from palmette.cli import search as searching
 from palmette.cli.bundle import bundle
+from palmette.cli.compress import compress
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.latency import latency
@@ -39,6 +40,7 @@ app.command()(train)
 app.add_typer(supernet, name="supernet")
 app.command("export")(export_command)
 app.command()(verify)
+app.command()(compress)
 app.command()(bundle)
 
 

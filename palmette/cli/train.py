@@ -57,6 +57,9 @@ def train(
     teacher: Annotated[
         Path | None, typer.Option(help="Weights of a network to learn from.")
     ] = None,
+    quantise: Annotated[
+        bool, typer.Option("--quantise", help="Learn on with 8-bit weights and activations.")
+    ] = False,
     halve: Annotated[
         bool, typer.Option("--halve", help="Halve the batch if memory is short.")
     ] = False,
@@ -80,11 +83,16 @@ def train(
 ) -> None:
     """Train a network on images, in a folder that survives interruption."""
     from palmette.space.errors import InputError, expect
-    from palmette.train import trainer
     from palmette.train.recipe import load_recipe
 
     expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
-
+    expect(
+        not quantise or (weights is not None and timm is None),
+        "--quantise: needs --weights, of a network that palmette trained",
+    )
+    expect(
+        not quantise or ray_workers is None, "--quantise: is for one process, without --ray-workers"
+    )
     if resume is not None:
         expect_alone(
             context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
@@ -117,27 +125,52 @@ def train(
     try:
         with _progress() as (watch, checking):
             common: dict[str, Any] = {
-                "cluster": cluster,
                 "checkpoint_seconds": checkpoint_seconds,
                 "watch": watch,
                 "checking": checking,
             }
             if resume is not None:
-                answer = partial(_print, trainer.resume(resume, **common))
+                answer = partial(_print, _resumed(resume, cluster, common))
             elif run is not None:
-                front = _train_front(run, keys, data, picks, {**options, **common})
-                answer = partial(_print_front, front)
+                common |= {**options, "cluster": cluster}
+                answer = partial(_print_front, _train_front(run, keys, data, picks, common))
             else:
                 assert arch is not None and data is not None and out is not None
-                network = read_architecture(arch)
-                options |= {"weights": weights, "timm": timm}
-                done = trainer.train(network, data, keys, out, **options, **common)
-                answer = partial(_print, done)
+                common |= {**options, "weights": weights}
+                if not quantise:
+                    common |= {"timm": timm, "cluster": cluster}
+                begin = _beginner(quantise)
+                answer = partial(_print, begin(read_architecture(arch), data, keys, out, **common))
     except KeyboardInterrupt:
         again = f"palmette train --resume {resume or out}" if run is None else "the same command"
         print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
     answer(as_json)
+
+
+def _beginner(quantise: bool) -> Callable[..., Trained]:
+    """What begins a training: plain, or with 8-bit weights and activations."""
+    if not quantise:
+        from palmette.train.trainer import train
+
+        return train
+    from palmette.export.quantised import prepare_w8a8
+    from palmette.train.quantised import train_quantised
+
+    return partial(train_quantised, prepare=prepare_w8a8)
+
+
+def _resumed(out: Path, cluster: Cluster | None, common: dict[str, Any]) -> Trained:
+    """The training in a folder, gone on with as it began."""
+    from palmette.space.errors import expect
+    from palmette.train import quantised, trainer
+
+    if not quantised.is_quantised(out):
+        return trainer.resume(out, cluster=cluster, **common)
+    from palmette.export.quantised import prepare_w8a8
+
+    expect(cluster is None, f"{out}: its training is for one process; leave out --ray-workers")
+    return quantised.resume_quantised(out, prepare_w8a8, **common)
 
 
 def _train_front(

@@ -18,8 +18,8 @@ from palmette import cli
 from palmette.search import Run, TrainedFront, train_front
 from palmette.search.trained_front import along
 from palmette.space import InputError
+from palmette.train.epochs import State
 from palmette.train.recipe import Recipe, load_recipe
-from palmette.train.run import State
 from palmette.train.trainer import train
 from palmette.train.weights import read_weights
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from palmette.space import Architecture
 from palmette.train.device import Normalisation, autocast
+from palmette.train.epochs import State
 from palmette.train.learner import Learner, criterion_of
 from palmette.train.recipe import Recipe, load_recipe
-from palmette.train.run import State
 from palmette.train.trainer import resume, train
 
 CPU = torch.device("cpu")

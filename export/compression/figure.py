@@ -1,0 +1,67 @@
+"""Size against error of every scheme, as one self-contained page."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from palmette.export.compression.sweep import Row
+
+INK, POINT, PICK = "#1f2430", "#2f6f4f", "#c8472b"
+
+
+def sweep_figure(rows: Sequence[Row]) -> Any:
+    """Plotly figure: megabytes against the error of the outputs; the pick in another colour."""
+    import plotly.graph_objects as go
+
+    shown = [row for row in rows if not row.note]
+    figure = go.Figure(
+        go.Scatter(
+            x=[row.mb for row in shown],
+            y=[row.output_error for row in shown],
+            mode="markers+text",
+            marker={
+                "size": [14 if row.picked else 9 for row in shown],
+                "color": [PICK if row.picked else POINT for row in shown],
+            },
+            text=[row.scheme for row in shown],
+            textposition="top right",
+            customdata=[_hover(row) for row in shown],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        xaxis_title="package (MB)",
+        yaxis_title="relative error of the outputs",
+        template="plotly_white",
+        font={"color": INK},
+        height=560,
+    )
+    figure.update_xaxes(rangemode="tozero")
+    return figure
+
+
+def _hover(row: Row) -> str:
+    figures = {"weight error": row.weight_error, "output error": row.output_error}
+    lines = [f"<b>{row.scheme}</b>, {row.mb:.3g} MB", row.what]
+    lines += [f"{name} {value:.3g}" for name, value in figures.items()]
+    shares = {"same class": row.agreement, "top-1": row.top1}
+    lines += [f"{name} {value:.1%}" for name, value in shares.items() if not math.isnan(value)]
+    return "<br>".join(lines)
+
+
+def drawn(rows: Sequence[Row], rule: str) -> str:
+    """The page; equal rows give equal bytes."""
+    body = sweep_figure(rows).to_html(
+        full_html=False, include_plotlyjs=True, div_id="sweep", config={"responsive": True}
+    )
+    pick = next(row.scheme for row in rows if row.picked)
+    note = html.escape(f"Picked: {pick}. Rule: {rule}.")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Compression</title>'
+        f'</head><body style="font-family: sans-serif; color: {INK}; max-width: 1000px; margin:'
+        f' auto">\n<h1>Size against error</h1>\n<p>{note}</p>\n{body}\n</body></html>\n'
+    )

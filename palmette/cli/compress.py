@@ -1,0 +1,222 @@
+"""The command that makes packages smaller: `palmette compress`."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palmette.cli.output import counting, listed, print_table, status
+from palmette.cli.subjects import Json, read_task
+
+if TYPE_CHECKING:
+    from palmette.export.compression import Compressed, Images, Sweep
+
+W8A8 = "w8a8"
+NEWEST = "iOS18"
+"""What an export for a sweep is made for: all schemes run on it."""
+
+
+def compress(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="PACKAGE",
+            help="A .mlpackage of palmette's, ARCH, or weights of palmette train --quantise.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Package to write; with --sweep a folder.")],
+    scheme: Annotated[str | None, typer.Option(help="Such as int8, palette4 or sparse50.")] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Every scheme, measured.")] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="Of ARCH: trained weights, as of palmette train.")
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option(help="Of ARCH: oldest system; default the scheme's.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Labelled images for --sweep, as for palmette train.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Whose validation crop is used.")] = "quick",
+    share: Annotated[
+        float, typer.Option("--val-share", help="Of validation, where data have no split.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    count: Annotated[int, typer.Option("--images", help="Most images to measure on.")] = 256,
+    most_loss: Annotated[float, typer.Option(help="Points that the pick may lose.")] = 1.0,
+    most_error: Annotated[float, typer.Option(help="Of the outputs, without --data.")] = 0.1,
+    as_json: Json = False,
+) -> None:
+    """Compress the weights of a package, and prove what is stored."""
+    from palmette.export import compression
+    from palmette.space.errors import expect
+
+    if subject.endswith(".safetensors"):
+        expect(scheme in (None, W8A8) and not sweep, f"{subject}: is of the scheme {W8A8} alone")
+        with status("converting"):
+            print(_quantised(Path(subject), out, system, as_json))
+        return
+    expect(
+        scheme != W8A8,
+        f"scheme '{W8A8}': is trained; give the weights that palmette train --quantise left",
+    )
+    expect(sweep != (scheme is not None), "compress: give --scheme NAME or --sweep")
+    expect(sweep or data is None, "--data: is for --sweep")
+    if scheme is not None:
+        found = compression.scheme_named(scheme)
+        made_for = system or found.system
+        with source_package(subject, weights, made_for, out) as package, status("compressing"):
+            _print_one(compression.compress(package, out, found), as_json)
+        return
+    rule = compression.Rule(most_loss, most_error)
+    with source_package(subject, weights, system or NEWEST, out) as package, counting() as tell:
+        images = None if data is None else _images(package, data, recipe, share, seed, count)
+        _print_sweep(compression.sweep(package, out, images=images, rule=rule, tell=tell), as_json)
+
+
+def _quantised(weights: Path, out: Path, system: str | None, as_json: bool) -> str:
+    """Export a network that was trained with 8-bit weights and activations; the answer."""
+    from palmette.export import ExportOptions
+    from palmette.export.quantised import export_quantised
+    from palmette.train.quantised import read_quantised
+
+    read = read_quantised(weights)
+    scaling = read.normalisation
+    options = ExportOptions(scale=scaling.scale, bias=scaling.bias, system=system)
+    done = export_quantised(read.architecture, read.tensors, out, options=options)
+    answer = {
+        "package": str(done.path),
+        "scheme": W8A8,
+        "mb": done.bytes / 1e6,
+        "layers": done.layers,
+        "equal_weights": done.values,
+        "output_error": done.output_error,
+        "top1": read.about.get("top1"),
+    }
+    return json.dumps(answer) if as_json else listed(answer)
+
+
+@contextmanager
+def source_package(subject: str, weights: Path | None, system: str, out: Path) -> Iterator[Path]:
+    """The package that is named, or one exported for the time being.
+
+    Args:
+        subject: path of a package, or a network as the command line takes it.
+        weights: of the network.
+        system: oldest that must read what is exported.
+        out: the export is made in a folder beside it.
+    """
+    from palmette.export import FORMATS, ExportOptions, export
+    from palmette.space.errors import expect
+
+    if subject.endswith(tuple(form.suffix for form in FORMATS.values())):
+        expect(weights is None, "--weights: are for ARCH; a package has its own")
+        yield Path(subject)
+        return
+    architecture, trained = read_task(subject, None, None), None
+    scaling: dict[str, Any] = {}
+    if weights is not None:
+        from palmette.train.weights import read_weights
+
+        read = read_weights(weights, architecture)
+        architecture, trained = read.architecture, read.module()
+        scaling = {"scale": read.normalisation.scale, "bias": read.normalisation.bias}
+    options = ExportOptions(system=system, **scaling)
+    folder = out.absolute().parent
+    expect(folder.is_dir(), f"output {out}: its folder does not exist; make it first")
+    with tempfile.TemporaryDirectory(prefix=".palmette-export-", dir=folder) as name:
+        with status("converting"):
+            package = export(architecture, Path(name, "source"), options=options, module=trained)
+        yield package
+
+
+def _images(package: Path, name: str, recipe: str, share: float, seed: int, count: int) -> Images:
+    """Validation images of data, of the size and the classes of a package."""
+    from palmette.export.compression import Images
+    from palmette.export.compression.compress import open_source
+    from palmette.export.proof import image_size
+    from palmette.space.errors import expect
+    from palmette.train.datasets import open_data
+    from palmette.train.recipe import load_recipe
+    from palmette.train.validation import validation_pixels
+
+    size, augment = image_size(package), load_recipe(recipe).augment
+    opened = open_data(name, side=max(size), share=share, seed=seed)
+    classes = open_source(package).classes
+    expect(
+        classes == len(opened.classes),
+        f"data '{name}': have {len(opened.classes)} classes, the package names {classes}",
+    )
+    return Images(*validation_pixels(opened.validation, augment, size, count, seed))
+
+
+def _print_one(done: Compressed, as_json: bool) -> None:
+    """What was made; as JSON every layer's error as well."""
+    answer: dict[str, Any] = {
+        "package": str(done.path),
+        "scheme": done.scheme.name,
+        "system": done.scheme.system,
+        "mb": done.bytes / 1e6,
+        "uncompressed_mb": done.source_bytes / 1e6,
+        "weight_error": done.weight_error,
+        "worst_layer": done.worst.name,
+        "worst_layer_error": done.worst.relative,
+    }
+    if not as_json:
+        print(listed(answer))
+        return
+    answer["layers"] = [
+        {
+            "name": layer.name,
+            "values": layer.values,
+            "compressed": layer.compressed,
+            "largest_change": layer.largest,
+            "relative_error": layer.relative,
+        }
+        for layer in done.layers
+    ]
+    print(json.dumps(answer))
+
+
+def _print_sweep(done: Sweep, as_json: bool) -> None:
+    """A row for each scheme, the pick and its rule."""
+    from palmette.export.compression.sweep import plain
+
+    pick = str(done.package) if done.package else None
+    if as_json:
+        rows = [plain(row) for row in done.rows]
+        answer = {"pick": done.pick.scheme, "package": pick, "rule": done.rule, "rows": rows}
+        print(json.dumps(answer))
+        return
+    cells = [
+        [
+            ("* " if row.picked else "") + row.scheme,
+            _cell(row.mb, ".3g"),
+            _cell(row.weight_error, ".3f"),
+            _cell(row.output_error, ".3f"),
+            _cell(row.agreement, ".1%"),
+            _cell(row.top1, ".1%"),
+            _cell(100 * row.loss, "+.1f") + _deviation(row.loss_deviation),
+        ]
+        for row in done.rows
+    ]
+    columns = ["scheme", "MB", "weights", "outputs", "same class", "top-1", "lost, points"]
+    print_table("Sizes; relative errors of weights and outputs", columns, cells)
+    for row in done.rows:
+        if row.note:
+            print(f"{row.scheme}: {row.note}")
+    print(f"* the pick: {done.rule}\ntable and picture: {done.folder}")
+
+
+def _cell(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
+
+
+def _deviation(share: float) -> str:
+    return "" if math.isnan(share) else f" ± {100 * share:.1f}"
