@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.export import ExportOptions, Suppression, export, kind_for_runtime
+from palmette.export.compression import SCHEMES, compress
 from palmette.export.gates import Verdict, verify
 from palmette.latency import find_target
 from palmette.space import ZOO, Architecture, InputError, load
@@ -51,8 +52,6 @@ BACKBONE = "mobilenet_v2"
 HEADS = [task for task in TASKS if task != CLASSIFIER]
 TARGETS = ("iphone-13/ane", "iphone-11/ane")
 """One of each format: an ML Program, a neural network."""
-SCHEMES: tuple[str, ...] = ()
-"""Compression schemes, each a row of `BACKBONE`."""
 SCHEME_SYSTEM = "iOS18"
 IMAGES = 2
 
@@ -144,7 +143,7 @@ def proof(case: Case, images: int, code: str) -> Row:
                 architecture, Path(folder) / case.network, options=case.options(), module=module
             )
             if case.scheme:
-                path = compressed(path, case.scheme)
+                path = compress(path, Path(folder) / case.scheme, case.scheme).path
             made = time.perf_counter()
             verdict = verify(path, architecture, module=module, images=images)
             done = time.perf_counter()
@@ -159,13 +158,6 @@ def proof(case: Case, images: int, code: str) -> Row:
         export_seconds=f"{made - begin:.1f}",
         verify_seconds=f"{done - made:.1f}",
     )
-
-
-def compressed(package: Path, scheme: str) -> Path:
-    """The package, compressed, beside it."""
-    from palmette.export.compression import compress
-
-    return compress(package, package.with_name(f"{package.stem}_{scheme}"), scheme).path
 
 
 def _figures(verdict: Verdict) -> dict[str, str]:

@@ -18,8 +18,8 @@ from palmette.export.errors import ExportError
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-ROUNDING = 2.0**-10
-"""Of the largest weight: an ulp of half precision."""
+ROUNDING, SMALLEST = 2.0**-10, 2.0**-24
+"""Of the largest weight, an ulp of half precision; and the least that half precision can tell."""
 
 
 def check_promise(
@@ -79,15 +79,19 @@ def _quantised(step: Quantise, before: Values, after: Values, kept: Mask, where:
         part = (at[0], slice(at[1] * size, (at[1] + 1) * size))
         old, new = before[part][kept[part]], after[part][kept[part]]
         half = np.abs(old).max(initial=0.0) / (2**step.bits - 2)
-        if (np.abs(new - old) > half + _doubt(old)).any():
+        if (np.abs(new - old) > half + _doubt(old, 2 ** (step.bits - 1))).any():
             raise ExportError(f"{where}: a weight is more than half a scale from its place")
         if len(np.unique(new)) >= 2**step.bits:
             raise ExportError(f"{where}: more values than {step.bits} bits have")
 
 
-def _doubt(values: Values) -> float:
-    """Tables and scales are rounded to half precision, and so is what they give."""
-    return float(np.abs(values).max(initial=0.0)) * ROUNDING
+def _doubt(values: Values, most_code: int = 1) -> float:
+    """Tables and scales are rounded to half precision, and so is what they give.
+
+    Of channels with small weights the scale is so small that its error is an absolute one, and
+    codes multiply it.
+    """
+    return float(np.abs(values).max(initial=0.0)) * ROUNDING + most_code * SMALLEST
 
 
 _CHECKS: dict[type[Step], Callable[[Any, Values, Values, Mask, str], None]] = {

@@ -63,3 +63,14 @@ def test_more_codes_than_bits_have_are_found() -> None:
     before = np.linspace(-1, 1, 64, dtype=np.float16).reshape(1, 64)
     with pytest.raises(ExportError, match="more than half a scale|more values than 4 bits"):
         check_promise(Quantise(4), before, before, "layer")
+
+
+def test_a_scale_too_small_for_half_precision_is_not_held_against_a_channel() -> None:
+    before = row(*np.linspace(-1.5e-3, 1.5e-3, 31))
+    exact = float(np.abs(before).max()) / 127
+    stored = float(np.float16(exact))
+    codes = np.round(before.astype(np.float64) / exact)
+    after = (codes * stored).astype(np.float16)
+    moved = np.abs(after.astype(np.float64) - before)
+    assert moved.max() > 0.5 * exact + np.abs(before).max() * 2.0**-10
+    check_promise(Quantise(8), before, after, "layer")
