@@ -66,8 +66,9 @@ def test_more_codes_than_bits_have_are_found() -> None:
 
 
 def test_a_scale_too_small_for_half_precision_is_not_held_against_a_channel() -> None:
-    before = row(*np.linspace(-1.5e-3, 1.5e-3, 31))
-    exact = float(np.abs(before).max()) / 127
+    largest = 1139 * 2.0**-20  # its 127th part lies between two numbers of half precision
+    exact = largest / 127
+    before = row(largest, 120.4 * exact)
     stored = float(np.float16(exact))
     codes = np.round(before.astype(np.float64) / exact)
     after = (codes * stored).astype(np.float16)
