@@ -49,12 +49,7 @@ class SupernetLearner(Learner):
     def backward(self, images: Tensor, target: Tensor) -> Tensor:
         """Add the gradients of a step's networks; the largest network's loss."""
         net = self.supernet
-        phase = self.schedule.at(self.step / (self.steps * self.recipe.epochs))
-        # from the state that `update` has seeded for this step
-        draw = int(torch.randint(2**62, ()))
-        first, *others = sandwich(
-            net.space, phase.free, self.schedule.random, np.random.default_rng(draw)
-        )
+        first, *others = self.networks()
         try:
             loss, told = self._learn(first, images, target)
             for code in others:
@@ -62,6 +57,13 @@ class SupernetLearner(Learner):
         finally:
             net.choose(largest(net.space))
         return loss
+
+    def networks(self) -> list[Codes]:
+        """Networks of this step, the largest first."""
+        phase = self.schedule.at(self.step / (self.steps * self.recipe.epochs))
+        # from the state that `update` has seeded for this step
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        return sandwich(self.supernet.space, phase.free, self.schedule.random, rng)
 
     def _learn(self, code: Codes, images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The largest network learns; its loss and its probabilities (n, classes)."""
