@@ -378,7 +378,7 @@ MISTAKES = {
     "export mobilenet_v2 --target iphone-13/ane --out m --weights few.csv": "is truncated or no",
     "export mobilenet_v2 --target iphone-99/ane --out m": KNOWN,
     "export nonsense --target iphone-13/ane --out m": "network 'nonsense' is not in the zoo",
-    "export nets.py:net --target iphone-13/ane --out m": "needs an architecture",
+    "export nets.py:net --target iphone-13/ane --out m --batch 2": "--batch: is for architectures",
     "export mobilenet_v2 --target iphone-13/ane --out file/m": "file/m.mlpackage: ",
     "export mobilenet_v2 --target iphone-13/ane --out m --kind tflite": "unknown format 'tflite'",
     "export mobilenet_v2 --target iphone-13/ane --out m --labels no": "labels file no: cannot be",
@@ -510,12 +510,19 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
     }
     options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     found = palmette(
-        "search", "--target=iphone-13/ane", "--budget-ms=0.8", "--extrapolate", "--json", *options
+        "search",
+        "--target=iphone-13/ane",
+        "--budget-ms=0.8",
+        "--extrapolate",
+        "--exportable",
+        "--json",
+        *options,
     ).json
     assert found["config"] == given | {
         "target": "iphone-13/ane@coreml-ios16",
         "budget_ms": 0.8,
         "extrapolate": True,
+        "exportable": True,
         "data": None,
     }
     assert len(found["front"]) <= 5

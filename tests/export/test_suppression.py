@@ -148,7 +148,7 @@ def test_no_number_in_a_program_is_infinite(suppressed: dict[str, Path]) -> None
 @pytest.mark.parametrize(
     ("runtime", "system"),
     [
-        ("coreml-ios15", None),
+        ("coreml-ios15", "iOS15"),
         ("coreml-ios16", "iOS16"),
         ("coreml-ios17", "iOS17"),
         ("coreml-ios26", "iOS26"),
