@@ -90,6 +90,20 @@ def read_checkpoint(path: Path, learner: Learner, network: str) -> Progress:
         raise InputError(f"{path}: does not fit this run ({reason})") from None
 
 
+def epochs_done(path: Path) -> int:
+    """Epochs that a checkpoint has behind it; 0 without one.
+
+    Raises:
+        InputError: truncated or damaged.
+    """
+    if not path.is_file():
+        return 0
+    try:
+        return len(read_tensors(path, FORMAT)[1]["progress"]["history"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: is damaged ({error})") from None
+
+
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): value

@@ -79,15 +79,25 @@ def device_of_workers(machines: Sequence[Machine], workers: int, asked: str) -> 
     return "cuda"
 
 
-def cores_of_worker(machines: Sequence[Machine], workers: int) -> int:
+def cores_of_worker(machines: Sequence[Machine], workers: int, *, cuda: bool = False) -> int:
     """Most cores that every worker can have.
 
+    Args:
+        machines: of the cluster.
+        workers: how many there shall be.
+        cuda: whether each needs a GPU of its machine.
+
     Raises:
-        InputError: fewer cores than workers.
+        InputError: there is no room for so many.
     """
     most = max((machine.cores for machine in machines), default=0)
     for cores in range(most, 0, -1):
-        if sum(machine.cores // cores for machine in machines) >= workers:
+        room = (
+            min(machine.cores // cores, machine.gpus) if cuda else machine.cores // cores
+            for machine in machines
+        )
+        if sum(room) >= workers:
             return cores
-    total = sum(machine.cores for machine in machines)
-    raise InputError(f"--ray-workers {workers}: the cluster has {total} cores; ask for fewer")
+    total = sum(machine.cores for machine in machines if machine.gpus or not cuda)
+    where = "its machines with GPUs have" if cuda else "the cluster has"
+    raise InputError(f"--ray-workers {workers}: {where} {total} cores; ask for fewer")

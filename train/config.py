@@ -25,6 +25,7 @@ class Config:
         threads: of the CPU, of each worker; sums depend on them.
         ray_workers: workers of Ray; 0: this process alone, without Ray.
         ray_address: of the cluster that they run on.
+        quantised: whether it learns on with 8-bit weights and activations, see `train.quantised`.
     """
 
     architecture: str
@@ -39,6 +40,7 @@ class Config:
     threads: int = 0
     ray_workers: int = 0
     ray_address: str = LOCAL
+    quantised: bool = False
 
     @property
     def cluster(self) -> Cluster | None:

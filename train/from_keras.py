@@ -93,7 +93,7 @@ def read_keras(path: Path, architecture: Architecture, *, bgr: bool = False) -> 
     """
     layers = _layers(_arrays(path), path)
     names = _ordered(layers, path)
-    last = layers[names[-1]]["kernel"] if names[-1] in CLASSIFIERS else np.zeros((1, 0))
+    last = _classifier(layers, names[-1], path)
     architecture = same_padded(with_classes(architecture, last.shape[-1]))
     module: Any = architecture.build().eval()
     ours = list(_own_layers(module))
@@ -116,6 +116,16 @@ def read_keras(path: Path, architecture: Architecture, *, bgr: bool = False) -> 
         dict(module.state_dict()),
         {"source": "keras.applications", "file": path.name},
     )
+
+
+def _classifier(layers: Layers, name: str, path: Path) -> NDArray[Any]:
+    """Kernel (..., classes) of the last layer; of no classes if that is no classifier."""
+    if name not in CLASSIFIERS:
+        return np.zeros((1, 0))
+    kernel = layers[name].get("kernel")
+    if kernel is None or not kernel.ndim:
+        raise InputError(f"{path}: '{name}' has no kernel of a classifier")
+    return kernel
 
 
 def _arrays(path: Path) -> Arrays:
@@ -157,6 +167,7 @@ def _layers(arrays: Arrays, path: Path) -> Layers:
 
 def _ordered(layers: Layers, path: Path) -> list[str]:
     """Layers in the order of the one family that names them all."""
+    expect(bool(layers), f"{path}: has no arrays; docs/export.md says how Keras writes them")
     best: list[str] = []
     for layout in LAYOUTS.values():
         names = list(layout.names(layers))

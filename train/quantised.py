@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.space import Architecture
 from palmette.space.errors import expect
-from palmette.space.files import write_text
-from palmette.space.toml import to_toml
 from palmette.train.config import Config
 from palmette.train.datasets import Data
 from palmette.train.datasets.check import Progress as Checking
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 Preparation = Callable[["nn.Module", tuple[int, int]], "nn.Module"]
 """Puts fake quantisers of `torch.ao.quantization` into a network for images (height, width)."""
 
-MARKER, FORMAT = "quantised.toml", "palmette/quantised-training@1"
 WEIGHTS_FORMAT = "palmette/quantised-weights@1"
 OBSERVED, FROZEN = 0.1, 0.8
 """Shares of the steps: before the one nothing is rounded, from the other on ranges stand still."""
@@ -160,6 +157,7 @@ def train_quantised(
         teacher=None if teacher is None else str(teacher.absolute()),
         halve=halve,
         threads=torch.get_num_threads(),
+        quantised=True,
     )
     with folder.driver():
         opened = open_for(config, recipe, checking) if isinstance(data, str) else data
@@ -169,7 +167,6 @@ def train_quantised(
         )
         run = QuantisedRun(prepare, folder, config, recipe, opened, checkpoint_seconds, watch)
         folder.begin({**config.to_dict(), "fingerprint": opened.fingerprint}, recipe)
-        write_text(out / MARKER, to_toml({"": {"format": FORMAT}}))
         folder.write_left_out(
             [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
         )
@@ -178,7 +175,8 @@ def train_quantised(
 
 def is_quantised(out: Path) -> bool:
     """Whether the training in a folder is one of these."""
-    return (out / MARKER).is_file()
+    folder = TrainingFolder(out)
+    return folder.config.is_file() and bool(folder.read()[0].get("quantised"))
 
 
 def resume_quantised(
@@ -195,7 +193,7 @@ def resume_quantised(
         InputError: no such training in the folder, its files are corrupt, its data have changed.
     """
     folder = TrainingFolder(out)
-    expect(is_quantised(out), f"{out}: holds no quantised training ({MARKER} is missing)")
+    expect(is_quantised(out), f"{out}: holds no quantised training")
     with folder.driver():
         config, recipe, opened = reopen(folder, checking)
         return finished(

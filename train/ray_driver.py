@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,8 @@ def computed_by_workers(run: Run, session: Session) -> list[dict[str, float]]:
         raise
     finally:
         if patience_s and fit.is_alive():
-            ray.get(board.tell.remote(Trouble("ended by the driver")))
+            with suppress(ray.exceptions.RayError):  # a lost cluster has told already
+                ray.get(board.tell.remote(Trouble("ended by the driver")))
             fit.join(patience_s)
         shutil.rmtree(task.folder.ray, ignore_errors=True)
 

@@ -58,7 +58,7 @@ def connected(cluster: Cluster | None, device: str) -> Iterator[Session | None]:
             if node["Alive"]
         ]
         cuda = device_of_workers(machines, cluster.workers, device) == "cuda"
-        cores = cores_of_worker(machines, cluster.workers)
+        cores = cores_of_worker(machines, cluster.workers, cuda=cuda)
         yield Session(cluster.workers, cores, cuda, ours)
     finally:
         if ours:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+from palmette.train.checkpoint import epochs_done
 from palmette.train.cluster import LOCAL, Cluster
 from palmette.train.config import Config
 from palmette.train.datasets import Data, open_data
@@ -153,8 +154,14 @@ def resume(
     expect(folder.config.is_file(), f"{out}: holds no training (run.toml is missing)")
     with folder.driver():
         config, recipe, opened = reopen(folder, checking)
+        expect(
+            not config.quantised,
+            f"{out}: learns with 8-bit weights and activations; go on by resume_quantised",
+        )
         if cluster is not None:
             config = replace(config, ray_workers=cluster.workers, ray_address=cluster.address)
+        if epochs_done(folder.checkpoint) >= recipe.epochs:  # nothing is left for workers
+            config = replace(config, ray_workers=0)
         run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
         with connected(config.cluster, config.device) as session:
             return finished(run, session)

@@ -86,27 +86,26 @@ def train(
     from palmette.train.recipe import load_recipe
 
     expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
-    expect(
-        not quantise or (weights is not None and timm is None),
-        "--quantise: needs --weights, of a network that palmette trained",
-    )
-    expect(
-        not quantise or ray_workers is None, "--quantise: is for one process, without --ray-workers"
-    )
     if resume is not None:
         expect_alone(
             context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
         )
     elif run is not None:
         expect(
-            all(given is None for given in (arch, out, weights, timm)),
+            all(given is None for given in (arch, out, weights, timm)) and not quantise,
             "--run: takes its networks from the front, trains them from nothing and keeps them in"
-            " the run's folder; leave out ARCH, --out, --weights and --timm",
+            " the run's folder; leave out ARCH, --out, --weights, --timm and --quantise",
         )
     elif arch is None or data is None or out is None:
         raise InputError(
             "train: give ARCH, --data and --out, or --run of a search, or --resume FOLDER"
         )
+    elif quantise:
+        expect(
+            weights is not None and timm is None,
+            "--quantise: needs --weights, of a network that palmette trained",
+        )
+        expect(ray_workers is None, "--quantise: is for one process, without --ray-workers")
     keys = load_recipe(recipe).changed(
         epochs=epochs,
         batch=batch,

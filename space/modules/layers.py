@@ -68,13 +68,21 @@ class SamePad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` with the zeros around it."""
-        height, width = plane(x)
-        return F.pad(x, (*self.around(width), *self.around(height)))
+        return _same_padded(x, self.reach, self.stride)
 
-    def around(self, size: int) -> tuple[int, int]:
-        """Zeros before and behind an axis."""
-        total = max((-(-size // self.stride) - 1) * self.stride + self.reach - size, 0)
-        return total // 2, total - total // 2
+
+def _same_padded(x: Tensor, reach: int, stride: int) -> Tensor:
+    height, width = plane(x)
+    return F.pad(x, (*_around(width, reach, stride), *_around(height, reach, stride)))
+
+
+def _around(size: int, reach: int, stride: int) -> tuple[int, int]:
+    """Zeros before and behind an axis."""
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return total // 2, total - total // 2
+
+
+torch.fx.wrap("_same_padded")  # one call in a symbolic trace, where sizes are not known
 
 
 class SqueezeExcite(nn.Module):

@@ -239,6 +239,23 @@ def test_other_files_and_other_depths_are_refused(tmp_path: Path) -> None:
 # --- the padding itself ---------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({}, "has no arrays"),
+        ({"conv1/kernel": (3, 3, 3, 8), "predictions/bias": (5,)}, "no kernel of a classifier"),
+        ({"conv1/kernel": (3, 3, 3, 8), "predictions/kernel": ()}, "no kernel of a classifier"),
+    ],
+)
+def test_files_without_a_network_are_refused(
+    arrays: dict[str, tuple[int, ...]], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "keras.npz"
+    np.savez(path, **{name: np.zeros(shape, np.float32) for name, shape in arrays.items()})
+    with pytest.raises(InputError, match=words):
+        read_keras(path, Architecture.from_text(V2.format(32, 32)))
+
+
 def test_the_padding_is_in_text_and_json_and_left_out_of_the_ids_of_others() -> None:
     plain = Architecture.from_text(V3.format(32, 32))
     same = same_padded(plain)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import torch
 
 from palmette.export.quantised import export_quantised, prepare_w8a8
 from palmette.space import Architecture, InputError
+from palmette.space.same_padding import same_padded
 from palmette.train.epochs import State
 from palmette.train.quantised import (
     is_quantised,
@@ -128,8 +130,15 @@ def test_weights_of_other_networks_classes_or_kinds_are_refused(
 def test_a_resume_without_the_preparation_is_refused(base: Trained, tmp_path: Path) -> None:
     with pytest.raises(Cut):
         quantised(base, tmp_path / "run", checkpoint_seconds=0.0, watch=Cutter(2))
-    with pytest.raises(InputError, match="does not fit this run"):
+    with pytest.raises(InputError, match="learns with 8-bit weights and activations"):
         resume(tmp_path / "run")
+
+
+def test_tensorflows_padding_is_one_step_of_what_is_prepared() -> None:
+    module = same_padded(NET).build().eval()
+    prepared = prepare_w8a8(module, NET.resolution)
+    image = torch.zeros((1, 3, *NET.resolution))
+    assert prepared(image).shape == module(image).shape
 
 
 @pytest.mark.slow

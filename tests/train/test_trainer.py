@@ -121,6 +121,18 @@ def test_a_finished_run_is_only_read(undisturbed: Trained) -> None:
     assert undisturbed.folder.checkpoint.stat().st_mtime_ns == before
 
 
+def test_a_finished_run_of_workers_is_read_without_them(
+    undisturbed: Trained, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed.folder.path, folder)
+    config = folder / "run.toml"
+    text = config.read_text("utf-8").replace("ray_workers = 0", "ray_workers = 2")
+    config.write_text(text.replace('ray_address = "local"', 'ray_address = "127.0.0.1:1"'))
+    assert "ray_workers = 2" in config.read_text("utf-8")
+    assert resume(folder).history == undisturbed.history
+
+
 def test_training_learns_something(tmp_path: Path) -> None:
     wide = Architecture.from_text("8x8 stem_k3_s1_c16_relu | ir_r2_k3_s2_e3_c24_relu | head")
     keys = load_recipe("quick").changed(epochs=4, augment__flip=0.0, augment__crop_scale=1.0)

@@ -318,6 +318,14 @@ def test_every_worker_gets_as_many_cores_as_all_can_have() -> None:
         cores_of_worker(cores, 8)
 
 
+def test_workers_with_gpus_get_their_cores_where_the_gpus_are() -> None:
+    head, gpus = Machine(32, 0), Machine(96, 8)
+    assert cores_of_worker([head, gpus], 8, cuda=True) == 12
+    assert cores_of_worker([head, gpus], 8) == 16
+    with pytest.raises(InputError, match="its machines with GPUs have 4 cores"):
+        cores_of_worker([head, Machine(4, 8)], 8, cuda=True)
+
+
 @pytest.mark.parametrize(
     ("gpus", "asked", "device"), [(0, "auto", "cpu"), (2, "auto", "cuda"), (1, "cpu", "cpu")]
 )
