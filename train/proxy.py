@@ -28,8 +28,9 @@ class Fidelity:
     """
 
     epochs: int = 3
-    scale: float = 0.75
-    """Of the network's resolution, rounded to whole px."""
+    scale: float = 1.0
+    """Of the network's resolution, rounded to whole px. The defaults are what the card in
+    `results/rank_card.json` chose, of three fidelities."""
 
     def __post_init__(self) -> None:
         expect(1 <= self.epochs <= 100_000, f"proxy: epochs must be 1 to 100000, got {self.epochs}")
