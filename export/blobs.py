@@ -55,7 +55,8 @@ ELEMENTS: dict[str, Element] = {
 class WeightFiles:
     """Weight files beside a model file, each read once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, weights: bool = True) -> None:
+        self.weights = weights
         self.folder = folder.resolve()
         self.files: dict[str, bytes] = {}
 

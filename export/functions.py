@@ -115,7 +115,7 @@ def _part(name: str, plan: Plan, folder: Path) -> Path:
 
 
 def _join(parts: dict[str, Path], plans: dict[str, Plan], built: Path) -> None:
-    joined = built.parent / "joined" / built.name
+    joined = built.parent / "joined-parts" / built.name
     joined.parent.mkdir()
     utils = coremltools().utils
     described = utils.MultiFunctionDescriptor()

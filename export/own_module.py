@@ -147,6 +147,7 @@ def _end(folded: Folded, options: ExportOptions) -> End:
     from palmette.export import torch_ends
 
     count = len(folded.outputs)
+    shapes = tuple((options.batch, *shape[1:]) for shape in folded.outputs)
     if options.labels is not None:
         shape = folded.outputs[0]
         expect(
@@ -161,7 +162,7 @@ def _end(folded: Folded, options: ExportOptions) -> End:
         expect(
             len(names) == count, f"outputs: the module gives {count}, but {len(names)} are named"
         )
-    return End(names, folded.outputs, lambda network: network)
+    return End(names, shapes, lambda network: network)
 
 
 def _about(module: nn.Module, resolution: tuple[int, int], ops: Sequence[Op]) -> str:

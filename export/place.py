@@ -45,7 +45,7 @@ def move_into_place(built: Path, path: Path) -> None:
         built.replace(path)
         return
     # a folder that is not empty cannot be replaced in one step
-    old = path.replace(built.with_name("replaced"))
+    old = path.replace(built.with_name(f"replaced-{built.name}"))
     try:
         built.replace(path)
     except OSError:

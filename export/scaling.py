@@ -35,6 +35,8 @@ IMAGE, TENSOR = INPUTS = ("image", "tensor")
 """What a package takes: pixels, or an array of what the network sees."""
 INPUT = "image"
 """Name of the input, whichever it is; `tensor` is a word of the program's own."""
+LEAST_FOLDED = 2.0**-10
+"""A scale that weights take in; a smaller one would leave them too few digits in half precision."""
 SCALE, BIAS, SCALED_BY = "image_scale", "image_bias", "image_scaled_by"
 """Keys of a package's metadata."""
 WEIGHTS, OP, CALLER = "first weights", "op", "caller"
@@ -80,7 +82,8 @@ def split(scale: Scale, bias: Channels) -> Scaling:
     factors = scale if isinstance(scale, tuple) else (float(scale),) * 3
     red, green, blue = (b / s for b, s in zip(bias, factors, strict=True))
     added = (red, green, blue)
-    if isinstance(scale, tuple) and len(set(scale)) > 1:
+    several = isinstance(scale, tuple) and len(set(scale)) > 1
+    if several or factors[0] < LEAST_FOLDED:
         return Scaling(added, factors)
     return Scaling(added, folded=factors[0])
 

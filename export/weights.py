@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.export.blobs import WeightFiles
+from palmette.export.blobs import WeightFiles, decoded
 from palmette.export.errors import ExportError
 from palmette.export.package import model_file, network_of, read_spec
 from palmette.space.errors import expect
@@ -147,8 +147,12 @@ def _program_layers(spec: Any, path: Path, known: _Known) -> Iterator[StoredLaye
             named = {key: op.inputs[key].arguments[0].name for key in op.inputs}
             if op.type == "gather":
                 if named["indices"] in constants:
-                    yield StoredLayer(name, _indices(constants[named["indices"]]), None)
+                    index = beside.pop(named["indices"], constants[named["indices"]])
+                    yield StoredLayer(name, _indices(index, blobs), None)
                 continue
+            for key in PROGRAM_VALUES[op.type]:
+                if key in named and named[key] not in constants:
+                    raise ExportError(f"'{name}.{key}' is no plain constant, but made of others")
             tensors = {
                 key: _half_tensor(constants[named[key]], blobs, f"{name}.{key}")
                 for key in (*PROGRAM_VALUES[op.type], *_NORM_REST)
@@ -178,9 +182,21 @@ def _check_reduced(name: str, mean: Any, variance: Any, epsilon: Any) -> None:
         raise ExportError(f"'{name}' holds statistics that are not in its gain and shift")
 
 
-def _indices(value: Any) -> NDArray[np.int32]:
-    found = list(value.immediateValue.tensor.ints.values)
-    return np.array(found, np.int32)
+def _indices(value: Any, blobs: WeightFiles) -> NDArray[np.int32]:
+    """Whole numbers; since iOS 17 in 16 bits, many of them in the weight file."""
+    from coremltools.proto import MIL_pb2
+
+    element = MIL_pb2.DataType.Name(value.type.tensorType.dataType)
+    shape = tuple(size.constant.size for size in value.type.tensorType.dimensions)
+    if value.WhichOneof("value") == _IN_FILE:
+        blob = value.blobFileValue
+        data = blobs.read(blob.fileName, blob.offset, element)
+        return decoded(data, element, math.prod(shape), blob.fileName).astype(np.int32)
+    tensor = value.immediateValue.tensor
+    if tensor.WhichOneof("value") == "bytes":
+        found = decoded(tensor.bytes.values, element, math.prod(shape), "gather")
+        return found.astype(np.int32)
+    return np.array(list(tensor.ints.values), np.int32)
 
 
 def _half_tensor(value: Any, blobs: WeightFiles, where: str) -> Half:

@@ -107,6 +107,10 @@ def open_source(package: Path) -> Source:
         f"package {package}: is compressed already ({about.get(KEY, '')}); give the package that"
         " it was made from",
     )
+    expect(
+        not compressed_layers(network_of(spec)),
+        f"package {package}: holds compressed weights; give the package that it was made from",
+    )
     version = spec.specificationVersion
     expect(
         version in SYSTEMS,

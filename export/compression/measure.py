@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from palmette.export.gates.verify import sample_images
 from palmette.export.interpreter.run import Interpreter
+from palmette.export.package import network_of, read_spec
 from palmette.export.proof import image_size
 from palmette.space import Architecture
 from palmette.space.errors import expect
@@ -86,6 +87,11 @@ def run_package(package: Path, pixels: Tensor) -> Outputs:
     Raises:
         InputError: the images are not of the package's size, or an op is not known.
     """
+    given = network_of(read_spec(package)).description.input[0].type.WhichOneof("Type")
+    expect(
+        given == "imageType",
+        f"package {package}: takes a tensor, scaled already; only packages of images are measured",
+    )
     size = image_size(package)
     expect(
         tuple(pixels.shape[2:]) == size,

@@ -10,23 +10,30 @@ from __future__ import annotations
 import csv
 import io
 import math
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from palmette.export.compression.compress import compress_source, open_source, size_bytes
+from palmette.export.compression.compress import (
+    Source,
+    compress_source,
+    open_source,
+    size_bytes,
+)
 from palmette.export.compression.figure import drawn
 from palmette.export.compression.measure import (
     Difference,
     Images,
+    Outputs,
     Runner,
     difference,
     run_package,
     seeded_images,
 )
 from palmette.export.compression.schemes import LEAST_VALUES, SCHEMES, Scheme, runs_on
-from palmette.space.errors import expect
+from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
 
 NONE = "none"
@@ -155,31 +162,55 @@ def sweep(
     whole = Scheme(NONE, "as it was exported", 16, ())
     about = difference(before, before, images)
     rows = [_row(whole, source.system, size_bytes(package), 0.0, about)]
-    out.mkdir(parents=True, exist_ok=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".palmette-sweep-", dir=out.parent) as name:
+        folder = Path(name) / out.name
+        folder.mkdir()
+        rows += _measured(source, chosen, folder, before, images, least_values, run, tell)
+        picked = _picked(rows, rule, images.seeded)
+        words = rule.text(rows[0], images.seeded, len(images.pixels))
+        result = Sweep(out, tuple(picked), words)
+        write_text(folder / TABLE, _csv(result.rows))
+        write_text(folder / FIGURE, drawn(result.rows, words))
+        folder.replace(out)  # an empty folder gives way
+    return result
+
+
+def _measured(
+    source: Source,
+    chosen: Sequence[Scheme],
+    folder: Path,
+    before: Outputs,
+    images: Images,
+    least_values: int,
+    run: Runner,
+    tell: Callable[[str, int, int], None],
+) -> list[Row]:
+    """A row for each scheme, and its package in the folder if it compresses anything."""
+    rows = []
     for at, scheme in enumerate(chosen):
         tell(scheme.name, at, len(chosen))
         if not runs_on(scheme, source.system):
-            rows.append(_left_out(scheme, source.system))
+            note = f"needs {scheme.system}, the package is for {source.system}"
+            rows.append(_left_out(scheme, note))
             continue
-        done = compress_source(source, out / scheme.name, scheme, least_values=least_values)
+        try:
+            done = compress_source(source, folder / scheme.name, scheme, least_values=least_values)
+        except InputError as error:  # no layer that the scheme could divide
+            rows.append(_left_out(scheme, str(error)))
+            continue
         found = difference(before, run(done.path, images.pixels), images)
         rows.append(_row(scheme, scheme.system, done.bytes, done.weight_error, found))
-    picked = _picked(rows, rule, images.seeded)
-    words = rule.text(rows[0], images.seeded, len(images.pixels))
-    result = Sweep(out, tuple(picked), words)
-    write_text(out / TABLE, _csv(result.rows))
-    write_text(out / FIGURE, drawn(result.rows, words))
-    return result
+    return rows
 
 
 def _row(scheme: Scheme, system: str, size: int, weight_error: float, found: Difference) -> Row:
     return Row(scheme.name, scheme.what, system, size / 1e6, weight_error, **asdict(found), note="")
 
 
-def _left_out(scheme: Scheme, system: str) -> Row:
+def _left_out(scheme: Scheme, note: str) -> Row:
     nan = math.nan
     nothing = Difference(nan, nan, nan, nan, nan)
-    note = f"needs {scheme.system}, the package is for {system}"
     return Row(scheme.name, scheme.what, scheme.system, nan, nan, **asdict(nothing), note=note)
 
 

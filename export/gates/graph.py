@@ -48,8 +48,7 @@ def graph_gate(subject: Subject, images: Sequence[Tensor]) -> Gate:
         if gap.relative > TOLERANCE:
             reason = f"a conversion in single precision is {gap.relative:.2g} from torch"
             return Gate(NAME, SHOWS, False, reason, figures)
-        if not subject.quantised:
-            compare_graphs(subject.graph, single.program)
+        compare_graphs(subject.graph, single.program)
     except ExportError as error:
         return Gate(NAME, SHOWS, False, str(error))
     return Gate(NAME, SHOWS, True, figures=figures)

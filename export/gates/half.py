@@ -59,13 +59,17 @@ def half_gate(subject: Subject, network: nn.Module | None, images: Sequence[Tens
         "top1_agreement": whole.agreement,
         "overflows": dict(overflows),
     }
-    return Gate(NAME, SHOWS, *_judged(subject, overflows, gap.relative), figures)
+    return Gate(NAME, SHOWS, *_judged(subject, overflows, gap.relative, whole.relative), figures)
 
 
-def _judged(subject: Subject, overflows: Counter[str], gap: float) -> tuple[bool, str]:
+def _judged(
+    subject: Subject, overflows: Counter[str], gap: float, whole: float
+) -> tuple[bool, str]:
     if overflows:
         where, count = next(iter(overflows.items()))
         return False, f"{where}: {count} values overflow, the first of {len(overflows)} operations"
-    if gap > TOLERANCE and not subject.quantised:
+    if gap > TOLERANCE:
         return False, f"in half precision the outputs are {gap:.2g} from torch"
+    if whole > TOLERANCE and not subject.compressed:
+        return False, f"its weights in half precision put the outputs {whole:.2g} from the original"
     return True, ""

@@ -42,15 +42,9 @@ def write_mac_script(path: Path, images: Sequence[Tensor], folder: Path) -> Path
     Raises:
         InputError: it exists, or lies in no folder, or the package is no ML Program.
     """
-    expect(not folder.exists(), f"mac script {folder}: exists already; name a new folder")
-    expect(folder.parent.is_dir(), f"mac script {folder}: lies in no folder; make that first")
+    check_mac_script(path, folder)
     interpreter = Interpreter.from_package(path)
     (entry,) = interpreter.program.inputs
-    image = network_of(read_spec(path)).description.input[0].type.WhichOneof("Type")
-    expect(
-        image == "imageType",
-        f"mac script: package {path} takes a tensor; the script is for packages of images",
-    )
     runs = [interpreter.run({entry.name: image}) for image in images]
     spec = network_of(read_spec(path))
     outputs = _outputs(runs, spec.description.predictedFeatureName)
@@ -75,6 +69,17 @@ def write_mac_script(path: Path, images: Sequence[Tensor], folder: Path) -> Path
         np.savez(built / "cases.npz", images=np.stack(pixels), **arrays)
         built.rename(folder)
     return folder
+
+
+def check_mac_script(path: Path, folder: Path) -> None:
+    """Refuse what `write_mac_script` would, before anything is run."""
+    expect(not folder.exists(), f"mac script {folder}: exists already; name a new folder")
+    expect(folder.parent.is_dir(), f"mac script {folder}: lies in no folder; make that first")
+    image = network_of(read_spec(path)).description.input[0].type.WhichOneof("Type")
+    expect(
+        image == "imageType",
+        f"mac script: package {path} takes a tensor; the script is for packages of images",
+    )
 
 
 def _outputs(runs: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:

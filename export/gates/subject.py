@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.export.ends import RAW, End, end_of
+from palmette.export.ends import End, end_of
 from palmette.export.fold import Folded
 from palmette.export.formats import FORMATS, SPECIFICATIONS
 from palmette.export.interpreter import Operation, Program, read_network, read_program
@@ -62,11 +62,6 @@ class Subject:
         """Whether weights are stored in a compressed form."""
         return any(op.kind.startswith("constexpr_") for op in self.graph.operations)
 
-    @property
-    def quantised(self) -> bool:
-        """Whether maps are rounded to 8 bits between the layers."""
-        return any(op.kind == "quantize" for op in self.graph.operations)
-
 
 def open_subject(
     path: Path,
@@ -89,6 +84,13 @@ def open_subject(
     if program:
         _check_files(path, spec)
         _check_known(graph)
+        rounds = any(op.kind == "quantize" for op in graph.operations)
+        expect(
+            not rounds,
+            f"package {path}: rounds activations to 8 bits, which no gate compares;"
+            " palmette compress proved it when it was made",
+        )
+    _check_wires(path, spec, graph)
     options = _options(path, whole, architecture, graph, (scale, bias))
     module = architecture.build().eval() if module is None else module
     return Subject(path, spec, architecture, module, plan_of(architecture, options, module), graph)
@@ -136,6 +138,24 @@ def _file_names(message: Any) -> Iterator[str]:
                         yield value.blobFileValue.fileName
 
 
+def _check_wires(path: Path, spec: Any, graph: Program) -> None:
+    """Refuse a program that reads or gives what nothing makes."""
+    expect(
+        len(graph.inputs) == len(spec.description.input) == 1,
+        f"package {path}: has {len(graph.inputs)} inputs; those of palmette have one",
+    )
+    known = {graph.inputs[0].name}
+    for op in graph.operations:
+        for key, items in op.inputs.items():
+            expect(bool(items), f"{op.where}: '{key}' names nothing")
+            for item in items:
+                made = not isinstance(item, str) or item in known
+                expect(made, f"{op.where}: '{key}' is '{item}', which nothing before it gives")
+        known |= {output.name for output in op.outputs}
+    for name in graph.outputs:
+        expect(name in known, f"package {path}: gives '{name}', which no operation makes")
+
+
 def _check_known(graph: Program) -> None:
     from palmette.export.interpreter.ops import OPERATIONS, constants
 
@@ -159,8 +179,8 @@ def _options(
         SYSTEMS.get(version) in FORMATS[kind].systems,
         f"package {path}: has the specification {version}, which palmette does not write",
     )
-    (entry,) = graph.inputs
-    image = spec.description.input[0].type.WhichOneof("Type") == "imageType"
+    given = spec.description.input[0].type
+    image = given.WhichOneof("Type") == "imageType"
     detector = isinstance(architecture.head, Detector)
     options = ExportOptions(
         kind,
@@ -171,7 +191,7 @@ def _options(
         system=SYSTEMS[version],
         input=IMAGE if image else TENSOR,
         sizes=_sizes(path, whole.description.metadata.userDefined.get("sizes", "")),
-        batch=(entry.shape or (1,))[0] or 1,
+        batch=1 if image else int(next(iter(given.multiArrayType.shape), 1)),
     )
     return replace(options, outputs=_own_names(architecture, options, graph))
 
@@ -192,7 +212,7 @@ def _own_names(
     usual = end_of(architecture, options, shapes)
     if usual.classifier or set(usual.outputs) == set(graph.outputs):
         return None
-    return tuple(name.removeprefix(RAW) for name in graph.outputs)
+    return graph.outputs
 
 
 def _labels(spec: Any, graph: Program) -> tuple[str, ...] | None:

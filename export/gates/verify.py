@@ -35,7 +35,6 @@ UNPROVEN_COMPRESSED = (
     " they are near the network's"
 )
 UNPROVEN_LAYERS = "sizes of maps inside a network of the older format, which declares none"
-UNPROVEN_STEPS = "activations of 8 bits against torch: their error is reported, and no limit is set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,6 @@ def _unproven(subject: Subject) -> tuple[str, ...]:
         UNPROVEN_BOXES: form == "program",
         UNPROVEN_STAGE: form == "pipeline",
         UNPROVEN_COMPRESSED: subject.compressed,
-        UNPROVEN_STEPS: subject.quantised,
         UNPROVEN_LAYERS: subject.options.kind != "mlprogram",
     }
     return (*UNPROVEN, *(line for line, applies in special.items() if applies))

@@ -35,6 +35,8 @@ from palmette.space.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from palmette.export.compression.schemes import Scheme
+
 NAME = "weights"
 SHOWS = (
     "every stored value is that of the network, bit for bit (compressed ones: what coremltools"
@@ -61,7 +63,7 @@ def weights_gate(subject: Subject, images: Sequence[Tensor]) -> tuple[Gate, nn.M
     except (ExportError, InputError) as error:
         return Gate(NAME, SHOWS, False, str(error), figures), None
     figures |= {"error": gap, "tolerance": TOLERANCE}
-    passed = gap <= TOLERANCE or subject.quantised
+    passed = gap <= TOLERANCE
     reason = "" if passed else f"run in single precision, the file is {gap:.2g} from torch"
     return Gate(NAME, SHOWS, passed, reason, figures), network
 
@@ -130,6 +132,8 @@ def _compare_compressed(subject: Subject) -> dict[str, Any]:
         ExportError: a value differs from coremltools' reading, or one that is not compressed from
             the torch weights, or a layer has nothing left of its weights.
     """
+    from palmette.export.compression.schemes import SCHEMES
+
     program = read_program(subject.path)
     ours = expanded_constants(program)
     compared = _compare_expanded(program, ours, _decompressed(subject))
@@ -140,6 +144,9 @@ def _compare_compressed(subject: Subject) -> dict[str, Any]:
         for output in op.outputs
     }
     lost = [0.0]
+    scheme = SCHEMES.get(
+        read_spec(subject.path).description.metadata.userDefined.get("compression", "")
+    )
     found = [op for op in program.operations if op.kind in PROGRAM_VALUES]
     if len(found) != len(subject.folded.layers):
         raise ExportError(
@@ -153,9 +160,25 @@ def _compare_compressed(subject: Subject) -> dict[str, Any]:
                 value = np.zeros_like(wanted)
             if op.inputs.get(key, ("",))[0] in squeezed:
                 lost.append(_lost(value, wanted, f"{layer.name}.{key}"))
-            elif value.tobytes() != wanted.tobytes():
+                if scheme is not None:
+                    _check_scheme(scheme, value, wanted, f"{layer.name}.{key}")
+            elif _as_index(value).tobytes() != wanted.tobytes():
                 raise ExportError(f"{layer.name}.{key} is not compressed, but not the module's")
     return {"compressed": compared, "weights_lost": max(lost)}
+
+
+def _as_index(value: Array) -> Array:
+    """Indices in the type of `Layer`, whichever they are stored in; weights as they are."""
+    return value.astype(np.int32) if value.dtype.kind in "iu" else value
+
+
+def _check_scheme(scheme: Scheme, value: Array, wanted: Array, where: str) -> None:
+    """Check that weights keep what the last step of their scheme promises."""
+    from palmette.export.compression.promises import check_promise
+
+    joint = len(scheme.steps) > 1
+    before = np.where(value != 0, wanted, 0).astype(wanted.dtype) if joint else wanted
+    check_promise(scheme.steps[-1], before, value, where, joint=joint)
 
 
 def _compare_expanded(program: Program, ours: dict[str, Array], theirs: dict[str, Array]) -> int:

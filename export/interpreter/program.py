@@ -82,7 +82,7 @@ def read_program(path: Path, function: str = "main", *, weights: bool = True) ->
     )
     found = functions[function]
     block = found.block_specializations[found.opset]
-    files = WeightFiles(model_file(path).parent) if weights else None
+    files = WeightFiles(model_file(path).parent, weights=weights)
     return Program(
         tuple(_value(entry) for entry in found.inputs),
         tuple(_operation(operation, files) for operation in block.operations),
@@ -90,7 +90,7 @@ def read_program(path: Path, function: str = "main", *, weights: bool = True) ->
     )
 
 
-def _operation(operation: Any, files: WeightFiles | None) -> Operation:
+def _operation(operation: Any, files: WeightFiles) -> Operation:
     outputs = tuple(_value(output) for output in operation.outputs)
     name = outputs[0].name if outputs else ""
     where = f"operation '{name}' ({operation.type})"
@@ -111,7 +111,7 @@ def _operation(operation: Any, files: WeightFiles | None) -> Operation:
     )
 
 
-def _argument(binding: Any, files: WeightFiles | None, where: str) -> str | Array:
+def _argument(binding: Any, files: WeightFiles, where: str) -> str | Array:
     if binding.WhichOneof("binding") == "name":
         return str(binding.name)
     return _constant(binding.value, files, where)
@@ -134,12 +134,12 @@ def _type(kind: Any) -> tuple[str, Shape]:
     return MIL_pb2.DataType.Name(tensor.dataType), sizes
 
 
-def _constant(value: Any, files: WeightFiles | None, where: str) -> Array:
+def _constant(value: Any, files: WeightFiles, where: str) -> Array:
     """A stored value; a list of texts as an array of them."""
     if value.WhichOneof("value") == "blobFileValue":
         dtype, shape = _fixed(value.type, where)
         _known(dtype, where)
-        if files is None:
+        if not files.weights and dtype not in _INDICES:
             return np.broadcast_to(np.zeros((), ELEMENTS[dtype].dtype), shape)
         blob = value.blobFileValue
         data = files.read(blob.fileName, blob.offset, dtype)
@@ -155,7 +155,8 @@ def _constant(value: Any, files: WeightFiles | None, where: str) -> Array:
     if field == "bytes":
         _known(dtype, where)
         return decoded(values, dtype, math.prod(shape), where).reshape(shape)
-    return _listed(values, _MEMORY.get(dtype, dtype), shape, where)
+    expect(dtype in _MEMORY, f"{where}: values of type {dtype} are not read")
+    return _listed(values, _MEMORY[dtype], shape, where)
 
 
 _MEMORY = {
@@ -165,7 +166,13 @@ _MEMORY = {
     "INT32": "i4",
     "INT64": "i8",
     "UINT32": "u4",
+    "INT16": "i2",
+    "UINT16": "u2",
+    "INT8": "i1",
+    "UINT8": "u1",
 }
+_INDICES = ("INT16", "UINT16", "INT32", "UINT32")
+"""Types of numbers that are no weights: they are read with the program."""
 
 
 def _listed(values: Iterable[Any], dtype: str, shape: tuple[int, ...], where: str) -> Array:

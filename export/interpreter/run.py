@@ -196,7 +196,7 @@ def _check_type(op: Operation, output: Value, value: Any) -> None:
             f"{op.where}: gives the shape {tuple(value.shape)}, declares {output.shape}"
         )
     found = str(value.dtype).removeprefix("torch.")
-    if found != _RUNNING[output.dtype]:
+    if found != _RUNNING.get(output.dtype, ""):
         raise ExportError(f"{op.where}: gives values of type {found}, declares {output.dtype}")
 
 

@@ -14,12 +14,13 @@ from palmette.export.compression.compress import KEY, KIND, size_bytes
 from palmette.export.conversion import convert
 from palmette.export.coreml import describe
 from palmette.export.gates.verify import IMAGES, sample_images
+from palmette.export.input_proof import compare_input
 from palmette.export.interpreter.run import Interpreter
 from palmette.export.options import ExportOptions
 from palmette.export.package import write_package
 from palmette.export.place import destination, move_into_place
 from palmette.export.plan import Plan, plan_of
-from palmette.export.proof import compare_outputs
+from palmette.export.proof import compare_outputs, compare_system
 from palmette.export.quantised.prepare import finalised, without_notes
 from palmette.export.quantised.proof import check_outputs, compare_codes, output_error
 from palmette.export.scaling import IMAGE, INPUT, scaling_metadata
@@ -90,6 +91,8 @@ def export_quantised(
         describe(spec, plan.about, plan.metadata)
         write_package(spec, weight_file, built)
         layers, values = compare_codes(built, final)
+        compare_system(built, plan.system)
+        compare_input(built, plan)
         compare_outputs(built, plan.end)
         error = _run(built, final, architecture, plan)
         check_outputs(error)

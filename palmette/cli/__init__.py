@@ -56,6 +56,14 @@ def main() -> None:
         _fail(error.format_message())
     except OSError as error:  # of a disk or a folder: what we write, or a read that nothing guards
         _fail(str(error))
+    except Exception as error:
+        from palmette.export.errors import ExportError  # not earlier: it opens all of export
+
+        if not isinstance(error, ExportError):
+            raise
+        # the network's fault or ours, told by layer or op
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        sys.exit(1)
     sys.exit(code or 0)  # an interrupt comes as code 130
 
 

@@ -72,7 +72,7 @@ def _subject(arch: str, resolution: int | None, task: str | None, classes: int |
         if ".py:" in arch:
             side = 224 if resolution is None else resolution
             expect(0 < side <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
-            return module_from_file(arch)
+            return module_from_file(arch).eval()
         expect(
             resolution is None,
             "--resolution: is for --task and for module.py:factory; an architecture has its own",

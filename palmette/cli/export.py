@@ -114,7 +114,7 @@ def export_command(
     elif own is not None:
         networks = [network.at(own) for network in networks]
     values: dict[str, Any] = {
-        **_normalisation(mean, std, networks[0]),
+        **normalisation(mean, std, networks[0]),
         "kind": kind,
         "ios": ios,
         "labels_file": labels,
@@ -255,7 +255,7 @@ def _sizes(
     return own, None if size_range is None else read_range(size_range, "--size-range")
 
 
-def _normalisation(mean: str | None, std: str | None, network: Network) -> dict[str, Any]:
+def normalisation(mean: str | None, std: str | None, network: Network) -> dict[str, Any]:
     """Scale and bias: those that the weights were trained with, or those given."""
     from palmette.space.errors import expect
 

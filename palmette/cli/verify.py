@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.export import Network, normalisation
 from palmette.cli.output import print_table, status
 from palmette.cli.subjects import Classes, Json, TaskName, read_task
 
@@ -25,6 +26,13 @@ def verify(
     ] = None,
     task: TaskName = None,
     classes: Classes = None,
+    resolution: Annotated[
+        str | None, typer.Option("--resolution", "--size", help="As it was exported.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="As it was exported.")] = None,
+    std: Annotated[str | None, typer.Option(help="As it was exported.")] = None,
+    keras: Annotated[bool, typer.Option("--keras", help="The weights are of Keras.")] = False,
+    bgr: Annotated[bool, typer.Option("--bgr", help="With --keras: blue first.")] = False,
     images: Annotated[int, typer.Option(help="Seeded images to compare outputs on.")] = 4,
     mac_script: Annotated[
         Path | None, typer.Option(help="New folder for a script that runs the package on a Mac.")
@@ -34,20 +42,17 @@ def verify(
     """Prove on this machine that a package computes what its network does, and say what is left."""
     from palmette.export.gates import verify as verify_package
     from palmette.export.gates import write_mac_script
+    from palmette.export.gates.mac_script import check_mac_script
     from palmette.export.gates.verify import sample_images
+    from palmette.export.sizes import read_size
 
-    architecture = read_task(against, task, classes)
-    given: dict[str, Any] = {}
-    if weights is not None:
-        from palmette.train.weights import read_weights
-
-        read = read_weights(weights, architecture)
-        architecture = read.architecture  # with the classes that it learned
-        given = {
-            "module": read.module(),
-            "scale": read.normalisation.scale,
-            "bias": read.normalisation.bias,
-        }
+    network = Network.of(read_task(against, task, classes), weights, bgr if keras else None)
+    if resolution is not None:
+        network = network.at(read_size(resolution, "--resolution"))
+    architecture = network.architecture
+    given = {"module": network.module, **normalisation(mean, std, network)}
+    if mac_script is not None:
+        check_mac_script(package, mac_script)
     with status("verifying"):
         verdict = verify_package(package, architecture, images=images, **given)
         if mac_script is not None:

@@ -19,7 +19,7 @@ from palmette.export.gates.weights import weights_gate
 from palmette.export.package import write_package
 from palmette.export.plan import plan_of
 from palmette.export.weights import program_operations, stored_layers
-from palmette.space import Architecture
+from palmette.space import Architecture, InputError
 
 Edited = Callable[[Path, Path, Callable[[Any], None]], Path]
 
@@ -148,11 +148,23 @@ def test_weights_of_two_layers_swapped_fail_the_gate_of_weights(
     good: Path, net: Architecture, weights: nn.Module, tmp_path: Path, edited: Edited
 ) -> None:
     def edit(spec: Any) -> None:
-        first, second = (op.inputs["weight"].arguments[0] for op in kinds(spec, "conv")[1:3])
-        first.name, second.name = second.name, first.name
+        made = {op.outputs[0].name: op for op in kinds(spec, "const")}
+        names = (op.inputs["weight"].arguments[0].name for op in kinds(spec, "conv")[1:3])
+        first, second = (made[name].attributes["val"].blobFileValue for name in names)
+        first.offset, second.offset = second.offset, first.offset
 
     verdict = verify(edited(good, tmp_path, edit), net, module=weights, images=1)
     assert list(failed(verdict)) == ["weights"]
+
+
+def test_a_wire_to_nothing_is_refused_in_one_line(
+    good: Path, net: Architecture, weights: nn.Module, tmp_path: Path, edited: Edited
+) -> None:
+    def edit(spec: Any) -> None:
+        kinds(spec, "conv")[1].inputs["x"].arguments[0].name = "nothing"
+
+    with pytest.raises(InputError, match="'x' is 'nothing', which nothing before it gives"):
+        verify(edited(good, tmp_path, edit), net, module=weights, images=1)
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
