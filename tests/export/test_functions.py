@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,12 @@ def test_a_pipeline_is_no_function(detector: Architecture, tmp_path: Path) -> No
 def test_a_name_that_code_cannot_use_is_refused() -> None:
     with pytest.raises(InputError, match="begins with no digit, got '2x'"):
         Function("2x", SMALL)
+
+
+def test_functions_may_have_the_names_of_folders_that_are_made_on_the_way(
+    functions: list[Function], tmp_path: Path
+) -> None:
+    named = [replace(functions[0], name="joined"), replace(functions[1], name="replaced")]
+    for _ in range(2):  # the second time one is there already
+        path = export_functions(named, tmp_path / "both")
+    assert {item.name for item in read_spec(path).description.functions} == {"joined", "replaced"}

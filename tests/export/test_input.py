@@ -283,3 +283,10 @@ def test_a_damaged_normalisation_is_refused(damage: dict[str, str]) -> None:
     assert stored_scaling(told, "x").folded == 0.01
     with pytest.raises(InputError, match=r"(scale|bias)"):
         stored_scaling({**told, **damage}, "x")
+
+
+def test_a_scale_too_small_for_half_precision_is_an_op() -> None:
+    assert split(1 / 255, (0.0, 0.0, 0.0)).factors is None
+    tiny = split(1e-5, (-1.0, 0.0, 0.0))
+    assert (tiny.factors, tiny.folded) == ((1e-5,) * 3, 1.0)
+    assert tiny.added == pytest.approx((-1e5, 0.0, 0.0))

@@ -58,3 +58,13 @@ def test_taps_with_names_of_their_own_are_verified(
     module, options = trained(network), ExportOptions(outputs=("fine", "coarse"))
     path = export(network, tmp_path / "x", options=options, module=module)
     assert verify(path, network, module=module, images=1).passed
+
+
+def test_indices_of_16_bits_are_read_where_a_system_has_them(
+    trained: Callable[..., nn.Module], tmp_path: Path
+) -> None:
+    network = Architecture.from_text("32x32 stem_k3_s2_c16_relu | cd_k3_x16_c32_relu_g4 | head_n4")
+    module = trained(network)
+    path = export(network, tmp_path / "net", options=ExportOptions(system="iOS18"), module=module)
+    verdict = verify(path, network, module=module, images=1)
+    assert verdict.passed, [gate.reason for gate in verdict.gates]
