@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import tomllib
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,12 @@ def test_identifiers_are_known_of_every_phone_that_a_target_is_shipped_for() -> 
     assert all(chips[target.device] == target.chip for target in SHIPPED.values())
     identifiers = [machine.identifier for machine in machines()]
     assert len(set(identifiers)) == len(identifiers)
+
+
+def test_both_tables_of_phones_agree_on_every_chip() -> None:
+    rules = tomllib.loads((files("palmette.export") / "data/unit_rules.toml").read_text("utf-8"))
+    chips = {phone: chip for chip, phones in rules["chips"].items() for phone in phones}
+    assert chips == {machine.phone: machine.chip for machine in machines()}
 
 
 def test_phones_that_cannot_be_bundled_are_named() -> None:
