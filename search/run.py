@@ -178,7 +178,7 @@ def run(
     folder.check_free()
     problem = _problem(config, folder)
     with folder.driver():
-        folder.begin(config.to_dict(), _identity(problem))
+        folder.begin(config.to_dict(), identity(problem))
         _copy_inputs(config, folder)
         try:
             return _search(config, problem, folder, progress)
@@ -214,7 +214,7 @@ def reopen(
     search, about = folder.read_config()
     config = SearchConfig.from_dict(search, str(folder.config))
     problem = _problem(config, folder, compiled)
-    for name, value in _identity(problem).items():
+    for name, value in identity(problem).items():
         expect(
             about.get(name) == value,
             f"{folder.config}: {name} is {about.get(name)!r}, but what would be searched now has"
@@ -272,8 +272,11 @@ def _absolute(config: SearchConfig) -> SearchConfig:
     return replace(config, accuracy=f"{kind}:{Path(name).absolute()}")
 
 
-def _identity(problem: SearchProblem) -> dict[str, str]:
-    """Hashes of what `run.toml` only names; a run must go on with the same."""
+def identity(problem: SearchProblem) -> dict[str, str]:
+    """Hashes of what `run.toml` only names; a run must go on with the same.
+
+    Keys `space_id`, `predictor_id`, and `accuracy_id` if accuracies are measured.
+    """
     predictor = json.dumps(problem.latency.predictor.to_dict(), sort_keys=True)
     measured = problem.accuracy.id
     return {

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from palmette.latency import Target, parse_target
 from palmette.search.bundle.fronts import Front, read_fronts
 from palmette.search.problem import SearchProblem
+from palmette.search.run import identity
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
@@ -24,7 +25,7 @@ from palmette.space.search_space import Codes
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_LIMITS = ("budget_ms", "params_m", "macs_m", "extrapolate")
+_LIMITS = ("budget_ms", "params_m", "macs_m", "extrapolate", "exportable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +114,30 @@ def open_fleet(
 
 
 def _by_target(fronts: Iterable[Front]) -> dict[str, list[Front]]:
-    """Runs by full target name, all of one target with the same limits."""
+    """Runs by full target name, all of one target with the same limits and predictor."""
     found: dict[str, list[Front]] = {}
     for front in fronts:
         others = found.setdefault(front.config.target, [])
-        for name in _LIMITS if others else ():
-            mine, its = getattr(others[0].config, name), getattr(front.config, name)
+        first = others[0] if others else front
+        mine, its = _decides(first), _decides(front)
+        for name in its:
             expect(
-                mine == its,
-                f"{front.folder.path}: {name} is {its:g} on {front.config.target}, but {mine:g} in"
-                f" {others[0].folder.path}; give one of them",
+                mine[name] == its[name],
+                f"{front.folder.path}: {name} is {_word(its[name])} on {front.config.target}, but"
+                f" {_word(mine[name])} in {first.folder.path}; give one of them",
             )
         others.append(front)
     return found
+
+
+def _decides(front: Front) -> dict[str, float | str]:
+    """What decides which networks keep a phone's limits: these, and the predictor."""
+    limits = {name: getattr(front.config, name) for name in _LIMITS}
+    return {**limits, "predictor_id": identity(front.problem)["predictor_id"]}
+
+
+def _word(value: float | str) -> str:
+    return str(value).lower() if isinstance(value, bool | str) else f"{value:g}"
 
 
 def _wanted(phones: Sequence[str], known: Iterable[str]) -> list[str]:

@@ -150,15 +150,16 @@ def _phones(portfolio: Portfolio) -> str:
 
 
 def _move(built: Path, out: Path, aside: Path) -> None:
-    """Put a bundle in its place, the old one aside; a failure puts that back."""
+    """Put a bundle in its place, the old one aside; a failure or Ctrl-C puts that back."""
     if not out.exists():
         built.replace(out)
         return
-    out.replace(aside)
     try:
+        out.replace(aside)
         built.replace(out)
-    except OSError:
-        aside.replace(out)
+    except BaseException:
+        if aside.exists() and not out.exists():
+            aside.replace(out)
         raise
 
 
@@ -171,13 +172,14 @@ def _check_free(out: Path) -> None:
         return
     try:
         data = json.loads((out / MANIFEST).read_text("utf-8"))
-        ours = set(data["packages"]) if data["format"] == FORMAT else None
+        packaged = {MODELS / name for name in data["packages"]}
+        ours = packaged if data["format"] == FORMAT else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = None
     if ours is None or out.is_symlink():
         raise InputError(f"output {out}: is there already, and no bundle; choose another name")
     known = {file.relative_to(TEMPLATES) for file in TEMPLATES.rglob("*") if file.is_file()}
-    known |= {MANIFEST, TABLE, *(MODELS / name for name in ours)}
+    known |= {MANIFEST, TABLE, *ours}
     for file in sorted(out.rglob("*")):
         place = file.relative_to(out)
         expect(

@@ -63,6 +63,19 @@ def edited(run_folder: Path, out: Path, old: str, new: str, file: str = "run.tom
     return out
 
 
+def by_another_predictor(run_folder: Path, out: Path, known: str) -> Path:
+    """A copy of a run whose target was timed anew."""
+    timed = load_predictor("iphone-11/ane").to_dict()
+    timed["timings_hash"] = "0" * 16
+    other = hashlib.sha256(json.dumps(timed, sort_keys=True).encode()).hexdigest()[:12]
+    edited(run_folder, out, known, other)
+    config = out / "run.toml"
+    named = config.read_text("utf-8").replace("[search]", '[search]\npredictor = "anew.json"')
+    config.write_text(named, "utf-8")
+    (out / "predictor.json").write_text(json.dumps(timed), "utf-8")
+    return out
+
+
 # --- the fleet ------------------------------------------------------------------------------------
 
 
@@ -146,6 +159,10 @@ def test_runs_that_cannot_be_compared_are_refused(
             "budget_ms is 7 on iphone-11/ane@coreml-ios13, but 6",
         ),
         (
+            by_another_predictor(old, tmp_path / "timed", about["predictor_id"]),
+            f"predictor_id is .* but {about['predictor_id']} in",
+        ),
+        (
             edited(old, tmp_path / "top1", first["top1"], "many", "front.csv"),
             "front.csv row 2: top1 must be from 0 to 100, got 'many'",
         ),
@@ -162,6 +179,13 @@ def test_runs_that_cannot_be_compared_are_refused(
     for folder, message in cases:
         with pytest.raises(InputError, match=message):
             open_fleet([old, folder])
+
+
+def test_runs_of_one_phone_must_bar_the_same_ops(folders: list[Path], tmp_path: Path) -> None:
+    other = edited(folders[1], tmp_path / "other", "exportable = false", "exportable = true")
+    for pair, its in (((folders[1], other), "true"), ((other, folders[1]), "false")):
+        with pytest.raises(InputError, match=f"exportable is {its} on iphone-13/ane"):
+            open_fleet(pair)
 
 
 # --- the folder -----------------------------------------------------------------------------------
@@ -261,6 +285,33 @@ def test_a_failure_leaves_the_old_bundle_and_nothing_new(
     assert folder_bytes(old) == folder_bytes(bundle)
 
 
+@pytest.mark.parametrize("stopped", [1, 2])
+def test_a_bundle_is_back_in_its_place_after_an_interruption_of_the_move(
+    stopped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, out, aside = (tmp_path / name for name in ("built", "out", "aside"))
+    for folder in (built, out):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    moves: list[Path] = []
+    rename = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        """As rename, with Ctrl-C after the first move, or in the second's stead."""
+        moves.append(path)
+        if len(moves) == 2 == stopped:
+            raise KeyboardInterrupt
+        moved = rename(path, target)
+        if len(moves) == 1 == stopped:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folder_module._move(built, out, aside)
+    assert (out / "out").is_file() and (built / "built").is_file() and not aside.exists()
+
+
 def test_other_folders_are_refused_before_anything_is_exported(
     bundle: Path, portfolio: Portfolio, tmp_path: Path
 ) -> None:
@@ -270,7 +321,10 @@ def test_other_folders_are_refused_before_anything_is_exported(
     (mine / "Sources" / "Mine.swift").write_text("// mine")
     other = Path(shutil.copytree(bundle, tmp_path / "other"))
     (other / MANIFEST).write_text('{"format": "palmette/bundle@9", "packages": {}}')
+    odd = Path(shutil.copytree(bundle, tmp_path / "odd"))
+    (odd / MANIFEST).write_text('{"format": "palmette/bundle@1", "packages": [1]}')
     for out, message in (
+        (odd, "is there already, and no bundle"),
         (tmp_path / "file", "is there already, and no bundle"),
         (tmp_path / "folder", "is there already, and no bundle"),
         (other, "is there already, and no bundle"),
