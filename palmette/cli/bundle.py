@@ -57,7 +57,7 @@ def _print(portfolio: Portfolio, out: Path | None) -> None:
         ["phone", "budget", "backbone", "ms", "at conf.", "top-1", "best", "lost"],
         [
             [
-                str(share.unit),
+                name,
                 f"{share.unit.budget_ms:.4g}",
                 share.network.id[:8],
                 f"{share.ms:.3g}",
@@ -66,7 +66,7 @@ def _print(portfolio: Portfolio, out: Path | None) -> None:
                 f"{share.best_top1:.1f}",
                 f"{share.loss_points:.2f}",
             ]
-            for share in portfolio.shares
+            for name, share in zip(portfolio.fleet.names, portfolio.shares, strict=True)
         ],
     )
     print(

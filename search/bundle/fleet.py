@@ -7,6 +7,7 @@ parameters and MACs, and no choice that the phone's timings cannot identify.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,14 @@ class Fleet:
     confidence: float
     accuracy: str
     """Where top-1 comes from, in few words."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of each unit, the alias, or the full name where another unit has the same alias."""
+        counts = Counter(str(unit) for unit in self.units)
+        return tuple(
+            str(unit) if counts[str(unit)] == 1 else str(unit.target) for unit in self.units
+        )
 
     @property
     def best_top1(self) -> Floats:
@@ -203,7 +212,7 @@ def _restricted(problem: SearchProblem, full: Codes) -> tuple[Codes, NDArray[np.
 
 
 def _check_served(fleet: Fleet) -> None:
-    for column, unit in enumerate(fleet.units):
+    for column, (name, unit) in enumerate(zip(fleet.names, fleet.units, strict=True)):
         if fleet.keeps[:, column].any():
             continue
         upper = fleet.upper_ms[:, column]
@@ -211,7 +220,7 @@ def _check_served(fleet: Fleet) -> None:
             f"; the fastest takes {np.nanmin(upper):.4g} ms" if np.isfinite(upper).any() else ""
         )
         raise InputError(
-            f"phone {unit}: none of the {len(fleet.networks)} networks of the fronts keeps its"
+            f"phone {name}: none of the {len(fleet.networks)} networks of the fronts keeps its"
             f" limits, {unit.budget_ms:g} ms at confidence {fleet.confidence:g}{fastest}; search"
             f" for it again with --confidence {fleet.confidence:g}, or with a higher budget"
         )

@@ -113,7 +113,7 @@ def _too_few(fleet: Fleet, max_loss: float, given: int, needed: int, least: floa
     if math.isinf(least):
         return f"{told}; whatever is lost, no {given} hold every budget: raise the lowest budgets"
     at = np.flatnonzero(_losses_of_best(fleet, given, least) >= least)
-    worst = ", ".join(str(fleet.units[column]) for column in at)
+    worst = ", ".join(fleet.names[column] for column in at)
     return (
         f"{told}; {given} {lose} {least:.3f} points or more (on {worst}): give --backbones"
         f" {needed}, or --max-loss {math.ceil(least * 1000) / 1000:g}"

@@ -29,8 +29,8 @@ def table(portfolio: Portfolio) -> pd.DataFrame:
 
 
 def proof(portfolio: Portfolio) -> dict[str, Any]:
-    """The optimum as plain values: fewest backbones, what fewer would lose, weights by unit."""
-    units = [str(unit) for unit in portfolio.fleet.units]
+    """The optimum as plain values: fewest backbones, what fewer would lose, weights by target."""
+    units = [str(unit.target) for unit in portfolio.fleet.units]
     weights = portfolio.weights
     return {
         "fewest": portfolio.fewest,
@@ -57,15 +57,19 @@ def proof_lines(portfolio: Portfolio) -> list[str]:
     ]
     if count > 1 and portfolio.weights is not None:
         parts = " + ".join(
-            f"{weight:.3g} {unit}"
-            for unit, weight in zip(fleet.units, portfolio.weights, strict=True)
+            f"{weight:.3g} {name}"
+            for name, weight in zip(fleet.names, portfolio.weights, strict=True)
             if weight > 0
         )
         lines.append(
             f"why {count - 1} can't do: no network serves phones that weigh more than 1 together,"
             f" and all weigh {sum(portfolio.weights):.3g} ({parts})"
         )
-    below = [str(unit) for unit in fleet.units if unit.searched_at < fleet.confidence]
+    below = [
+        name
+        for name, unit in zip(fleet.names, fleet.units, strict=True)
+        if unit.searched_at < fleet.confidence
+    ]
     if below:
         lines.append(
             f"searched below confidence {fleet.confidence:g}, so that better networks may not be on"

@@ -99,6 +99,18 @@ def test_the_proof_names_phones_that_no_network_serves_together() -> None:
     assert "1: 1.000, 2: 0.000, 3: 0.000" in text
 
 
+def test_targets_that_share_an_alias_are_told_apart() -> None:
+    targets = ("iphone-15/ane@coreml-ios17", "iphone-15/ane@coreml-ios18", "iphone-13/ane")
+    found = choose(made_fleet(targets), 0.5)
+    assert found.fleet.names == targets
+    weights = report(found)["proof"]["weights"]
+    assert list(weights) == [str(parse_target(target)) for target in targets]
+    assert tuple(weights.values()) == found.weights
+    told = next(line for line in proof_lines(found) if line.startswith("why 1 can't do"))
+    heavy = [name for name, weight in zip(targets, weights.values(), strict=True) if weight > 0]
+    assert len(heavy) > 1 and all(name in told for name in heavy)
+
+
 def test_a_report_is_json_with_a_row_for_each_phone() -> None:
     data = json.loads(json.dumps(report(choose(made_fleet(), 0.5)), allow_nan=False))
     assert [row["target"] for row in data["phones"]] == [str(parse_target(t)) for t in TARGETS]
