@@ -1,11 +1,13 @@
 """The front put to the proof: networks of a run trained in full, estimated beside real accuracy.
 
 Each network is a training of its own in the run's folder (`trained/ID`), so that whatever stops one
-leaves the others, and the same call goes on. The table is written anew after each.
+leaves the others, and the same call goes on. The table is written anew after each, and keeps its
+rows.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +105,8 @@ def train_front(
         folder: of the run.
         recipe: how each is trained.
         data: see `open_data`; None for those that the run's accuracies were measured on.
-        picks: networks, the pick among them, the others evenly along the front.
+        picks: networks, the pick among them, the others spread along the front; networks that the
+            table has already stay in it.
         told: called before each network and at the end.
         watch: told of every step of a training.
         options: `share`, `seed`, `device`, `teacher`, `halve`, `cluster`, `checkpoint_seconds`,
@@ -126,31 +129,57 @@ def train_front(
     )
     run = resume(folder)
     name = data or run.problem.accuracy.data
-    chosen = along(run.front, picks)
-    trainings: list[Trained] = []
-    with held(found.trained, found.lock.name, "training", lambda: any(found.trained.iterdir())):
-        for done, row in enumerate(chosen.to_dict("records")):
+    trainings: dict[str, Trained] = {}
+    with held(found.trained, found.lock.name, "training", lambda: _begun(found)):
+        tabled = _tabled(found) & set(run.front["id"])
+        chosen = _chosen(run.front, picks, tabled)
+        for row in chosen.to_dict("records"):
             if told is not None:
-                told(done, len(chosen))
+                told(len(trainings), len(chosen))
             place = found.trained / str(row["id"])
-            trainings.append(_trained(row, place, name, recipe, watch, options))
-            front = _beside(run, name, chosen[: done + 1], trainings)
-            text = front.table.to_csv(index=False, lineterminator="\n")
-            write_text(found.trained_table, text)
+            trainings[row["id"]] = _trained(row, place, name, recipe, watch, options)
+            if tabled <= trainings.keys():  # an interruption takes no row from the table
+                front = _beside(run, name, trainings)
+                text = front.table.to_csv(index=False, lineterminator="\n")
+                write_text(found.trained_table, text)
     if told is not None:
         told(len(chosen), len(chosen))
     return front
 
 
 def along(front: pd.DataFrame, count: int) -> pd.DataFrame:
-    """At most `count` rows of a front: evenly along it, with both ends, and always the pick."""
-    pick = int(np.flatnonzero(front["pick"])[0])
-    if count == 1:
-        return front.iloc[[pick]]
-    places = np.unique(np.linspace(0, len(front) - 1, min(count, len(front))).round().astype(int))
-    if pick not in places:
-        places[np.abs(places - pick).argmin()] = pick
-    return front.iloc[places]
+    """At most `count` rows of a front, in its order: the pick, and others spread along it.
+
+    Each further one is the farthest, in rows, from those before it, so a higher count has all rows
+    of a lower one.
+    """
+    places, every = [int(np.flatnonzero(front["pick"])[0])], np.arange(len(front))
+    while len(places) < min(count, len(front)):
+        nearest = np.abs(every[:, None] - places).min(axis=1)
+        places.append(int(nearest.argmax()))
+    return front.iloc[sorted(places)]
+
+
+def _chosen(front: pd.DataFrame, picks: int, tabled: set[str]) -> pd.DataFrame:
+    """Rows to train, those that the table has first: they only need to be read."""
+    known = front["id"].isin(tabled)
+    new = front["id"].isin(along(front, picks)["id"]) & ~known
+    return pd.concat([front[known], front[new]])
+
+
+def _begun(found: RunFolder) -> bool:
+    """Whether the folder of trainings holds more than its lock."""
+    return any(file.name != found.lock.name for file in found.trained.iterdir())
+
+
+def _tabled(found: RunFolder) -> set[str]:
+    """Ids of the table's networks whose trainings are still there."""
+    try:
+        with found.trained_table.open(newline="", encoding="utf-8") as file:
+            names = {row.get("id") or "" for row in csv.DictReader(file)}
+    except (OSError, ValueError, csv.Error):
+        return set()
+    return {name for name in names if (found.trained / name / "run.toml").is_file()}
 
 
 def _trained(
@@ -168,6 +197,7 @@ def _trained(
 
     folder = TrainingFolder(place)
     if not folder.config.is_file():
+        folder.recipe.unlink(missing_ok=True)  # of a training that was killed as it began
         return train(architecture_of(row), data, recipe, place, watch=watch, **options)
     teacher = options.get("teacher")
     asked = {
@@ -177,7 +207,8 @@ def _trained(
         "teacher": None if teacher is None else str(teacher.absolute()),
     }
     _expect_same(folder, asked, recipe)
-    going = {key: options[key] for key in ("checkpoint_seconds", "checking") if key in options}
+    kept = ("cluster", "checkpoint_seconds", "checking")
+    going = {key: options[key] for key in kept if key in options}
     return resume(place, watch=watch, **going)
 
 
@@ -196,8 +227,10 @@ def _expect_same(folder: Any, asked: dict[str, Any], recipe: Recipe) -> None:
     expect(recipe == followed, f"{folder.path}: was begun with another recipe; {remedy}")
 
 
-def _beside(run: Run, data: str, rows: pd.DataFrame, trainings: list[Trained]) -> TrainedFront:
-    """Estimates beside what came of the trainings."""
+def _beside(run: Run, data: str, by_id: dict[str, Trained]) -> TrainedFront:
+    """Estimates beside what came of the trainings, in the order of the front."""
+    rows = run.front[run.front["id"].isin(by_id)]
+    trainings = [by_id[name] for name in rows["id"]]
     images = trainings[0].images
     predictor = run.problem.latency.predictor
     networks = [training.architecture for training in trainings]

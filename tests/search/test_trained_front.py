@@ -7,17 +7,21 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from palmette import cli
 from palmette.search import Run, TrainedFront, train_front
 from palmette.search.trained_front import along
 from palmette.space import InputError
+from palmette.train.cluster import Cluster
 from palmette.train.epochs import State
 from palmette.train.recipe import Recipe, load_recipe
 from palmette.train.trainer import train
@@ -59,6 +63,17 @@ def test_networks_lie_along_the_front_with_the_pick_among_them(
     assert along(front_of(count, pick), wanted)["id"].tolist() == chosen
 
 
+@settings(max_examples=25)
+@given(st.integers(1, 30), st.data())
+def test_more_networks_of_a_front_include_those_of_fewer(size: int, data: st.DataObject) -> None:
+    front = front_of(size, data.draw(st.integers(0, size - 1)))
+    chosen = [along(front, count)["id"].tolist() for count in range(1, size + 3)]
+    for count, (fewer, more) in enumerate(pairwise(chosen), 1):
+        assert fewer == sorted(fewer) and len(set(fewer)) == min(count, size)
+        assert set(fewer) <= set(more)
+    assert front["id"][front["pick"]].tolist() == chosen[0]
+
+
 def test_the_table_has_what_was_estimated_and_what_came_of_it(
     trained: TrainedFront, by_supernet: Run
 ) -> None:
@@ -95,6 +110,61 @@ def test_what_is_trained_is_not_trained_again(trained: TrainedFront, folder: Pat
     steps: list[State] = []
     again = train_front(folder, RECIPE, watch=steps.append, **OPTIONS)
     assert steps == [] and again.table.equals(trained.table)
+
+
+def test_fewer_picks_take_no_row_from_the_table(trained: TrainedFront, folder: Path) -> None:
+    before = (folder / "trained.csv").read_bytes()
+    again = train_front(folder, RECIPE, **{**OPTIONS, "picks": 1})
+    assert again.table.equals(trained.table) and (folder / "trained.csv").read_bytes() == before
+
+
+def test_an_interruption_takes_no_row_from_the_table(
+    trained: TrainedFront, folder: Path, tmp_path: Path
+) -> None:
+    """The slower network is in the table, the faster one is yet to be trained."""
+    out = Path(shutil.copytree(folder, tmp_path / "run"))
+    first, second = trained.table["id"]
+    shutil.rmtree(out / "trained" / first)
+    row = (out / "trained.csv").read_text().splitlines(keepends=True)
+    (out / "trained.csv").write_text(row[0] + row[2])
+
+    def stop(state: State) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train_front(out, RECIPE, watch=stop, **OPTIONS)
+    assert pd.read_csv(out / "trained.csv", dtype={"id": str})["id"].tolist() == [second]
+    damaged = next((out / "trained").glob(f"{second}/run.toml"))
+    damaged.write_text("")
+    with pytest.raises(InputError):
+        train_front(out, RECIPE, **OPTIONS)
+    assert (out / "trained.csv").read_text() == row[0] + row[2]
+
+
+def test_a_training_that_was_killed_as_it_began_begins_anew(
+    trained: TrainedFront, folder: Path, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(folder, tmp_path / "run"))
+    place = out / "trained" / trained.table["id"][0]
+    for file in place.iterdir():
+        if file.name not in ("recipe.toml", "driver.lock"):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+    assert (place / "recipe.toml").is_file()
+    assert train_front(out, RECIPE, **OPTIONS).table.equals(trained.table)
+
+
+def test_other_workers_go_on_with_a_training(trained: TrainedFront, folder: Path) -> None:
+    with pytest.raises(InputError, match="3 workers can't share 32 images equally"):
+        train_front(folder, RECIPE, cluster=Cluster(3), **OPTIONS)
+    alone = train_front(folder, RECIPE, cluster=Cluster(0), **OPTIONS)
+    assert alone.table.equals(trained.table)
+
+
+def test_a_call_that_trains_nothing_leaves_no_folder(by_supernet: Run, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(by_supernet.folder.path, tmp_path / "run"))
+    with pytest.raises(InputError, match="nowhere"):
+        train_front(out, RECIPE, data=str(tmp_path / "nowhere"), **OPTIONS)
+    assert not (out / "trained").exists()
 
 
 class Stop(Exception):
