@@ -348,7 +348,7 @@ MISTAKES = {
     "train --run norun": "norun: holds no run",
     "train --run corrupt": "run.toml: corrupt: needs a table [run]",
     "train mobilenet_v2 --run norun": "--run: takes its networks from the front",
-    "train --run norun --out r": "leave out ARCH, --out, --weights and --timm",
+    "train --run norun --out r": "leave out ARCH, --out, --weights, --timm and --quantise",
     "train --run norun --resume r": "--run: can't be changed when a run goes on",
     "train --picks 2": "--picks: needs --run, the folder of a search",
     "train --resume r": "r: holds no training",

@@ -153,10 +153,19 @@ def test_a_training_that_was_killed_as_it_began_begins_anew(
     assert train_front(out, RECIPE, **OPTIONS).table.equals(trained.table)
 
 
-def test_other_workers_go_on_with_a_training(trained: TrainedFront, folder: Path) -> None:
+def test_other_workers_go_on_with_a_training(
+    by_supernet: Run, trained: TrainedFront, tmp_path: Path
+) -> None:
+    out = Path(shutil.copytree(by_supernet.folder.path, tmp_path / "run"))
+
+    def stop(_: State) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        train_front(out, RECIPE, watch=stop, checkpoint_seconds=0, **OPTIONS)
     with pytest.raises(InputError, match="3 workers can't share 32 images equally"):
-        train_front(folder, RECIPE, cluster=Cluster(3), **OPTIONS)
-    alone = train_front(folder, RECIPE, cluster=Cluster(0), **OPTIONS)
+        train_front(out, RECIPE, cluster=Cluster(3), **OPTIONS)
+    alone = train_front(out, RECIPE, cluster=Cluster(0), **OPTIONS)
     assert alone.table.equals(trained.table)
 
 
