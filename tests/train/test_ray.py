@@ -198,11 +198,10 @@ def moved(file: Path, process: subprocess.Popen[str]) -> None:
 
 
 def test_a_driver_that_dies_changes_no_loss(undisturbed: Trained, tmp_path: Path) -> None:
-    """Three times at a random moment, then once by Ctrl-C, then to the end."""
+    """Three times at a random moment, then to the end; the workers of a dead driver write on."""
     out, rng = tmp_path / "run", random.Random(1)
     given = (TEXT, "--data", DATA, "--recipe", str(undisturbed.folder.recipe), "--out", str(out))
-    signals = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT)
-    for what in signals:
+    for _ in range(3):
         begin = (
             ("--resume", str(out))
             if (out / "run.toml").is_file()
@@ -211,11 +210,10 @@ def test_a_driver_that_dies_changes_no_loss(undisturbed: Trained, tmp_path: Path
         process = palmette(*begin, "--checkpoint-seconds", "0")
         moved(out / "checkpoint.safetensors", process)
         time.sleep(rng.uniform(0, 0.1))
-        process.send_signal(what)
+        process.kill()
         _, errors = process.communicate(timeout=120)
-        assert process.returncode == (130 if what == signal.SIGINT else -what), errors
+        assert process.returncode == -signal.SIGKILL, errors
         read_tensors(out / "checkpoint.safetensors", "palmette/checkpoint@1")
-    assert errors == f"interrupted; go on with: palmette train --resume {out}\n"
     done = resume(out)
     assert losses(done) == losses(undisturbed)
 
