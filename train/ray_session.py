@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from palmette.train.cluster import (
     cores_of_worker,
     device_of_workers,
 )
+
+ANSWER_SECONDS = 8.0
+"""For a cluster to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,19 @@ def _connect(ray: Any, cluster: Cluster) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         own = {"num_cpus": max(os.cpu_count() or 1, cluster.workers), "include_dashboard": False}
     try:
+        _expect_listener(cluster.address)
         ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"--ray-address {cluster.address}: no Ray cluster there ({last_line(error)})"
         ) from None
+
+
+def _expect_listener(address: str) -> None:
+    """Raise OSError if nothing answers at `host:port`; Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
 
 
 def _ray() -> Any:
