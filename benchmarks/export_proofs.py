@@ -22,7 +22,6 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import sys
 import tempfile
 import time
@@ -37,6 +36,7 @@ from typing import Any
 from palmette.export import ExportOptions, Suppression, export, kind_for_runtime
 from palmette.export.compression import SCHEMES, compress
 from palmette.export.gates import Verdict, verify
+from palmette.export.processes import in_processes
 from palmette.latency import find_target
 from palmette.space import ZOO, Architecture, InputError, load
 from palmette.space.blocks.detection import Detector
@@ -219,22 +219,6 @@ def _forms(case: Case) -> Iterator[Case]:
             yield replace(case, nms="program", system=system)
 
 
-def proofs(asked: Sequence[Case], images: int, processes: int) -> Iterator[Row]:
-    """Rows in the order of the cases, made by so many processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        # the converter's own temporary folders go with this one, whatever becomes of a process
-        context = multiprocessing.get_context("forkserver")
-        with context.Pool(processes, partial(_begin, folder)) as pool:
-            yield from pool.imap(partial(proof, images=images, code=code_state()), asked)
-
-
-def _begin(folder: str) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    tempfile.tempdir = tempfile.mkdtemp(dir=folder)
-
-
 def code_state() -> str:
     """Hash of the code that makes a row, and of the versions that it runs on."""
     versions = {name: version(name) for name in ("coremltools", "torch")}
@@ -319,7 +303,8 @@ def run(arguments: argparse.Namespace) -> list[Row]:
     rows = {row.key(): row for row in kept if row.key() in places}
     print(HEADINGS)
     waiting = [case for case in asked if _blank(case).key() not in rows]
-    for row in proofs(waiting, arguments.images, arguments.processes):
+    work = partial(proof, images=arguments.images, code=code_state())
+    for row in in_processes(work, waiting, arguments.processes):
         rows[row.key()] = row
         print(line(row), flush=True)  # an hour in all: show how far it is
         write(arguments.out, sorted(rows.values(), key=lambda found: places[found.key()]))

@@ -166,10 +166,7 @@ def train_quantised(
             f"weights {weights}: know other classes than the data have; train them on these first",
         )
         run = QuantisedRun(prepare, folder, config, recipe, opened, checkpoint_seconds, watch)
-        folder.begin({**config.to_dict(), "fingerprint": opened.fingerprint}, recipe)
-        folder.write_left_out(
-            [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
-        )
+        folder.begin(config.to_dict(), recipe, opened)
         return finished(run)
 
 

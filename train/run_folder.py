@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palmette.space.errors import expect
 from palmette.space.files import write_text
@@ -17,6 +17,9 @@ from palmette.space.run_file import read_run_file, write_run_file
 from palmette.space.toml import to_toml
 from palmette.train import recipe as recipes
 from palmette.train.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from palmette.train.datasets import Data
 
 FORMAT = "palmette/training@1"
 _LIBRARIES = ("palmette", "torch", "torchvision", "timm", "numpy", "pillow")
@@ -99,8 +102,8 @@ class TrainingFolder:
         with held(self.path, LOCK, "training", self.config.is_file):
             yield
 
-    def begin(self, config: Mapping[str, Any], recipe: Recipe) -> None:
-        """Write what a new run is made of.
+    def begin(self, config: Mapping[str, Any], recipe: Recipe, data: Data) -> None:
+        """Write what a new run is made of, and which images it leaves out.
 
         Raises:
             InputError: the folder holds something already.
@@ -111,7 +114,11 @@ class TrainingFolder:
             f"{self.path}: is not empty; name another folder with --out, or go on with --resume",
         )
         self.write_recipe(recipe)
-        write_run_file(self.config, FORMAT, "train", config, _LIBRARIES)
+        table = {**config, "fingerprint": data.fingerprint}
+        write_run_file(self.config, FORMAT, "train", table, _LIBRARIES)
+        if data.corrupt:
+            rows = [{"image": item.name, "reason": item.reason} for item in data.corrupt]
+            write_text(self.left_out, _csv(list(rows[0]), rows))
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write `recipe.toml`."""
@@ -134,11 +141,6 @@ class TrainingFolder:
         """Write `log.csv` anew from the finished epochs."""
         if history:
             write_text(self.log, _csv(list(history[0]), history))
-
-    def write_left_out(self, rows: list[dict[str, str]]) -> None:
-        """Write which images were skipped."""
-        if rows:
-            write_text(self.left_out, _csv(list(rows[0]), rows))
 
 
 def _csv(columns: list[str], rows: list[Any]) -> str:

@@ -120,10 +120,7 @@ def train(
         )
         run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
         with connected(config.cluster, device) as session:
-            folder.begin({**config.to_dict(), "fingerprint": opened.fingerprint}, recipe)
-            folder.write_left_out(
-                [{"image": item.name, "reason": item.reason} for item in opened.corrupt]
-            )
+            folder.begin(config.to_dict(), recipe, opened)
             return finished(run, session)
 
 
@@ -160,7 +157,8 @@ def resume(
         )
         if cluster is not None:
             config = replace(config, ray_workers=cluster.workers, ray_address=cluster.address)
-        if epochs_done(folder.checkpoint) >= recipe.epochs:  # nothing is left for workers
+        if config.ray_workers and epochs_done(folder.checkpoint) >= recipe.epochs:
+            # nothing is left for workers
             config = replace(config, ray_workers=0)
         run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
         with connected(config.cluster, config.device) as session:

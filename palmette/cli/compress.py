@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.export import Network, normalisation
 from palmette.cli.output import counting, listed, print_table, status
 from palmette.cli.subjects import Json, read_task
 
@@ -119,20 +120,14 @@ def source_package(subject: str, weights: Path | None, system: str, out: Path) -
         expect(weights is None, "--weights: are for ARCH; a package has its own")
         yield Path(subject)
         return
-    architecture, trained = read_task(subject, None, None), None
-    scaling: dict[str, Any] = {}
-    if weights is not None:
-        from palmette.train.weights import read_weights
-
-        read = read_weights(weights, architecture)
-        architecture, trained = read.architecture, read.module()
-        scaling = {"scale": read.normalisation.scale, "bias": read.normalisation.bias}
-    options = ExportOptions(system=system, **scaling)
+    network = Network.of(read_task(subject, None, None), weights)
+    options = ExportOptions(system=system, **normalisation(None, None, network))
     folder = out.absolute().parent
     expect(folder.is_dir(), f"output {out}: its folder does not exist; make it first")
     with tempfile.TemporaryDirectory(prefix=".palmette-export-", dir=folder) as name:
         with status("converting"):
-            package = export(architecture, Path(name, "source"), options=options, module=trained)
+            source = Path(name, "source")
+            package = export(network.architecture, source, options=options, module=network.module)
         yield package
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from palmette.cli.output import print_table
-from palmette.cli.subjects import Arch, Classes, Json, TaskName, read_architecture, read_ops
+from palmette.cli.subjects import (
+    Arch,
+    Classes,
+    Json,
+    ModuleSide,
+    PredictorFile,
+    TaskName,
+    given_predictor,
+    read_architecture,
+    read_ops,
+)
 
 
 def targets(as_json: Json = False) -> None:
@@ -60,28 +69,15 @@ def targets(as_json: Json = False) -> None:
 def predict(
     arch: Arch,
     target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
-    predictor_file: Annotated[
-        Path | None, typer.Option("--predictor", help="Predictor JSON of your own, instead.")
-    ] = None,
+    predictor_file: PredictorFile = None,
     confidence: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.8,
-    resolution: Annotated[
-        int | None,
-        typer.Option(help="Input side of a task, or of a module.py:factory (default 224)."),
-    ] = None,
+    resolution: ModuleSide = None,
     task: TaskName = None,
     classes: Classes = None,
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
-    from palmette.latency import LatencyPredictor, load_predictor
-    from palmette.space.errors import InputError
-
-    if predictor_file is not None and target is None:
-        predictor = LatencyPredictor.read(predictor_file)
-    elif target is not None and predictor_file is None:
-        predictor = load_predictor(target)
-    else:
-        raise InputError("predict: give either --target or --predictor")
+    predictor = given_predictor("predict", target, predictor_file)
     ops = read_ops(arch, resolution, task, classes)
     interval = predictor.predict_interval([ops], confidence)
     parts = predictor.breakdown(ops)

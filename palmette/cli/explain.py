@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from palmette.cli.output import print_table
-from palmette.cli.subjects import Arch, Classes, Json, TaskName, read_ops, read_task
+from palmette.cli.subjects import (
+    Arch,
+    Classes,
+    Json,
+    ModuleSide,
+    PredictorFile,
+    TaskName,
+    expect_no_resolution,
+    given_predictor,
+    module_size,
+    read_ops,
+    read_task,
+)
 
 if TYPE_CHECKING:
     from palmette.search.explain import Explanation
@@ -22,13 +33,8 @@ VERDICTS = {True: "yes", False: "no", None: "not known without converting (--con
 def explain(
     arch: Arch,
     target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
-    predictor_file: Annotated[
-        Path | None, typer.Option("--predictor", help="Predictor JSON of your own, instead.")
-    ] = None,
-    resolution: Annotated[
-        int | None,
-        typer.Option(help="Input side of a task, or of a module.py:factory (default 224)."),
-    ] = None,
+    predictor_file: PredictorFile = None,
+    resolution: ModuleSide = None,
     task: TaskName = None,
     classes: Classes = None,
     convert: Annotated[
@@ -37,21 +43,13 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show where the milliseconds go, which ops may leave the unit, and what would save time."""
-    from palmette.latency import LatencyPredictor, load_predictor
     from palmette.search.explain import explain as explained
-    from palmette.space.errors import InputError
 
-    if predictor_file is not None and target is None:
-        predictor = LatencyPredictor.read(predictor_file)
-    elif target is not None and predictor_file is None:
-        predictor = load_predictor(target)
-    else:
-        raise InputError("explain: give either --target or --predictor")
-    side = 224 if resolution is None else resolution
+    predictor = given_predictor("explain", target, predictor_file)
     found = explained(
         _subject(arch, resolution, task, classes),
         predictor,
-        resolution=(side, side),
+        resolution=module_size(resolution),
         convert=convert,
     )
     if as_json:
@@ -65,18 +63,13 @@ def explain(
 def _subject(arch: str, resolution: int | None, task: str | None, classes: int | None) -> Any:
     """Architecture, torch module, or the ops of a network that is known by them alone."""
     from palmette.latency.op_lists import shipped_names
-    from palmette.space.errors import expect
     from palmette.space.factory import module_from_file
 
     if task is None and classes is None:
         if ".py:" in arch:
-            side = 224 if resolution is None else resolution
-            expect(0 < side <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
+            module_size(resolution)  # before anybody's code is run
             return module_from_file(arch).eval()
-        expect(
-            resolution is None,
-            "--resolution: is for --task and for module.py:factory; an architecture has its own",
-        )
+        expect_no_resolution(resolution)
         if arch.endswith(".csv") or arch in shipped_names() or "@" in arch:
             return read_ops(arch, None)
     return read_task(arch, task, classes, resolution)

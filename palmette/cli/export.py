@@ -102,11 +102,10 @@ def export_command(
         _export_own(context, found, predictor)
         return
     expect(not unproven, "--unproven: is for module.py:factory alone")
-    expect(weights is not None or not keras, "--keras: needs --weights, the file of the network")
-    expect(keras or not bgr, "--bgr: needs --keras; our own weights see red first")
     own, flexible = _sizes(resolution, sizes, size_range)
-    keras_bgr = bgr if keras else None
-    networks = [Network.of(read_task(arch, task, classes), weights, keras_bgr) for arch in archs]
+    networks = [
+        Network.of(read_task(arch, task, classes), weights, keras=keras, bgr=bgr) for arch in archs
+    ]
     names = None if functions is None else tuple(functions.split(","))
     if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
         every, flexible = flexible.samples(), None
@@ -208,18 +207,25 @@ class Network:
 
     @classmethod
     def of(
-        cls, architecture: Architecture, file: Path | None, keras_bgr: bool | None = None
+        cls,
+        architecture: Architecture,
+        file: Path | None,
+        *,
+        keras: bool = False,
+        bgr: bool = False,
     ) -> Network:
-        """With trained weights, if there is a file; of Keras, if it is said what came first."""
+        """With trained weights, if there is a file; of Keras, perhaps with blue first."""
+        from palmette.space.errors import expect
+
+        expect(file is not None or not keras, "--keras: needs --weights, the file of the network")
+        expect(keras or not bgr, "--bgr: needs --keras; our own weights see red first")
         if file is None:
             return cls(architecture)
         from palmette.train.from_keras import read_keras
         from palmette.train.weights import read_weights
 
         read = (
-            read_weights(file, architecture)
-            if keras_bgr is None
-            else read_keras(file, architecture, bgr=keras_bgr)
+            read_keras(file, architecture, bgr=bgr) if keras else read_weights(file, architecture)
         )
         # with the classes that it learned
         return cls(read.architecture, read, read.module())

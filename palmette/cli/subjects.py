@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from palmette.latency import LatencyPredictor
     from palmette.space import Architecture
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -22,6 +23,15 @@ TaskName = Annotated[
     typer.Option("--task", help="Put a task's head on the network: classifier, ssdlite, ..."),
 ]
 Classes = Annotated[int | None, typer.Option(help="Of the task; default those of its data set.")]
+PredictorFile = Annotated[
+    Path | None, typer.Option("--predictor", help="Predictor JSON of your own, instead.")
+]
+ModuleSide = Annotated[
+    int | None,
+    typer.Option(
+        "--resolution", help="Input side of a task, or of a module.py:factory (default 224)."
+    ),
+]
 TargetName = Annotated[str, typer.Option("--target", help="Such as iphone-13/ane.")]
 
 
@@ -57,19 +67,44 @@ def read_ops(
 ) -> Any:
     """Ops of anything that ARCH may name, with a task's head if one is asked for."""
     from palmette.latency.op_lists import network_ops
-    from palmette.space.errors import expect
 
     if task is not None or classes is not None:
         return read_task(text, task, classes, resolution).ops()
     if ".py:" in text:
-        resolution = 224 if resolution is None else resolution
-        expect(0 < resolution <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
         from palmette.space.factory import module_from_file
         from palmette.space.trace import trace_ops
 
-        return trace_ops(module_from_file(text), (3, resolution, resolution))
+        return trace_ops(module_from_file(text), (3, *module_size(resolution)))
+    expect_no_resolution(resolution)
+    return read_architecture(text).ops() if text.endswith(".json") else network_ops(text)
+
+
+def module_size(resolution: int | None) -> tuple[int, int]:
+    """(height, width) of the images of a module.py:factory."""
+    from palmette.space.errors import expect
+
+    side = 224 if resolution is None else resolution
+    expect(0 < side <= 16_384, f"--resolution: from 1 to 16384, got {resolution}")
+    return side, side
+
+
+def expect_no_resolution(resolution: int | None) -> None:
+    """Refuse a resolution for what has its own."""
+    from palmette.space.errors import expect
+
     expect(
         resolution is None,
         "--resolution: is for --task and for module.py:factory; an architecture has its own",
     )
-    return read_architecture(text).ops() if text.endswith(".json") else network_ops(text)
+
+
+def given_predictor(command: str, target: str | None, file: Path | None) -> LatencyPredictor:
+    """The predictor of --target, or of --predictor."""
+    from palmette.latency import LatencyPredictor, load_predictor
+    from palmette.space.errors import InputError
+
+    if file is not None and target is None:
+        return LatencyPredictor.read(file)
+    if target is not None and file is None:
+        return load_predictor(target)
+    raise InputError(f"{command}: give either --target or --predictor")

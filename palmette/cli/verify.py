@@ -46,7 +46,7 @@ def verify(
     from palmette.export.gates.verify import sample_images
     from palmette.export.sizes import read_size
 
-    network = Network.of(read_task(against, task, classes), weights, bgr if keras else None)
+    network = Network.of(read_task(against, task, classes), weights, keras=keras, bgr=bgr)
     if resolution is not None:
         network = network.at(read_size(resolution, "--resolution"))
     architecture = network.architecture

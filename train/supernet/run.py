@@ -181,7 +181,7 @@ def train_supernet(
         run = SupernetRun(
             space, schedule, folder, config, recipe, opened, checkpoint_seconds, watch
         )
-        folder.begin({**config.to_dict(), "fingerprint": opened.fingerprint}, recipe)
+        folder.begin(config.to_dict(), recipe, opened)
         write_text(out / SPACE / f"{space.name}.toml", space_text(space))  # named by its file
         write_text(out / SCHEDULE, schedule.to_text())
         return TrainedRun(folder, space, tuple(run.finish()))
