@@ -214,10 +214,17 @@ class _Found:
     """Convolutions and linear layers that read the image."""
 
 
-def _record(network: nn.Module, pixels: Tensor) -> _Found:
+def layer_kinds() -> tuple[type[nn.Module], ...]:
+    """Modules whose values a package is compared with."""
     from torch import nn
 
     from palmette.space.modules.layers import Selection
+
+    return nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.BatchNorm1d, nn.PReLU, Selection
+
+
+def _record(network: nn.Module, pixels: Tensor) -> _Found:
+    from torch import nn
 
     parts: _Runs = []
     calls: list[_Call] = []
@@ -242,7 +249,7 @@ def _record(network: nn.Module, pixels: Tensor) -> _Found:
     hooks = []
     norms = nn.BatchNorm2d | nn.BatchNorm1d
     for name, part in network.named_modules():
-        if isinstance(part, nn.Conv2d | nn.Linear | norms | nn.PReLU | Selection):
+        if isinstance(part, layer_kinds()):
             hooks.append(part.register_forward_hook(partial(on_run, name)))
         if isinstance(part, nn.Conv2d | nn.Linear):
             hooks.append(part.register_forward_hook(partial(on_host, name)))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from palmette.export.coreml import make, prove
 from palmette.export.ends import End
 from palmette.export.errors import ExportError
-from palmette.export.fold import Folded, check_exportable
+from palmette.export.fold import Folded, check_exportable, layer_kinds
 from palmette.export.options import ExportOptions
 from palmette.export.place import destination, move_into_place
 from palmette.export.plan import Plan, fold, oldest_system
@@ -101,6 +101,7 @@ def export_module(
         with _advised():
             make(plan, built)
         try:
+            _expect_owned(folded.module)
             prove(built, plan)
         except ExportError as error:
             if not unproven:
@@ -114,6 +115,15 @@ def export_module(
             compare_outputs(built, plan.end, flexible=options.sizes is not None)
         move_into_place(built, path)
     return path
+
+
+def _expect_owned(network: nn.Module) -> None:
+    """Raise ExportError for a value of no layer: a package may hold it among its constants."""
+    owners = dict(network.named_modules())
+    for name, value in [*network.named_parameters(), *network.named_buffers()]:
+        owner = owners[name.rpartition(".")[0]]
+        if value.is_floating_point() and not isinstance(owner, layer_kinds()):
+            raise ExportError(f"'{name}' belongs to no layer that is compared")
 
 
 @contextmanager

@@ -104,6 +104,25 @@ def test_values_of_no_layer_are_refused_unless_unproven_is_said(tmp_path: Path) 
     assert read_spec(path).description.metadata.userDefined["proof"] == UNPROVEN
 
 
+class Small(nn.Module):
+    """Values of no layer that are few enough to stand in the program itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.register_buffer("mean", torch.rand(1, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x - self.mean)
+        return y
+
+
+def test_a_few_values_of_no_layer_are_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="'mean' belongs to no layer that is compared"):
+        export_module(Small().eval(), tmp_path / "x", resolution=SIZE)
+    assert not list(tmp_path.iterdir())
+
+
 class Shaped(nn.Module):
     """Computes with its input's shape, which coremltools 9.0 cannot follow."""
 
