@@ -31,8 +31,8 @@ UNPROVEN = (
 UNPROVEN_BOXES = "ties of a suppression, and the rows behind its last box"
 UNPROVEN_STAGE = "the second stage: its settings were read back, it was not run"
 UNPROVEN_COMPRESSED = (
-    "that compressed weights are those that the scheme chose: any that coremltools reads pass, if"
-    " they are near the network's"
+    "that compressed weights are those that the scheme chose: others that keep its promise pass,"
+    " and where a package names no scheme, any that are near the network's"
 )
 UNPROVEN_LAYERS = "sizes of maps inside a network of the older format, which declares none"
 

@@ -3,8 +3,8 @@
 Run in single precision it gives what torch does with the same values.
 
 Plain weights equal the torch weights, folded and rounded, bit for bit. Compressed ones equal what
-coremltools itself decompresses, and what they lost is measured; the values that a scheme leaves as
-they are must be equal bit for bit too.
+coremltools itself decompresses and keep the promise of the scheme that the package names, and what
+they lost is measured; the values that a scheme leaves as they are must be equal bit for bit too.
 """
 
 from __future__ import annotations
