@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from palmette.latency import parse_target
+from palmette.latency.phones import machines
 from palmette.search.bundle import Fleet, Portfolio, choose, proof_lines, report
 from palmette.search.bundle.fleet import PhoneUnit
 from palmette.search.bundle.manifest import check_phones, manifest, packages
-from palmette.search.bundle.phones import machines, served_by
+from palmette.search.bundle.phones import served_by
 from palmette.space import Architecture, InputError
 
 GOLDEN = Path(__file__).with_name("manifest.json")

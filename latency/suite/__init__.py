@@ -1,0 +1,1 @@
+"""Packages to be timed on a device, and what comes back from it."""
