@@ -20,7 +20,13 @@ from palmette.export.errors import ExportError
 from palmette.export.formats import FORMATS, MULTIFUNCTION_SINCE
 from palmette.export.labels import check_names
 from palmette.export.options import ExportOptions
-from palmette.export.package import WEIGHT_FILE, WEIGHTS_ITEM, read_spec, write_package
+from palmette.export.package import (
+    WEIGHT_FILE,
+    WEIGHTS_ITEM,
+    model_file,
+    read_spec,
+    write_package,
+)
 from palmette.export.place import destination, move_into_place
 from palmette.export.plan import Plan, plan_of
 from palmette.space.architecture import Architecture
@@ -73,6 +79,19 @@ def export_functions(functions: Sequence[Function], path: Path) -> Path:
             prove(built, plan, name)
         move_into_place(built, path)
     return path
+
+
+def alone(path: Path, name: str, folder: Path) -> Path:
+    """Package in `folder` that holds one function of another package, as it lies there.
+
+    Raises:
+        InputError: not a package, or no such function.
+    """
+    spec = read_spec(path, name)
+    weight_file = model_file(path).parent / "weights" / WEIGHT_FILE
+    found = folder / f"{path.stem}.{name}{path.suffix}"
+    write_package(spec, weight_file if weight_file.exists() else None, found)
+    return found
 
 
 def _check(functions: Sequence[Function]) -> None:

@@ -21,9 +21,8 @@ from palmette.export.errors import ExportError
 from palmette.export.fold import Folded, check_exportable, layer_kinds
 from palmette.export.options import ExportOptions
 from palmette.export.place import destination, move_into_place
-from palmette.export.plan import Plan, fold, oldest_system
+from palmette.export.plan import Plan, common_metadata, fold, oldest_system
 from palmette.export.proof import compare_outputs
-from palmette.export.scaling import scaling_metadata
 from palmette.space.architecture import IMAGE_CHANNELS
 from palmette.space.errors import InputError, expect
 from palmette.space.ops import Op
@@ -79,6 +78,7 @@ def export_module(
     ops = trace_ops(module, (IMAGE_CHANNELS, *resolution))
     with _one_line(module):
         folded, scaling = fold(module, resolution, options)
+    system = oldest_system(ops, options)
     plan = Plan(
         resolution,
         ops,
@@ -86,11 +86,11 @@ def export_module(
         folded,
         _end(folded, options),
         scaling,
-        oldest_system(ops, options),
+        system,
         _about(module, resolution, ops),
         {
             **options.metadata,
-            **scaling_metadata(options, scaling),
+            **common_metadata(options, system, scaling),
             "module": type(module).__name__,
             "weights": "given",
             "proof": PROVEN,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -109,7 +110,8 @@ def read_spec(path: Path, function: str = "") -> Any:
 
     Args:
         path: of the package.
-        function: of a package with several; then as if that were its only one.
+        function: of a package with several; then as if that were its only one, with the metadata
+            that stand under its name and a dot.
 
     Raises:
         InputError: nothing there, not a Core ML model, or no such function.
@@ -138,6 +140,7 @@ def _function(spec: Any, name: str, path: Path) -> Any:
     one.specificationVersion = spec.specificationVersion
     about, told = one.description, described[name]
     about.metadata.CopyFrom(spec.description.metadata)
+    _keep_own(about.metadata.userDefined, name, described)
     about.input.extend(told.input)
     about.output.extend(told.output)
     about.predictedFeatureName = told.predictedFeatureName
@@ -145,3 +148,14 @@ def _function(spec: Any, name: str, path: Path) -> Any:
     one.mlProgram.version = spec.mlProgram.version
     one.mlProgram.functions["main"].CopyFrom(spec.mlProgram.functions[name])
     return one
+
+
+def _keep_own(metadata: Any, name: str, functions: Iterable[str]) -> None:
+    """Leave what metadata say of one function, under plain keys, and what they say of all."""
+    for key in list(metadata):
+        owner, dot, own = key.partition(".")
+        if dot and owner in functions:
+            value = metadata.pop(key)
+            if owner == name:
+                metadata[own] = value
+    metadata.pop("functions", None)

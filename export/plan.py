@@ -85,8 +85,8 @@ def plan_of(
     module = architecture.build().eval() if module is None else module
     _check_module(architecture, module)
     folded, scaling = fold(module, architecture.resolution, options)
-    own = _own_metadata(architecture, options, system)
-    own |= {"weights": weights, **scaling_metadata(options, scaling)}
+    own = _own_metadata(architecture, options) | common_metadata(options, system, scaling)
+    own["weights"] = weights
     return Plan(
         architecture.resolution,
         ops,
@@ -112,17 +112,16 @@ def fold(
     return folded, wanted if folded.scale == wanted.folded else wanted.without_fold()
 
 
-def _own_metadata(
-    architecture: Architecture, options: ExportOptions, system: str
-) -> dict[str, str]:
-    own = {
-        "architecture": architecture.to_text(),
-        "architecture_id": architecture.id,
-        "palmette_version": palmette.__version__,
-        "system": system,
-    }
+def common_metadata(options: ExportOptions, system: str, scaling: Scaling) -> dict[str, str]:
+    """What every package says: who made it, for which system, what it takes."""
+    own = {"palmette_version": palmette.__version__, "system": system}
     if options.sizes is not None:
         own["sizes"] = options.sizes.to_text()
+    return own | scaling_metadata(options, scaling)
+
+
+def _own_metadata(architecture: Architecture, options: ExportOptions) -> dict[str, str]:
+    own = {"architecture": architecture.to_text(), "architecture_id": architecture.id}
     suppression = suppression_of(architecture.head, options)
     if suppression is not None and suppression.form != "pipeline":
         # no part of the package itself would name the classes

@@ -80,22 +80,12 @@ def verify_weights(path: Path, module: nn.Module, function: str = "") -> WeightR
     """
     spec = read_spec(path, function)
     metadata = spec.description.metadata.userDefined
-    scaling = stored_scaling(_own(metadata, function), f"package {path}")
+    scaling = stored_scaling(metadata, f"package {path}")
     image = (IMAGE_CHANNELS, *image_size(path, function))
     folded = fold_batch_norm(module, image, scaling.folded)
     factors = scaling.half_factors()
-    constants = (*_constants(_own(metadata, function)), *([] if factors is None else [factors]))
+    constants = (*_constants(metadata), *([] if factors is None else [factors]))
     return compare_weights(stored_layers(path, constants, function), folded.layers)
-
-
-def _own(metadata: Mapping[str, str], function: str) -> dict[str, str]:
-    """What metadata say of one function, under its name and a dot; or of all."""
-    own = {
-        key.removeprefix(f"{function}."): value
-        for key, value in metadata.items()
-        if function and key.startswith(f"{function}.")
-    }
-    return {**metadata, **own}
 
 
 def _constants(metadata: Mapping[str, str]) -> tuple[Half, ...]:

@@ -69,8 +69,18 @@ def open_subject(
     module: nn.Module | None,
     scale: Scale,
     bias: Channels,
+    *,
+    rounded: bool = False,
 ) -> Subject:
     """Read a package and see that it claims to be the architecture.
+
+    Args:
+        path: of the package.
+        architecture: that it should hold.
+        module: with its weights; None if it was exported without.
+        scale: of pixels.
+        bias: of pixels.
+        rounded: whether it is to round its activations to 8 bits.
 
     Raises:
         InputError: not a package, its metadata name no architecture or another one, it holds
@@ -86,9 +96,9 @@ def open_subject(
         _check_known(graph)
         rounds = any(op.kind == "quantize" for op in graph.operations)
         expect(
-            not rounds,
-            f"package {path}: rounds activations to 8 bits, which no gate compares;"
-            " palmette compress proved it when it was made",
+            rounds == rounded,
+            f"package {path}: {'rounds' if rounds else 'does not round'} activations to 8 bits;"
+            f" give the weights that palmette train {'--quantise ' if rounds else ''}left",
         )
     _check_wires(path, spec, graph)
     options = _options(path, whole, architecture, graph, (scale, bias))
@@ -99,6 +109,10 @@ def open_subject(
 def _check_identity(
     path: Path, about: Mapping[str, str], architecture: Architecture, module: nn.Module | None
 ) -> None:
+    expect(
+        "functions" not in about,
+        f"package {path}: holds the functions {about.get('functions', '')}; name the one to verify",
+    )
     for key in ("architecture", "architecture_id", "weights"):
         expect(
             key in about,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from palmette.export.functions import alone
 from palmette.export.gates.gate import Gate
 from palmette.export.gates.graph import graph_gate
 from palmette.export.gates.half import half_gate
@@ -81,8 +83,11 @@ def verify(
     scale: Scale = 1 / 127.5,
     bias: Channels = (-1.0, -1.0, -1.0),
     images: int = IMAGES,
+    function: str = "",
 ) -> Verdict:
     """Hold a package against its network through three gates.
+
+    A package of several sizes is run at each of them, or at the ends of their range.
 
     Args:
         path: a package that palmette exported, compressed or not.
@@ -92,18 +97,33 @@ def verify(
         scale: of pixels, see `ExportOptions`.
         bias: see `ExportOptions`.
         images: of seeded noise, on which outputs are compared.
+        function: that is held against the network, of a package with several.
 
     Raises:
-        InputError: not a package, or one of another architecture; the message names it.
+        InputError: not a package, one of another architecture, or no such function; the message
+            names it.
     """
     expect(images > 0, f"images: must be at least 1, got {images}")
+    if function:
+        with tempfile.TemporaryDirectory() as folder:
+            one = alone(path, function, Path(folder))
+            found = verify(one, architecture, module=module, scale=scale, bias=bias, images=images)
+            return replace(found, path=path)
     subject = open_subject(path, architecture, module, scale, bias)
-    pixels = inputs_of(subject, sample_images(architecture, images))
+    pixels = inputs_of(subject, _images(subject, images))
     weights, network = weights_gate(subject, pixels)
     gates = [graph_gate(subject, pixels), weights, half_gate(subject, network, pixels)]
     if subject.options.suppression is not None:
         gates.insert(2, suppression_gate(subject, pixels))
     return Verdict(path, architecture, tuple(gates), _unproven(subject), images)
+
+
+def _images(subject: Subject, count: int) -> list[Tensor]:
+    """Images of the network's own size, and one of every other size that stands for all."""
+    own, sizes = subject.architecture, subject.options.sizes
+    others = [] if sizes is None else [x for x in sizes.samples() if x != own.resolution]
+    further = [sample_images(own.with_resolution(*size), 1)[0] for size in others]
+    return [*sample_images(own, count), *further]
 
 
 def sample_images(architecture: Architecture, count: int) -> list[Tensor]:

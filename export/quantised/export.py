@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,7 @@ def export_quantised(
     head = architecture.head
     expect(isinstance(head, Head), f"{NAME}: is for classifiers; this network has '{head.kind}'")
     path = destination(path, KIND)
-    plan = _plan(architecture, options)
+    plan = rounded_plan(architecture, options)
     final = finalised(architecture, tensors)
     prefix = ".palmette-export-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as name, without_notes():
@@ -94,15 +94,15 @@ def export_quantised(
         compare_system(built, plan.system)
         compare_input(built, plan)
         compare_outputs(built, plan.end)
-        error = _run(built, final, architecture, plan)
+        error = run_error(built, final, plan, sample_images(architecture, IMAGES))
         check_outputs(error)
         done = Quantised(path, layers, values, error, size_bytes(built))
         move_into_place(built, path)
     return done
 
 
-def _plan(architecture: Architecture, options: ExportOptions) -> Plan:
-    """What is put around the network.
+def rounded_plan(architecture: Architecture, options: ExportOptions) -> Plan:
+    """What is put around a network that rounds to 8 bits.
 
     Its input is rounded after it is scaled, so the scale can't go into the first weights.
     """
@@ -112,11 +112,11 @@ def _plan(architecture: Architecture, options: ExportOptions) -> Plan:
     return replace(plan, scaling=scaling, metadata=told)
 
 
-def _run(package: Path, final: nn.Module, architecture: Architecture, plan: Plan) -> float:
-    """Output error of a package against the module, on seeded noise."""
+def run_error(package: Path, final: nn.Module, plan: Plan, images: Sequence[Tensor]) -> float:
+    """Output error of a package against the module, on images of pixels from 0 to 255."""
     import torch
 
-    pixels = torch.cat(sample_images(architecture, IMAGES))
+    pixels = torch.cat(list(images))
     scale, bias = (
         torch.tensor(value).reshape(1, -1, 1, 1)
         for value in (plan.options.scale, plan.options.bias)

@@ -14,7 +14,7 @@ import typer
 
 from palmette.cli.export import Network, normalisation
 from palmette.cli.output import counting, listed, print_table, status
-from palmette.cli.subjects import Json, read_task
+from palmette.cli.subjects import Json, expect_no_more, read_task
 
 if TYPE_CHECKING:
     from palmette.export.compression import Compressed, Images, Sweep
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 W8A8 = "w8a8"
 NEWEST = "iOS18"
 """What an export for a sweep is made for: all schemes run on it."""
+COMMON = ("subject", "out", "scheme", "sweep", "as_json")
+_MOST_ERROR = 0.1
 
 
 def compress(
+    context: typer.Context,
     subject: Annotated[
         str,
         typer.Argument(
@@ -51,7 +54,9 @@ def compress(
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     count: Annotated[int, typer.Option("--images", help="Most images to measure on.")] = 256,
     most_loss: Annotated[float, typer.Option(help="Points that the pick may lose.")] = 1.0,
-    most_error: Annotated[float, typer.Option(help="Of the outputs, without --data.")] = 0.1,
+    most_error: Annotated[
+        float, typer.Option(help="Of the outputs, without --data.")
+    ] = _MOST_ERROR,
     as_json: Json = False,
 ) -> None:
     """Compress the weights of a package, and prove what is stored."""
@@ -60,6 +65,7 @@ def compress(
 
     if subject.endswith(".safetensors"):
         expect(scheme in (None, W8A8) and not sweep, f"{subject}: is of the scheme {W8A8} alone")
+        expect_no_more(context, (*COMMON, "system"), f"of no use with the scheme {W8A8}")
         with status("converting"):
             print(_quantised(Path(subject), out, system, as_json))
         return
@@ -68,13 +74,17 @@ def compress(
         f"scheme '{W8A8}': is trained; give the weights that palmette train --quantise left",
     )
     expect(sweep != (scheme is not None), "compress: give --scheme NAME or --sweep")
-    expect(sweep or data is None, "--data: is for --sweep")
     if scheme is not None:
+        expect_no_more(context, (*COMMON, "system", "weights"), "for --sweep")
         found = compression.scheme_named(scheme)
         made_for = system or found.system
         with source_package(subject, weights, made_for, out) as package, status("compressing"):
             _print_one(compression.compress(package, out, found), as_json)
         return
+    if data is None:
+        expect_no_more(context, (*COMMON, "system", "weights", "most_error"), "for --data")
+    else:
+        expect(most_error == _MOST_ERROR, "--most-error: is for a sweep without --data")
     rule = compression.Rule(most_loss, most_error)
     with source_package(subject, weights, system or NEWEST, out) as package, counting() as tell:
         images = None if data is None else _images(package, data, recipe, share, seed, count)

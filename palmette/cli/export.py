@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.output import status
-from palmette.cli.subjects import Classes, Json, TargetName, TaskName, read_task
+from palmette.cli.subjects import Classes, Json, TargetName, TaskName, expect_no_more, read_task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -108,6 +108,7 @@ def export_command(
     ]
     names = None if functions is None else tuple(functions.split(","))
     if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
+        expect(resolution is None, "--resolution: each of --sizes is a function; leave it out")
         every, flexible = flexible.samples(), None
         networks = [networks[0].at(size) for size in every]
     elif own is not None:
@@ -145,13 +146,10 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
     from palmette.space.errors import expect
 
     given = context.params
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        unused = name in _OWN or given.get(name) == parameter.default
-        expect(unused, f"{parameter.opts[0]}: is for architectures, not for a torch module")
+    expect_no_more(context, _OWN, "for architectures, not for a torch module")
     expect(len(given["archs"]) == 1, "module.py:factory: give one alone; a package holds one")
     with status("converting"):
-        path, ms = export_own(
+        path, ms, proof = export_own(
             given["archs"][0],
             found,
             predictor,
@@ -160,10 +158,11 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
             **{name: given[name] for name in ("kind", "labels", "unproven")},
         )
     if given["as_json"]:
-        print(json.dumps({"package": str(path), "predicted_ms": ms, "target": str(found)}))
+        answer = {"package": str(path), "predicted_ms": ms, "target": str(found), "proof": proof}
+        print(json.dumps(answer))
     else:
-        proof = "not proven" if given["unproven"] else "weights proven"
-        print(f"{path}: {proof}; {ms:.3g} ms predicted on {found}")
+        words = "not proven" if proof == "none" else "weights proven"
+        print(f"{path}: {words}; {ms:.3g} ms predicted on {found}")
 
 
 def _export(

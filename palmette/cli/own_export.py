@@ -18,10 +18,11 @@ def export_own(
     kind: str | None,
     labels: Path | None,
     unproven: bool,
-) -> tuple[Path, float]:
-    """Package of the module that a factory makes, and its predicted milliseconds."""
+) -> tuple[Path, float, str]:
+    """Package of the module that a factory makes, its predicted milliseconds, what was proven."""
     from palmette.export import ExportOptions, kind_for_runtime, latency_metadata, read_labels
     from palmette.export.own_module import export_module
+    from palmette.export.package import read_spec
     from palmette.export.sizes import read_size
     from palmette.space.factory import module_from_file
     from palmette.space.trace import trace_ops
@@ -35,4 +36,4 @@ def export_own(
         kind, None if labels is None else read_labels(labels), metadata=metadata
     )
     path = export_module(module, out, resolution=resolution, options=options, unproven=unproven)
-    return path, ms
+    return path, ms, read_spec(path).description.metadata.userDefined["proof"]

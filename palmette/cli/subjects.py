@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,6 +97,16 @@ def expect_no_resolution(resolution: int | None) -> None:
         resolution is None,
         "--resolution: is for --task and for module.py:factory; an architecture has its own",
     )
+
+
+def expect_no_more(context: typer.Context, known: Collection[str], words: str) -> None:
+    """Refuse any option that is given but not among those known; what it is instead, in words."""
+    from palmette.space.errors import expect
+
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        unused = name in known or context.params.get(name) == parameter.default
+        expect(unused, f"{parameter.opts[0]}: is {words}")
 
 
 def given_predictor(command: str, target: str | None, file: Path | None) -> LatencyPredictor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ from palmette.cli.subjects import Classes, Json, TaskName, read_task
 
 if TYPE_CHECKING:
     from palmette.export.gates import Verdict
+    from palmette.space import Architecture
 
 
 def verify(
@@ -33,6 +36,9 @@ def verify(
     std: Annotated[str | None, typer.Option(help="As it was exported.")] = None,
     keras: Annotated[bool, typer.Option("--keras", help="The weights are of Keras.")] = False,
     bgr: Annotated[bool, typer.Option("--bgr", help="With --keras: blue first.")] = False,
+    function: Annotated[
+        str | None, typer.Option(help="Which one to verify, of a package of functions.")
+    ] = None,
     images: Annotated[int, typer.Option(help="Seeded images to compare outputs on.")] = 4,
     mac_script: Annotated[
         Path | None, typer.Option(help="New folder for a script that runs the package on a Mac.")
@@ -40,21 +46,32 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Prove on this machine that a package computes what its network does, and say what is left."""
-    from palmette.export.gates import verify as verify_package
     from palmette.export.gates import write_mac_script
     from palmette.export.gates.mac_script import check_mac_script
     from palmette.export.gates.verify import sample_images
+    from palmette.export.quantised import is_quantised
     from palmette.export.sizes import read_size
+    from palmette.space.errors import expect
 
-    network = Network.of(read_task(against, task, classes), weights, keras=keras, bgr=bgr)
-    if resolution is not None:
-        network = network.at(read_size(resolution, "--resolution"))
-    architecture = network.architecture
-    given = {"module": network.module, **normalisation(mean, std, network)}
+    architecture = read_task(against, task, classes)
+    size = None if resolution is None else read_size(resolution, "--resolution")
     if mac_script is not None:
+        expect(function is None, "--mac-script: runs the first function; leave out --function")
         check_mac_script(package, mac_script)
+    if is_quantised(package):
+        others = (mean, std, function, size, *(given or None for given in (keras, bgr)))
+        expect(
+            all(other is None for other in others),
+            f"package {package}: holds 8-bit weights, which say size and normalisation themselves;"
+            " give --weights alone",
+        )
+        prove = _prove_quantised(architecture, weights)
+    else:
+        network = Network.of(architecture, weights, keras=keras, bgr=bgr)
+        prove = _prove(network if size is None else network.at(size), mean, std, function)
     with status("verifying"):
-        verdict = verify_package(package, architecture, images=images, **given)
+        verdict = prove(package, images=images)
+        architecture = verdict.architecture
         if mac_script is not None:
             write_mac_script(package, sample_images(architecture, images), mac_script)
     if as_json:
@@ -63,6 +80,44 @@ def verify(
         _print(verdict, mac_script)
     if not verdict.passed:
         raise typer.Exit(1)
+
+
+Proof = Callable[..., "Verdict"]
+
+
+def _prove(network: Network, mean: str | None, std: str | None, function: str | None) -> Proof:
+    """`verify` of a network and its weights."""
+    from palmette.export.gates import verify as verify_package
+
+    scaling = normalisation(mean, std, network)
+    return partial(
+        verify_package,
+        architecture=network.architecture,
+        module=network.module,
+        function=function or "",
+        **scaling,
+    )
+
+
+def _prove_quantised(architecture: Architecture, weights: Path | None) -> Proof:
+    """`verify_quantised` of a network with the weights that training left."""
+    from palmette.export.quantised import verify_quantised
+    from palmette.space.errors import InputError
+    from palmette.train.quantised import read_quantised
+    from palmette.train.weights import expect_same_network
+
+    if weights is None:
+        raise InputError("--weights: give those of palmette train --quantise; the package rounds")
+    read = read_quantised(weights)
+    expect_same_network(weights, read.architecture, architecture)
+    scale, bias = read.normalisation.scale, read.normalisation.bias
+    return partial(
+        verify_quantised,
+        architecture=read.architecture,
+        tensors=read.tensors,
+        scale=scale,
+        bias=bias,
+    )
 
 
 def _print(verdict: Verdict, mac_script: Path | None) -> None:

@@ -18,6 +18,7 @@ from palmette.export import (
     verify_weights,
 )
 from palmette.export.coreml import prove
+from palmette.export.gates import verify
 from palmette.export.package import read_spec
 from palmette.export.plan import plan_of
 from palmette.space import Architecture, InputError
@@ -144,3 +145,16 @@ def test_functions_may_have_the_names_of_folders_that_are_made_on_the_way(
     for _ in range(2):  # the second time one is there already
         path = export_functions(named, tmp_path / "both")
     assert {item.name for item in read_spec(path).description.functions} == {"joined", "replaced"}
+
+
+def test_a_function_is_verified_as_a_package_of_its_own(
+    joined: Path, functions: list[Function]
+) -> None:
+    for one in functions[1:]:
+        verdict = verify(joined, one.architecture, module=one.module, images=1, function=one.name)
+        assert verdict.passed and verdict.path == joined
+    small = functions[0]
+    with pytest.raises(InputError, match="holds the functions small large taps; name the one"):
+        verify(joined, small.architecture, module=small.module)
+    with pytest.raises(InputError, match="has no function 'huge'; it has small, large, taps"):
+        verify(joined, small.architecture, module=small.module, function="huge")

@@ -15,9 +15,16 @@ from torch import Tensor, nn
 from torch.ao.quantization import enable_fake_quant, enable_observer
 
 from palmette.export import ExportError, ExportOptions
+from palmette.export.gates import verify
 from palmette.export.interpreter.program import read_program
 from palmette.export.package import model_file, read_spec
-from palmette.export.quantised import Quantised, export_quantised, prepare_w8a8
+from palmette.export.quantised import (
+    Quantised,
+    export_quantised,
+    is_quantised,
+    prepare_w8a8,
+    verify_quantised,
+)
 from palmette.export.quantised.prepare import finalised, quantised_layers
 from palmette.export.quantised.proof import check_outputs, compare_codes
 from palmette.space import Architecture, InputError
@@ -199,3 +206,17 @@ def test_branches_are_merged_before_a_network_is_prepared() -> None:
     net = Architecture.from_text("32x32 stem_k3_s2_c8_relu | one_r1_k3_s2_c16_relu_b2 | head_n4")
     names = [name for name, _ in prepare_w8a8(net.build(), net.resolution).named_modules()]
     assert sum(name.endswith("weight_fake_quant") for name in names) == 4
+
+
+def test_a_package_on_disk_is_verified_against_what_training_left(
+    done: Quantised, tensors: dict[str, Tensor], tmp_path: Path
+) -> None:
+    verdict = verify_quantised(done.path, NET, tensors, images=2)
+    assert is_quantised(done.path) and verdict.passed
+    assert [gate.name for gate in verdict.gates] == ["graph", "weights", "outputs"]
+    other = {name: value.clone() for name, value in tensors.items()}
+    other[next(name for name in other if name.endswith("conv.weight"))].neg_()
+    passed = {gate.name: gate.passed for gate in verify_quantised(done.path, NET, other).gates}
+    assert (passed["graph"], passed["weights"]) == (True, False)
+    with pytest.raises(InputError, match="rounds activations .* palmette train --quantise left"):
+        verify(done.path, NET, module=NET.build().eval())
