@@ -46,7 +46,6 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/host_loop.py
 	$(RUN) $(BIN)/python benchmarks/selected_coverage.py
 	$(RUN) $(BIN)/python benchmarks/throughput_beside_latency.py
-	$(RUN) $(BIN)/python benchmarks/zoo_conversion.py
 	$(RUN) $(BIN)/python benchmarks/export_proofs.py
 	$(RUN) $(BIN)/python benchmarks/seed_predictions.py
 	$(RUN) $(BIN)/python benchmarks/scaling_grid.py

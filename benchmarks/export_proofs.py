@@ -2,8 +2,9 @@
 
 Rows are the networks of the zoo, detectors and segmenters among them, and each task put on
 `mobilenet_v2`, in both formats; a detector comes as a pipeline, without its suppression, and with
-the op in the program for iOS 16 and 17. Each compression scheme is a row of `mobilenet_v2` for
-iOS 18. Networks have BatchNorm statistics and gains that are not trivial, as after training.
+the op in the program for iOS 16 and 17. Each compression scheme, and 8 bits for weights and
+activations (w8a8), is a row of `mobilenet_v2` for iOS 18. Networks have BatchNorm statistics and
+gains that are not trivial, as after training.
 
 A row is what `palmette verify` says of the package: the gates' largest errors as shares of the
 largest output, the share of equal best classes in emulated half precision, seconds of export and
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from importlib.metadata import version
@@ -36,7 +37,10 @@ from typing import Any
 from palmette.export import ExportOptions, Suppression, export, kind_for_runtime
 from palmette.export.compression import SCHEMES, compress
 from palmette.export.gates import Verdict, verify
+from palmette.export.gates.verify import sample_images
 from palmette.export.processes import in_processes
+from palmette.export.quantised import export_quantised, prepare_w8a8, verify_quantised
+from palmette.export.quantised.export import NAME as W8A8
 from palmette.latency import find_target
 from palmette.space import ZOO, Architecture, InputError, load
 from palmette.space.blocks.detection import Detector
@@ -53,6 +57,7 @@ HEADS = [task for task in TASKS if task != CLASSIFIER]
 TARGETS = ("iphone-13/ane", "iphone-11/ane")
 """One of each format: an ML Program, a neural network."""
 SCHEME_SYSTEM = "iOS18"
+EVERY_SCHEME = (*SCHEMES, W8A8)
 IMAGES = 2
 
 
@@ -139,13 +144,9 @@ def proof(case: Case, images: int, code: str) -> Row:
         module = trained(architecture)
         with tempfile.TemporaryDirectory() as folder:
             begin = time.perf_counter()
-            path = export(
-                architecture, Path(folder) / case.network, options=case.options(), module=module
-            )
-            if case.scheme:
-                path = compress(path, Path(folder) / case.scheme, case.scheme).path
+            path, check = _made(case, architecture, module, Path(folder))
             made = time.perf_counter()
-            verdict = verify(path, architecture, module=module, images=images)
+            verdict = check(path, architecture, images=images)
             done = time.perf_counter()
             size = _bytes(path)
     except Exception as error:  # one network must not end the table
@@ -160,11 +161,39 @@ def proof(case: Case, images: int, code: str) -> Row:
     )
 
 
+def _made(
+    case: Case, architecture: Architecture, module: Any, folder: Path
+) -> tuple[Path, Callable[..., Verdict]]:
+    """The package of a case, and what verifies it."""
+    if case.scheme == W8A8:
+        tensors = ranged(architecture, module)
+        made = export_quantised(architecture, tensors, folder / W8A8, options=case.options())
+        return made.path, partial(verify_quantised, tensors=tensors)
+    path = export(architecture, folder / case.network, options=case.options(), module=module)
+    if case.scheme:
+        path = compress(path, folder / case.scheme, case.scheme).path
+    return path, partial(verify, module=module)
+
+
+def ranged(architecture: Architecture, module: Any) -> dict[str, Any]:
+    """State of a network prepared for 8 bits, its ranges those of some images."""
+    import torch
+    from torch.ao.quantization import disable_observer, enable_fake_quant, enable_observer
+
+    prepared = prepare_w8a8(module, architecture.resolution).eval().apply(enable_observer)
+    with torch.no_grad():
+        for image in sample_images(architecture, IMAGES):
+            prepared(image / 127.5 - 1)
+    return dict(prepared.apply(disable_observer).apply(enable_fake_quant).state_dict())
+
+
 def _figures(verdict: Verdict) -> dict[str, str]:
     """Columns that the gates fill."""
     gates = {gate.name: gate for gate in verdict.gates}
-    found = {f"{name}_error": gates[name].figures.get("error") for name in _ERRORS}
-    found["top1_agreement"] = gates["half"].figures.get("top1_agreement")
+    run = {name: gates[name].figures for name in gates}
+    run["weights"] = run.get("outputs", run["weights"])  # what a file in 8 bits computes
+    found = {f"{name}_error": run.get(name, {}).get("error") for name in _ERRORS}
+    found["top1_agreement"] = run.get("half", {}).get("top1_agreement")
     found["weights_lost"] = gates["weights"].figures.get("weights_lost")
     failed = [gate for gate in verdict.gates if gate.passed is False]
     texts = {key: "" if value is None else f"{value:.3g}" for key, value in found.items()}
@@ -193,7 +222,10 @@ def cases(
     for task in tasks:
         expect(task in HEADS, f"task '{task}' is unknown; known: {', '.join(HEADS)}")
     for scheme in schemes:
-        expect(scheme in SCHEMES, f"scheme '{scheme}' is unknown; known: {', '.join(SCHEMES)}")
+        expect(
+            scheme in EVERY_SCHEME,
+            f"scheme '{scheme}' is unknown; known: {', '.join(EVERY_SCHEME)}",
+        )
     plain = [(name, "") for name in names] + [(BACKBONE, task) for task in tasks]
     found = [
         case
@@ -321,7 +353,9 @@ def main() -> int:
     parser.add_argument("--network", nargs="*", default=list(ZOO), help="names, all by default")
     parser.add_argument("--task", nargs="*", default=HEADS, help=f"heads on {BACKBONE}, or none")
     parser.add_argument("--target", nargs="+", default=list(TARGETS), help="whose format")
-    parser.add_argument("--scheme", nargs="*", default=list(SCHEMES), help="compression, or none")
+    parser.add_argument(
+        "--scheme", nargs="*", default=list(EVERY_SCHEME), help="compression, or none"
+    )
     parser.add_argument("--images", type=int, default=IMAGES, help="to compare outputs on")
     parser.add_argument("--processes", type=int, default=2, help="that work side by side")
     parser.add_argument("--resume", action="store_true", help="keep rows that this code made")

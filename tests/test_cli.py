@@ -374,7 +374,7 @@ MISTAKES = {
     "compress w.safetensors --out m --images 2": "--images: is of no use with the scheme w8a8",
     "compress mobilenet_v2 --out no/m --scheme int8": "output no/m: its folder does not exist",
     "compress m.mlpackage --out m --scheme int8": "package m.mlpackage: does not exist",
-    "compress m.mlpackage --out m --sweep --data digits --most-loss -1": "most_loss: from 0 to 100 points",
+    "compress m.mlpackage --out m --sweep --data digits --most-loss -1": "most_loss: from 0 to",
     "compress few.safetensors --out m": "few.safetensors: no such file",
     "train mobilenet_v2 --data digits --out r --quantise": "--quantise: needs --weights",
     "export mobilenet_v2 --target iphone-13/ane --out m --weights few.csv": "is truncated or no",

@@ -16,6 +16,7 @@ from palmette.export._coremltools import coremltools, without_bars
 from palmette.export.compression.schemes import Palettise, Prune, Quantise, Step
 from palmette.export.errors import ExportError
 from palmette.export.package import WEIGHT_FILE, write_package
+from palmette.export.weights import program_operations
 
 WEIGHTED_OPS = ("conv", "linear")
 """Ops whose weights are compressed: not a detector's anchors, which are constants of other ops."""
@@ -80,9 +81,26 @@ def _reasons(doing: str) -> Iterator[None]:
         raise ExportError(f"coremltools could not {doing} ({reason})")
 
 
-def _config(settings: Any) -> Any:
-    by_op = dict.fromkeys(WEIGHTED_OPS, settings)
-    return coremltools().optimize.coreml.OptimizationConfig(op_type_configs=by_op)
+def _config(settings: Any, left: Sequence[str] = ()) -> Any:
+    """The same settings for every layer but those left as they are, by their ops' names."""
+    return coremltools().optimize.coreml.OptimizationConfig(
+        op_type_configs=dict.fromkeys(WEIGHTED_OPS, settings),
+        op_name_configs=dict.fromkeys(left),
+    )
+
+
+def first_layers(spec: Any) -> list[str]:
+    """Names of the ops with weights that no other such op comes before."""
+    behind: set[str] = set()
+    found = []
+    for op in program_operations(spec):
+        read = {x.name for argument in op.inputs.values() for x in argument.arguments}
+        weighted = op.type in WEIGHTED_OPS
+        if weighted and not read & behind:
+            found.append(op.attributes["name"].immediateValue.tensor.strings.values[0])
+        if weighted or read & behind:
+            behind |= {output.name for output in op.outputs}
+    return found
 
 
 def _palettise(model: Any, step: Palettise, least: int, joint: bool) -> Any:
@@ -100,7 +118,10 @@ def _quantise(model: Any, step: Quantise, least: int, joint: bool) -> Any:
     settings = cto.OpLinearQuantizerConfig(
         mode="linear_symmetric", dtype=f"int{step.bits}", weight_threshold=least, **blocks
     )
-    return cto.linear_quantize_weights(model, _config(settings), joint_compression=joint)
+    # these hold the scale of the image: one of theirs, divided by the largest code, is below what
+    # half precision tells well, and units may take it for zero
+    config = _config(settings, first_layers(model.get_spec()))
+    return cto.linear_quantize_weights(model, config, joint_compression=joint)
 
 
 def _prune(model: Any, step: Prune, least: int, joint: bool) -> Any:

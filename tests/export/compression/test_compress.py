@@ -79,6 +79,17 @@ def test_eight_bits_are_the_nearest_multiples_of_each_channels_scale(
         assert (moved <= np.abs(stored) * 2**-11 + 2.0**-25 + halfway * scale).all()
 
 
+def test_the_layer_that_reads_the_image_has_no_scale_of_its_own(
+    source: Path, int8: Path, least: int
+) -> None:
+    """It holds the image's, 1 / 127.5: divided by 127 that is no normal number of 16 bits."""
+    first, *others = stored_layers(source)
+    compressed = compressed_layers(read_spec(int8))
+    assert first.name not in compressed and first.weight.size > least
+    assert compressed == {layer.name for layer in others if layer.weight.size > least}
+    assert np.abs(first.weight).max() / 127 < np.finfo(np.float16).tiny
+
+
 def test_equal_arguments_give_equal_bytes(
     source: Path,
     int8: Path,
