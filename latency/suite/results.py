@@ -27,11 +27,13 @@ COLUMNS = (
 """Of the file, in order.
 
 `machine` is what `uname` says (`iPhone12,1`), `os_version` such as 18.1; `low_power` is 0 or 1;
-`ops_*` count the ops that prefer each unit by the compute plan, blank if there is none;
-`started_at` is ISO 8601 in UTC.
+`battery` is the share of the charge from 0 to 1; `ops_*` count the ops that prefer each unit by the
+compute plan, blank if there is none; `started_at` is ISO 8601 in UTC. What a device does not say is
+blank.
 """
 PLACEMENT_COLUMNS = (
     *("file", "units", "place", "operator", "output", "preferred", "supported", "cost"),
 )
-"""Of `placement.csv` beside it, an op of a compute plan a row: `preferred` is cpu, gpu or ane,
-`supported` such as `cpu;ane`, `cost` the estimated share of the time, blank if there is none."""
+"""Of `placement.csv` beside it, an op of a compute plan a row: `place` counts them from 0,
+`preferred` is cpu, gpu or ane, `supported` such as `cpu;ane`, `cost` the estimated share of the
+time, blank if there is none."""

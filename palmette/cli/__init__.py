@@ -12,11 +12,13 @@ import typer
 
 from palmette.cli import estimates
 from palmette.cli import search as searching
+from palmette.cli.app import latency_app
 from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.latency import latency
+from palmette.cli.measure import latency_measure
 from palmette.cli.space import space, zoo
 from palmette.cli.supernet import supernet
 from palmette.cli.train import train
@@ -31,6 +33,8 @@ app = typer.Typer(
 app.command()(estimates.targets)
 app.add_typer(zoo, name="zoo")
 app.add_typer(space, name="space")
+latency.command("measure")(latency_measure)
+latency.command("app")(latency_app)
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)

@@ -1,0 +1,1 @@
+"""The benchmark app for iPhones: its source, and writing it out."""
