@@ -4,52 +4,139 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from palmette.cli.output import counting, note
 from palmette.cli.subjects import Json
 
+HOST_ONLY = ("--space", "--subjects", "--plan")
+DEVICE_ONLY = ("--units", "--mode", "--team")
+
 
 def latency_measure(
-    target: Annotated[str, typer.Option(help="This machine: such as host/cpu@torch-eager.")],
-    out: Annotated[Path, typer.Option(help="Timing table to write; rounds are kept beside it.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Timing table to write, or with --on the results, as the app has them."),
+    ],
+    suite: Annotated[
+        Path | None, typer.Argument(metavar="[SUITE]", help="With --on: folder of the packages.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="This machine: such as host/cpu@torch-eager.")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="mac, or identifier or name of a phone: a suite through coremltools."),
+    ] = None,
     space_name: Annotated[
-        str, typer.Option("--space", help="Time what this space needs: preset or .toml.")
-    ] = "mobilenet_v2",
+        str | None,
+        typer.Option("--space", help="Time what this space needs: preset or .toml (mobilenet_v2)."),
+    ] = None,
     subjects: Annotated[
         Path | None,
         typer.Option(help="Time these instead: CSV with the columns subject_kind and subject."),
     ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="Time what this plan for the target has instead.")
+    ] = None,
+    units: Annotated[
+        list[str] | None,
+        typer.Option(help="With --on, in place of the suite's: cpuOnly, cpuAndGPU, ..."),
+    ] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(help="With --on, in place of the suite's: burst, sustained or paced."),
+    ] = None,
+    team: Annotated[
+        str, typer.Option(help="With --on PHONE: development team that signs coremltools' app.")
+    ] = "",
     rounds: Annotated[int, typer.Option(help="How often everything is timed.")] = 24,
     threads: Annotated[int, typer.Option(help="Of the runtime; as many cores are pinned.")] = 1,
     seed: Annotated[int, typer.Option(help="Of what is drawn and of the order.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Time ops, chains and networks on this machine; interrupted, it goes on."""
-    from palmette.latency.host.measure import measure
-    from palmette.latency.host.plan import host_plan, read_subjects
-    from palmette.space import SearchSpace
+    """Time ops, chains and networks on this machine, or a suite on a Mac or a phone.
 
-    if subjects is None:
-        space = (
-            SearchSpace.read(Path(space_name))
-            if space_name.endswith(".toml")
-            else SearchSpace.preset(space_name)
-        )
-        chosen = host_plan(space, seed=seed).subjects
-    else:
-        chosen = read_subjects(subjects)
+    Interrupted, the same command goes on.
+    """
+    from palmette.space.errors import expect
+
+    expect((target is None) != (on is None), "measure: give either --target or --on")
+    of_host = dict(zip(HOST_ONLY, (space_name, subjects, plan), strict=True))
+    of_device = dict(zip(DEVICE_ONLY, (units, mode, team), strict=True))
+    wrong = [name for name, value in (of_host if on else of_device).items() if value]
+    expect(not wrong, f"{', '.join(wrong)}: belongs to {'--target' if on else '--on'}")
+    expect((suite is not None) == (on is not None), "measure: --on needs a SUITE, --target none")
     try:
-        with counting() as tell:
-            found = measure(
-                target, chosen, out, rounds=rounds, threads=threads, seed=seed, progress=tell
-            )
+        if suite is not None and on is not None:
+            answer = _device(suite, out, on, team, units or [], mode or [])
+        else:
+            assert target is not None
+            chosen = _chosen(target, space_name, subjects, plan, seed)
+            answer = _host(target, chosen, out, rounds, threads, seed)
     except KeyboardInterrupt:
         note("interrupted; the same command goes on")
         raise typer.Exit(130) from None
+    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+
+
+def _device(
+    suite: Path, out: Path, on: str, team: str, units: list[str], modes: list[str]
+) -> dict[str, Any]:
+    from palmette.latency.devices.mac import require_mac
+
+    require_mac(f"--on {on}")  # before coremltools is imported
+    from palmette.latency.devices.measure import time_suite
+
+    with counting() as tell:
+        found = time_suite(suite, out, on, team=team, units=units, modes=modes, progress=tell)
+    if found.failed:
+        note(f"{found.failed} of them have an error instead of milliseconds")
+    return {"table": str(out), "rows": found.rows, "failed": found.failed}
+
+
+def _chosen(
+    target: str, space_name: str | None, subjects: Path | None, plan: Path | None, seed: int
+) -> list[tuple[str, str]]:
+    """What to time on a host, as (kind, text)."""
+    from palmette.latency.host.plan import host_plan, read_subjects
+    from palmette.space import SearchSpace
+    from palmette.space.errors import expect
+
+    given = [name for name in (space_name, subjects, plan) if name is not None]
+    expect(len(given) <= 1, "measure: give one of --space, --subjects and --plan")
+    if plan is not None:
+        return _planned(plan, target)
+    if subjects is not None:
+        return read_subjects(subjects)
+    name = space_name or "mobilenet_v2"
+    space = SearchSpace.read(Path(name)) if name.endswith(".toml") else SearchSpace.preset(name)
+    return host_plan(space, seed=seed).subjects
+
+
+def _planned(path: Path, target: str) -> list[tuple[str, str]]:
+    """Subjects of a plan that was made for the target."""
+    from palmette.latency.planning.plan import Plan
+    from palmette.latency.targets import parse_target
+    from palmette.space.errors import expect
+
+    plan = Plan.read(path)
+    others = sorted({row.target for row in plan.rows} - {str(parse_target(target))})
+    expect(not others, f"{path}: is a plan for {', '.join(others)}, not for {target}")
+    return plan.subjects
+
+
+def _host(
+    target: str, chosen: list[tuple[str, str]], out: Path, rounds: int, threads: int, seed: int
+) -> dict[str, Any]:
+    from palmette.latency.host.measure import measure
+
+    with counting() as tell:
+        found = measure(
+            target, chosen, out, rounds=rounds, threads=threads, seed=seed, progress=tell
+        )
     for (kind, text), reason in found.refused.items():
         note(f"left out: {kind} {text}: {reason}")
-    answer = {"table": str(out), "rows": len(found.table), "left_out": len(found.refused)}
-    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+    return {"table": str(out), "rows": len(found.table), "left_out": len(found.refused)}
