@@ -87,6 +87,9 @@ TABLES = {
     "nan.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/ane,nan,me\n",
     "network.csv": f"{COLUMNS}\nnetwork,mobilenet_v9,iphone-13/ane,1.5,me\n",
     "unit.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/npu,1.5,me\n",
+    "phone.csv": (
+        "subject_kind,subject,role,target,seconds\nnetwork,mnasnet_a1,pick,iphone-13/ane,2\n"
+    ),
     "few.csv": f"{COLUMNS}\nnetwork,mobilenet_v2,iphone-13/ane,1.5,me\n",
     "empty.csv": "",
     "binary.csv": "\0\1\2\3",
@@ -326,6 +329,12 @@ MISTAKES = {
     "latency measure --target iphone-13/ane --out out.csv": "is none of this machine's",
     "latency measure --target host/cpu@torch-eager --space secret --out o.csv": "space 'secret' is",
     "latency measure --target host/cpu@torch-eager --rounds 1 --out o.csv": "rounds must be 2 or",
+    "latency measure --out o.csv": "measure: give either --target or --on",
+    "latency measure suite --on mac --plan few.csv --out o.csv": "--plan: belongs to --target",
+    "latency measure --target host/cpu@torch-eager --mode burst --out o.csv": "--mode: belongs to",
+    "latency measure --target host/cpu@torch-eager --plan few.csv --out o.csv": "column 'role,",
+    "latency measure --target host/cpu@torch-eager --plan phone.csv --out o.csv": "a plan for",
+    "latency app --out full": "--out: full holds something else",
     "latency fit few.csv --out out": "at least 4 are needed",
     "latency fit empty.csv --out out": "empty.csv: ",
     "latency fit binary.csv --out out": "binary.csv: ",

@@ -36,7 +36,7 @@ def build_subject(subject: Subject) -> tuple[nn.Module, tuple[Tensor, ...]]:
         InputError: the subject cannot be built from its text; the message says why.
     """
     kind, text = subject
-    expect(kind != "probe", "a probe makes a phone change its compute unit; a host has one alone")
+    expect(kind != "probe", "a probe makes a phone change its unit; a host has one alone")
     expect(kind in _BUILDERS, f"subject kind must be op, chain or network, got '{kind}'")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
+import os
 import re
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from palmette.latency.devices import measure
+from palmette import cli
+from palmette.latency.devices import mac, measure
 from palmette.latency.devices.place import Lost, Place
 from palmette.latency.suite.manifest import hash_package, read_manifest
 from palmette.latency.suite.results import COLUMNS
@@ -209,10 +213,73 @@ def on_a_mac(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measure, "this_mac", lambda: MAC)
 
 
-def test_here_it_is_said_that_a_mac_is_needed(suite_of: Callable[..., Path]) -> None:
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac is a Mac")
+@pytest.mark.parametrize("on", ["mac", "my iPhone"])
+def test_elsewhere_it_is_said_on_one_line_that_a_mac_is_needed(
+    on: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["palmette", "latency", "measure", "suite", "--on", on, "--out", "r.csv"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: --on {on}: needs macOS 14.4 or later on Apple silicon, this is")
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "processor", "found"),
+    [
+        ("darwin", "14.3.1", "arm64", "this is macOS 14.3.1"),
+        ("darwin", "26.0", "x86_64", "this is x86_64"),
+        ("darwin", "14.4", "arm64", ""),
+        ("darwin", "26.0", "arm64", ""),
+    ],
+)
+def test_which_macs_will_do(
+    monkeypatch: pytest.MonkeyPatch, system: str, version: str, processor: str, found: str
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(mac.sys, "platform", system)
+        patch.setattr(mac.platform, "mac_ver", lambda: (version, ("", "", ""), processor))
+        patch.setattr(mac.platform, "machine", lambda: processor)
+        try:
+            mac.require_mac("--on mac")
+            message = ""
+        except InputError as error:
+            message = str(error)
+    assert message.endswith(found) and bool(message) == bool(found)
+
+
+def test_a_mac_says_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = {"hw.model": "Mac15,6", "kern.osversion": "24B83"}
+    cases = "\n".join(f"{name}) echo {value} ;;" for name, value in told.items())
+    (tmp_path / "sysctl").write_text(f'#!/bin/bash\n[ "$1" = -n ] && case "$2" in {cases} esac\n')
+    (tmp_path / "sysctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(mac.platform, "mac_ver", lambda: ("15.1", ("", "", ""), "arm64"))
+    assert mac.this_mac() == MAC
+    (tmp_path / "sysctl").write_text("#!/bin/bash\nexit 1\n")
+    with pytest.raises(InputError, match="sysctl -n hw.model"):
+        mac.this_mac()
+
+
+def test_the_command_answers_with_numbers_of_rows(
+    suite_of: Callable[..., Path],
+    wrapper: Any,
+    on_a_mac: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(mac, "require_mac", lambda option: None)
     suite = suite_of("conv")
-    with pytest.raises(InputError, match=r"^--on mac: needs macOS 14.4 or later on Apple silicon"):
-        measure.time_suite(suite, suite.parent / "r.csv", "mac")
+    (suite / "settings.json").write_text(json.dumps(asdict(QUICK) | {"paced_s": 0}))
+    out = suite.parent / "results.csv"
+    words = f"latency measure {suite} --on mac --units all --mode burst --out {out} --json"
+    monkeypatch.setattr(sys, "argv", ["palmette", *words.split()])
+    with pytest.raises(SystemExit, match="0"):
+        cli.main()
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert answer == {"table": str(out), "rows": 1, "failed": 0}
 
 
 def test_what_the_command_line_says_stands_in_place_of_the_settings(
