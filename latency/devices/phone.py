@@ -112,7 +112,9 @@ def find_device(name: str) -> tuple[Any, str]:
         f"--on: '{device.name}' is {device.state.value}, not connected; plug it in, unlock it, and"
         " turn on Developer Mode",
     )
-    return device, products.get(device.identifier, "")
+    machine = products.get(device.identifier, "")
+    expect(machine != "", f"--on: devicectl does not say what machine '{device.name}' is")
+    return device, machine
 
 
 def _products() -> dict[str, str]:

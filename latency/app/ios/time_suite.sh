@@ -16,7 +16,8 @@ here="$(cd "$(dirname "$0")" && pwd)"
 readonly here
 readonly build="$here/build"
 readonly log="$build/log.txt"
-readonly limit_s=900
+readonly limit_s=1800     # of installing, and of copying the suite
+readonly small_limit_s=60 # of a small file; a file that is not there may make devicectl wait
 readonly most_idle_launches=3 # a package that ends the app twice has its row after the third
 
 fail() {
@@ -33,10 +34,6 @@ quietly() {
   local reason="$1"
   shift
   "$@" >>"$log" 2>&1 || fail "$reason; $log says why"
-}
-
-devicectl() {
-  xcrun devicectl "$@" --timeout "$limit_s"
 }
 
 list_phones() {
@@ -118,18 +115,20 @@ install() {
     -allowProvisioningUpdates -allowProvisioningDeviceRegistration \
     DEVELOPMENT_TEAM="$team" PRODUCT_BUNDLE_IDENTIFIER="$bundle" build
   quietly "the app is not installed (is the phone connected and unlocked?)" \
-    devicectl device install app --device "$device" \
+    xcrun devicectl device install app --device "$device" --timeout "$limit_s" \
     "$build/derived/Build/Products/Release-iphoneos/PalmetteTimer.app"
 }
 
 to_phone() {
-  devicectl device copy to --device "$device" --source "$1" --destination "$2" \
-    --domain-type appDataContainer --domain-identifier "$bundle"
+  xcrun devicectl device copy to --device "$device" --source "$1" --destination "$2" \
+    --user mobile --domain-type appDataContainer --domain-identifier "$bundle" \
+    --timeout "$limit_s"
 }
 
 from_phone() {
-  devicectl device copy from --device "$device" --source "$1" --destination "$2" \
-    --domain-type appDataContainer --domain-identifier "$bundle"
+  xcrun devicectl device copy from --device "$device" --source "$1" --destination "$2" \
+    --user mobile --domain-type appDataContainer --domain-identifier "$bundle" \
+    --timeout "$small_limit_s"
 }
 
 # The phone's copy.txt is written last: with it the folder is whole. A folder is never emptied before:

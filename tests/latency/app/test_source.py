@@ -50,6 +50,7 @@ def test_the_project_builds_the_sources_for_phones_of_ios_16() -> None:
     inside = {path.parts[0] for path in source_files() if path.suffix == ".swift"}
     assert inside == set(target["sources"])
     assert project["options"]["deploymentTarget"] == {"iOS": "16.0"}
+    assert target["info"]["properties"]["UIFileSharingEnabled"] is True
     assert set(project["schemes"]) == set(project["targets"]) == {project["name"]}
 
 
