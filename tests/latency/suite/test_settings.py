@@ -55,6 +55,19 @@ def test_a_key_against_its_rule_is_refused_by_name(
     assert str(caught.value).startswith(f"{tmp_path / SETTINGS}: {key}")
 
 
+def test_every_key_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "phone.md").read_text("utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    shown = {
+        name: default
+        for names, values, *_ in rows
+        for name, default in zip(names.strip("| ").split(", "), values.split(", "), strict=False)
+    }
+    for name in list(GOOD)[2:]:
+        assert shown[f"`{name}`"] == f"{GOOD[name]:g}", name
+    assert all(f"`{name}`" in shown for name in ("units", "modes"))
+
+
 @pytest.mark.parametrize("broken", [{}, {**GOOD, "more": 1}, []])
 def test_other_keys_are_refused(tmp_path: Path, broken: Any) -> None:
     with pytest.raises(InputError, match="must"):

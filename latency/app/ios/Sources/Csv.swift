@@ -32,12 +32,15 @@ enum Csv {
         return rows
     }
 
-    /// Rows by the names of the first one; a row of another length is left out.
-    static func table(_ text: String) -> [[String: String]] {
+    /// Rows by the names of the first one; throws if a row has more cells or fewer.
+    static func table(_ text: String, of file: String) throws -> [[String: String]] {
         let rows = parse(text)
         guard let names = rows.first else { return [] }
-        return rows.dropFirst().filter { $0.count == names.count }.map { cells in
-            Dictionary(zip(names, cells), uniquingKeysWith: { first, _ in first })
+        return try rows.dropFirst().enumerated().map { place, cells in
+            guard cells.count == names.count else {
+                throw SuiteError.damaged(file, row: place + 2)
+            }
+            return Dictionary(zip(names, cells), uniquingKeysWith: { first, _ in first })
         }
     }
 

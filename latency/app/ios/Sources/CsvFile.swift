@@ -20,7 +20,7 @@ final class CsvFile {
         guard Csv.parse(String(whole)).first == columns else {
             throw SuiteError.otherColumns(url.lastPathComponent)
         }
-        try rewrite(Csv.table(String(whole)))
+        try rewrite(Csv.table(String(whole), of: url.lastPathComponent))
     }
 
     func append(_ added: [[String: String]]) throws {

@@ -34,7 +34,7 @@ struct Suite {
                 contentsOf: folder.appendingPathComponent("manifest.csv"), encoding: .utf8)
         else { throw SuiteError.noSuite(name ?? "") }
         self.folder = folder
-        entries = try Csv.table(text).map { try Entry($0) }
+        entries = try Csv.table(text, of: "manifest.csv").map { try Entry($0) }
         settings = try Settings.read(folder.appendingPathComponent("settings.json"))
     }
 
