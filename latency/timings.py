@@ -5,6 +5,7 @@ are a timing's passport and may be missing or blank.
 
     op       text of an op, or of a kernel: `conv ... ; add ...`
     chain    a block in a row, `4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24`
+    probe    a chain with ops that are forced off a unit, `palmette.latency.suite.probes`
     network  what `network_ops` knows, or a name whose kernels the table holds under `part_of`
 """
 
@@ -78,7 +79,7 @@ _COUNT = _or_blank(Rule("must be a whole number", lambda cells: cells.str.fullma
 _ANYTHING = Rule("", lambda cells: cells == cells)
 
 REQUIRED = {
-    "subject_kind": _one_of("op", "chain", "network"),
+    "subject_kind": _one_of("op", "chain", "network", "probe"),
     "subject": _given("must name what was timed"),
     "target": Rule(
         "must be device/unit@runtime in lower case, with the unit cpu, gpu or ane, such as"
@@ -243,12 +244,14 @@ def _expect_columns(failures: Any, where: str) -> None:
 def wrong_subjects(frame: pd.DataFrame) -> dict[int, str]:
     """Rows whose subject cannot be read: place -> words."""
     from palmette.latency.chains import Chain
+    from palmette.latency.suite.probes import Probe
 
     inside = set(zip(frame["target"], frame["part_of"], strict=True))
     readers: dict[str, Callable[[str], object]] = {
         "op": kernel_from_text,
         "chain": Chain.from_text,
         "network": network_ops,
+        "probe": Probe.from_text,
     }
     said: dict[tuple[str, str], str] = {}
     reasons = {}
