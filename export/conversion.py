@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from palmette.space.architecture import IMAGE_CHANNELS
 from palmette.space.errors import InputError, expect
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -64,22 +65,9 @@ def convert(
         arguments["compute_precision"] = precision.FLOAT32 if single else precision.FLOAT16
         # otherwise the converter leaves its package in the system's temporary folder
         arguments["package_dir"] = str(folder / "converted.mlpackage")
-    reason = ""
-    try:
-        with without_jit_notes():
-            traced = torch.jit.trace(module, example, check_trace=False)
-            if options.sizes is not None:
-                check_sizes(traced, module, options.sizes)
-            with without_bars():
-                model = coremltools().convert(traced, **arguments)
-    except InputError:
-        raise
-    except Exception as error:  # the converter raises all kinds
-        logger.debug("conversion failed:\n%s", traceback.format_exc())
-        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
-    if reason:
-        # raised here, where no traceback keeps the converter's temporary folder alive
-        raise ExportError(f"coremltools could not convert the module ({reason})")
+    sizes = options.sizes
+    check = None if sizes is None else lambda traced: check_sizes(traced, module, sizes)
+    model = run_converter(module, (example,), arguments, check)
     spec = model.get_spec()
     if not program:
         if not single:
@@ -89,6 +77,42 @@ def convert(
         return spec, None
     weight_file = Path(arguments["package_dir"], "Data", WEIGHTS_ITEM, WEIGHT_FILE)
     return spec, weight_file if weight_file.exists() else None
+
+
+def run_converter(
+    module: nn.Module,
+    examples: tuple[Tensor, ...],
+    arguments: Mapping[str, Any],
+    check: Callable[[Any], None] | None = None,
+) -> Any:
+    """The converter's model of a module in evaluation mode.
+
+    Args:
+        module: to be traced.
+        examples: its inputs.
+        arguments: of the converter, besides the trace.
+        check: called with the trace before.
+
+    Raises:
+        ExportError: the converter failed; the message carries its reason.
+        InputError: raised by `check`.
+    """
+    import torch
+
+    try:
+        with without_jit_notes():
+            traced = torch.jit.trace(module, examples, check_trace=False)
+            if check is not None:
+                check(traced)
+            with without_bars():
+                return coremltools().convert(traced, **arguments)
+    except InputError:
+        raise
+    except Exception as error:  # the converter raises all kinds
+        logger.debug("conversion failed:\n%s", traceback.format_exc())
+        reason = " ".join(f"{type(error).__name__} {error}".split())[:300]
+    # raised here, where no traceback keeps the converter's temporary folder alive
+    raise ExportError(f"coremltools could not convert the module ({reason})")
 
 
 def _arguments(plan: Plan) -> dict[str, Any]:

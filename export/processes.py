@@ -8,7 +8,11 @@ conversion of a forked process, so each gets a folder, and the folders go with t
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -76,7 +80,10 @@ def _made(job: Job) -> Made:
 
 
 def in_processes(
-    function: Callable[[Item], Answer], items: Sequence[Item], processes: int
+    function: Callable[[Item], Answer],
+    items: Sequence[Item],
+    processes: int,
+    temporary: Path | None = None,
 ) -> Iterator[Answer]:
     """`function` of each item, in order, worked out by so many processes of one thread each.
 
@@ -84,22 +91,26 @@ def in_processes(
         function: of a module, so that other processes find it.
         items: that can be sent to them.
         processes: at least one.
+        temporary: folder for their temporary files; the system's if none is given.
 
     Raises:
         InputError: no positive number of processes.
         ExportError: a process ended by itself, as for want of memory.
     """
     expect(processes > 0, f"processes: must be 1 or more, got {processes}")
-    return _in_processes(function, items, min(processes, max(len(items), 1)))
+    return _in_processes(function, items, min(processes, max(len(items), 1)), temporary)
 
 
 def _in_processes(
-    function: Callable[[Item], Answer], items: Sequence[Item], processes: int
+    function: Callable[[Item], Answer],
+    items: Sequence[Item],
+    processes: int,
+    temporary: Path | None,
 ) -> Iterator[Answer]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", PRELOAD])
     with (
-        tempfile.TemporaryDirectory(prefix="palmette-export-") as folder,
+        tempfile.TemporaryDirectory(prefix="palmette-export-", dir=temporary) as folder,
         ProcessPoolExecutor(processes, context, _begin, (folder,)) as pool,
     ):
         try:
@@ -117,3 +128,14 @@ def _begin(folder: str) -> None:
 
     torch.set_num_threads(1)
     tempfile.tempdir = tempfile.mkdtemp(dir=folder)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process says when to stop
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
+
+
+def _end_with_parent(folder: str) -> None:
+    """Leave, and leave nothing, once the process that hands out the items was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()  # nobody else would ever wake this one
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)

@@ -36,19 +36,19 @@ def read_network(path: Path) -> Program:
     kind = spec.WhichOneof("Type")
     expect(kind in NETWORKS, f"package {path}: holds a '{kind}', not a neural network")
     network = getattr(spec, kind)
-    image = spec.description.input[0]
-    entry = Value(image.name, "FLOAT32", _shape(image.type))
-    operations = [*_preprocessing(network, image.name)]
+    given = spec.description.input
+    entries = tuple(Value(one.name, "FLOAT32", _shape(one.type)) for one in given)
+    operations = [*_preprocessing(network, entries[0].name)]
     operations += [_operation(layer) for layer in network_layers(spec)]
     names = [output.name for output in spec.description.output]
     made = {output.name for op in operations for output in op.outputs}
     # a classifier's label and dictionary are made of the last layer's values
     outputs = tuple(name for name in names if name in made) or (operations[-1].name,)
-    return Program((entry,), tuple(operations), outputs)
+    return Program(entries, tuple(operations), outputs)
 
 
 def _shape(given: Any) -> tuple[int, ...] | None:
-    """Of the input; None if it may have several."""
+    """Of an input; None if it may have several."""
     if given.WhichOneof("Type") == "multiArrayType":
         array = given.multiArrayType
         return None if array.WhichOneof("ShapeFlexibility") else tuple(array.shape)
@@ -245,6 +245,27 @@ def _split(params: Any, names: Names) -> Translated:
     return "split_evenly", {**inputs, "parts": _whole(int(params.numSplits))}
 
 
+def _mean(params: Any, names: Names) -> Translated:
+    expect(
+        not params.reduceAll,
+        f"mean of '{names[0]}': one of all axes is not known to the interpreter",
+    )
+    keep = np.array(params.keepDims)
+    return "reduce_mean", {"x": names[0], "axes": _whole(params.axes), "keep_dims": keep}
+
+
+def _matmul(params: Any, names: Names) -> Translated:
+    expect(
+        len(names) == 2,
+        f"product of '{names[0]}': one with weights in the layer is not known to the interpreter",
+    )
+    turned = {
+        "transpose_x": np.array(params.transposeA),
+        "transpose_y": np.array(params.transposeB),
+    }
+    return "matmul", {"x": names[0], "y": names[1], **turned}
+
+
 def _constant(params: Any, names: Names) -> Translated:
     return "const", {"val": _values(params.data, *params.shape)}
 
@@ -257,6 +278,7 @@ LAYERS: dict[str, Callable[[Any, Names], Translated]] = {
         "reduce_argmax",
         {"x": n[0], "axis": _whole(p.axis), "keep_dims": np.array(not p.removeDim)},
     ),
+    "batchedMatmul": _matmul,
     "batchnorm": _batch_norm,
     "clip": lambda p, n: (
         "clip",
@@ -277,6 +299,7 @@ LAYERS: dict[str, Callable[[Any, Names], Translated]] = {
     "multiplyBroadcastable": _joined("multiply_all", "mul"),
     "padding": _padded,
     "pooling": _pooling,
+    "reduceMean": _mean,
     "reshapeStatic": lambda p, n: ("reshape", {"x": n[0], "shape": _whole(p.targetShape)}),
     "slice": _sliced,
     "softmaxND": lambda p, n: ("softmax", {"x": n[0], "axis": _whole(p.axis)}),

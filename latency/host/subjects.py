@@ -54,13 +54,35 @@ def _chain(text: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
 
 def _network(text: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    architecture = architecture_of(text)
+    if architecture is not None:
+        return _folded(architecture.build(), (3, *architecture.resolution))
+    module, resolution = published_module(text)
+    return _folded(module, (3, resolution, resolution))
+
+
+def architecture_of(text: str) -> Architecture | None:
+    """Architecture that a network's text gives or names; None if the zoo has no such name.
+
+    Raises:
+        InputError: an architecture text or a resolution that cannot be.
+    """
     if "|" in text:
-        return _architecture(Architecture.from_text(text))
+        return Architecture.from_text(text)
     name, at, size = text.partition("@")
-    if name in ZOO:
-        network_ops(text)  # knows the rules for a resolution
-        zoo = load(name)
-        return _architecture(zoo.with_resolution(*map(int, size.split("x"))) if at else zoo)
+    if name not in ZOO:
+        return None
+    network_ops(text)  # knows the rules for a resolution
+    zoo = load(name)
+    return zoo.with_resolution(*map(int, size.split("x"))) if at else zoo
+
+
+def published_module(text: str) -> tuple[nn.Module, int]:
+    """Module of a network that published timings name and the zoo lacks, and its input side in px.
+
+    Raises:
+        InputError: an unknown name, a list of ops, or a package that is not installed.
+    """
     from palmette.latency.networks import NETWORKS
 
     expect(
@@ -71,16 +93,11 @@ def _network(text: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
     )
     network = NETWORKS[text]
     try:
-        module = network.build()
+        return network.build(), network.resolution
     except ImportError as error:
         raise InputError(
             f"network '{text}': needs {error.name}; pip install 'palmette[train]'"
         ) from None
-    return _folded(module, (3, network.resolution, network.resolution))
-
-
-def _architecture(architecture: Architecture) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    return _folded(architecture.build(), (3, *architecture.resolution))
 
 
 _BUILDERS = {"op": _op, "chain": _chain, "network": _network}

@@ -275,7 +275,7 @@ def _line(columns: Floats, ms: Floats, noise: _Noise) -> _Line | None:
     freedom = noise.freedom + more
     known = noise.freedom * noise.relative**2 if noise.freedom else 0.0
     variance = (known + left) / freedom if freedom else 0.0
-    covariance: Floats = variance * inverse
+    covariance = np.asarray(variance * inverse, dtype=np.float64)
     return _Line(coefficients, covariance, freedom)
 
 

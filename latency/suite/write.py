@@ -1,0 +1,153 @@
+"""A suite: the packages of a plan in a folder, and the manifest of the run.
+
+Packages are made by several processes and noted one by one (`palmette.latency.suite.ledger`), so
+that a suite that was interrupted at any moment goes on. The manifest is written last, in one step.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from palmette.export.errors import ExportError
+from palmette.export.processes import in_processes
+from palmette.latency.planning.plan import Plan, Planned
+from palmette.latency.suite.ledger import Ledger, opened
+from palmette.latency.suite.manifest import Entry, write_manifest
+from palmette.latency.suite.order import run_order
+from palmette.latency.suite.packages import UNDER_WAY, Job, Package, make, package_form
+from palmette.latency.targets import parse_target
+from palmette.space.errors import expect
+
+ANCHOR = "anchor"
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What became of a plan."""
+
+    entries: tuple[Entry, ...]
+    """Of the manifest."""
+    made: int
+    """Packages that were made now."""
+    kept: int
+    """Packages that were there."""
+    left_out: tuple[tuple[str, str, str], ...]
+    """(kind, subject, reason) of what has no package."""
+
+    @property
+    def anchors(self) -> int:
+        """Things that are timed again and again."""
+        return len({entry.file for entry in self.entries if entry.role == ANCHOR})
+
+
+def write_suite(
+    plan: Plan,
+    folder: Path,
+    *,
+    processes: int = 1,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Suite:
+    """Make the packages of a plan, and the manifest that says in which order they are timed.
+
+    A subject has one package, whatever units it is planned on: units are chosen when it is timed.
+    One that cannot be made is left out, with the reason. Packages are the same to the byte each
+    time; the order follows from the seed and the plan.
+
+    Args:
+        plan: rows of one runtime.
+        folder: of the suite; made if it is not there. What is there of the plan already is kept.
+        processes: that convert side by side; about 500 MB each.
+        seed: of the order.
+        progress: told of every package.
+
+    Raises:
+        InputError: targets of several runtimes, or of one that runs no Core ML packages of
+            tensors; no positive number of processes; another process writes this suite.
+        ExportError: no package could be made, or a process ended by itself.
+    """
+    chosen = _chosen(plan)
+    runtimes = sorted({parse_target(row.target).runtime for row in plan.rows})
+    expect(
+        len(runtimes) == 1,
+        f"the plan has targets of {', '.join(runtimes)}; a suite is for one runtime, plan each"
+        " by itself",
+    )
+    expect(processes > 0, f"processes: must be 1 or more, got {processes}")
+    form = package_form(chosen[0].target)
+    jobs = {Job(folder, row.kind, row.subject, row.target, *form): row for row in chosen}
+    folder.mkdir(parents=True, exist_ok=True)
+    with opened(folder) as ledger:
+        found, left_out, made = _packages(list(jobs), folder, ledger, processes, progress)
+        if not found:
+            _, subject, reason = left_out[0]
+            raise ExportError(f"no package could be made, the first for '{subject}': {reason}")
+        entries = _entries([(jobs[job], job, found[job]) for job in jobs if job in found], seed)
+        write_manifest(folder, entries)
+    return Suite(tuple(entries), made, len(found) - made, tuple(left_out))
+
+
+def _chosen(plan: Plan) -> list[Planned]:
+    """A row for each subject: as an anchor if one of its rows makes it one, else the first."""
+    rows: dict[tuple[str, str], Planned] = {}
+    for row in plan.rows:
+        if row.role == ANCHOR and rows.get((row.kind, row.subject), row).role != ANCHOR:
+            rows[row.kind, row.subject] = row
+        rows.setdefault((row.kind, row.subject), row)
+    return list(rows.values())
+
+
+def _packages(
+    jobs: list[Job], folder: Path, ledger: Ledger, processes: int, progress: Progress | None
+) -> tuple[dict[Job, Package], list[tuple[str, str, str]], int]:
+    """Packages by job, those left out, and how many were made now."""
+    tell = progress or (lambda what, done, of: None)
+    found: dict[Job, Package] = {}
+    for job in jobs:
+        package = ledger.holds(job)
+        if package is not None:
+            found[job] = package
+    todo, kept = [job for job in jobs if job not in found], len(found)
+    left_out: list[tuple[str, str, str]] = []
+    under_way = folder / UNDER_WAY
+    shutil.rmtree(under_way, ignore_errors=True)  # of a run that was killed
+    under_way.mkdir()
+    try:
+        tell("convert", kept, len(jobs))
+        for done, outcome in enumerate(in_processes(make, todo, processes, under_way)):
+            job = todo[done]
+            if outcome.package is None:
+                left_out.append((job.kind, job.subject, outcome.reason))
+            else:
+                found[job] = outcome.package
+                ledger.add(outcome.package)
+            tell("convert", kept + done + 1, len(jobs))
+    finally:
+        shutil.rmtree(under_way, ignore_errors=True)
+    return found, left_out, len(found) - kept
+
+
+def _entries(made: list[tuple[Planned, Job, Package]], seed: int) -> list[Entry]:
+    anchors = [one for one in made if one[0].role == ANCHOR]
+    others = [one for one in made if one[0].role != ANCHOR]
+    return [
+        Entry(
+            at + 1,
+            package.file,
+            package.sha256,
+            row.kind,
+            row.subject,
+            row.role,
+            row.target,
+            package.input_name,
+            package.input_shape,
+            job.format,
+            job.system,
+        )
+        for at, (row, job, package) in enumerate(run_order(others, anchors, seed))
+    ]

@@ -1,0 +1,146 @@
+"""Commands on packages to be timed: `palmette latency suite`, and `probes` for what they say."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palmette.cli.output import counting, note, print_table
+from palmette.cli.subjects import Json
+
+if TYPE_CHECKING:
+    from palmette.latency.suite.slopes import Figure
+
+MOST_PROCESSES = 8
+"""By default: each takes about 500 MB."""
+
+
+def suite(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="CSV file of a plan.")],
+    out: Annotated[Path, typer.Option(help="Folder for the packages; begun before, it goes on.")],
+    processes: Annotated[
+        int | None, typer.Option(help="That convert side by side; default one a core, at most 8.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the order in which they are timed.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make the packages of a plan, and the manifest that an app times them by."""
+    from palmette.latency.planning.plan import Plan
+    from palmette.latency.suite.write import write_suite
+
+    rows = Plan.read(plan)
+    count = min(os.cpu_count() or 1, MOST_PROCESSES) if processes is None else processes
+    try:
+        with counting() as tell:
+            found = write_suite(rows, out, processes=count, seed=seed, progress=tell)
+    except KeyboardInterrupt:
+        note("interrupted; the same command goes on")
+        raise typer.Exit(130) from None
+    for kind, subject, reason in found.left_out:
+        note(f"left out: {kind} {subject}: {reason}")
+    if not found.anchors:
+        note("the plan has no anchors: how far the phone drifts during the run will not show")
+    answer = {
+        "suite": str(out),
+        "packages": found.made + found.kept,
+        "made": found.made,
+        "kept": found.kept,
+        "left_out": len(found.left_out),
+        "timings": len(found.entries),
+        "anchors": found.anchors,
+    }
+    print(
+        json.dumps(answer)
+        if as_json
+        else f"{out}: {answer['packages']} packages ({found.kept} were there),"
+        f" {answer['timings']} timings, {answer['left_out']} left out"
+    )
+
+
+def probes(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="Tables of timings.")],
+    as_json: Json = False,
+) -> None:
+    """Dispatch floors, blocks, changes of unit and drift, as chains, probes and anchors say."""
+    from palmette.cli.latency import _timings
+    from palmette.latency.suite.slopes import chain_costs, drift, floors, transfer_costs
+    from palmette.space.errors import expect
+
+    rows = _timings(tables)
+    chains, transfers, steady = chain_costs(rows), transfer_costs(rows), drift(rows)
+    expect(
+        bool(chains or transfers or steady),
+        "the tables have no chain at two depths, no probes with their chain, and nothing that was"
+        " timed twice",
+    )
+    answer: dict[str, list[dict[str, Any]]] = {
+        "floors": [{"target": name, **_ms(one)} for name, one in floors(chains).items()],
+        "blocks": [
+            {"target": one.target, "block": one.chain.to_text(), **_ms(one.block)} for one in chains
+        ],
+        "transfers": [
+            {
+                "target": one.target,
+                "chain": one.chain.to_text(),
+                "with_op": one.transfer is None,
+                **_ms(one.transfer or one.forced),
+            }
+            for one in transfers
+        ],
+        "drift": [{**asdict(one), "flagged": one.flagged} for one in steady],
+    }
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        _print(answer)
+
+
+def _ms(figure: Figure) -> dict[str, float | None]:
+    """Numbers of a figure; None where nothing tells."""
+    return {key: value if math.isfinite(value) else None for key, value in asdict(figure).items()}
+
+
+def _print(answer: dict[str, list[dict[str, Any]]]) -> None:
+    """The tables that have rows."""
+    for title, key, name in (
+        ("What a call costs that runs nothing", "floors", ""),
+        ("Blocks", "blocks", "block"),
+        ("A change of units, there and back", "transfers", "chain"),
+    ):
+        columns = ["target", *([name] if name else []), "ms", "80 % interval"]
+        cells = [
+            [
+                row["target"],
+                *([row[name]] if name else []),
+                f"{row['ms']:.3g}" + (" with the op itself" if row.get("with_op") else ""),
+                _interval(row),
+            ]
+            for row in answer[key]
+        ]
+        if cells:
+            print_table(title, columns, cells)
+    cells = [
+        [
+            row["target"],
+            row["subject"],
+            str(row["times"]),
+            f"{100 * (row['largest'] - 1):.1f} %" + (" drifted" if row["flagged"] else ""),
+            f"{row['last_to_first']:.3f}",
+        ]
+        for row in answer["drift"]
+    ]
+    if cells:
+        columns = ["target", "subject", "times", "farthest from median", "last to first"]
+        print_table("Timed again and again", columns, cells)
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if row["lower_ms"] is None:
+        return "unknown: nothing was timed twice"
+    return f"{row['lower_ms']:.3g} to {row['upper_ms']:.3g}"
