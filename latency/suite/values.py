@@ -9,7 +9,8 @@ it reads. What the written package makes of that is run in emulated half precisi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,11 @@ SEED = 0
 """Of weights, and of the values that a package is run on."""
 SMALLEST_NORMAL = 2.0**-14
 """Of half precision."""
-_BATCH = 4
+_BATCH = 2
 _LEAST_VARIANCE = 0.01
 """Of a channel, relative to the mean of all: one that was still may not stay so."""
+_OPEN = 4.0
+"""Added before the sigmoid of a channel gate: of gates that halve a map, sixteen would end it."""
 
 
 def random_input(shape: Sequence[int], batch: int = 1) -> Tensor:
@@ -39,6 +42,8 @@ def random_input(shape: Sequence[int], batch: int = 1) -> Tensor:
 def settle(module: nn.Module, shape: Sequence[int]) -> nn.Module:
     """The module itself, in evaluation mode, its layers and BatchNorms scaled.
 
+    Units that train as branches are merged first: a device runs one convolution of each.
+
     Args:
         module: of one input.
         shape: of that, without the batch.
@@ -46,35 +51,56 @@ def settle(module: nn.Module, shape: Sequence[int]) -> nn.Module:
     import torch
     from torch import nn
 
-    def scale(layer: Any, _: Any, output: Tensor) -> Tensor | None:
+    from palmette.space.modules import SqueezeExcite
+    from palmette.space.modules.reparameterise import reparameterise
+
+    parts = list((module := reparameterise(module.eval())).modules())
+    gates = {part.expand for part in parts if isinstance(part, SqueezeExcite)}
+    norms = [part for part in parts if isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d)]
+    layers = [part for part in parts if isinstance(part, nn.Conv2d | nn.Linear)]
+    scale = _Scale(gates)
+    hooks = [layer.register_forward_hook(scale) for layer in layers]
+    with torch.no_grad(), _taking_statistics(norms):
+        module(random_input(shape, _BATCH))
+    for hook in hooks:
+        hook.remove()
+    return module
+
+
+class _Scale:
+    """Hook that scales a layer, the first time that it runs, to give values of deviation one."""
+
+    def __init__(self, gates: set[Any]) -> None:
+        self._gates = gates
+        self._scaled: set[Any] = set()
+
+    def __call__(self, layer: Any, _: Any, output: Tensor) -> Tensor | None:
         deviation = output.std()
-        if layer in scaled or not deviation > 0:
+        if layer in self._scaled or not deviation > 0:
             return None
-        scaled.add(layer)
+        self._scaled.add(layer)
         for value in (layer.weight, layer.bias):
             if value is not None:
                 value.div_(deviation)
-        return output / deviation
+        if layer not in self._gates:
+            return output / deviation
+        layer.bias.add_(_OPEN)
+        return output / deviation + _OPEN
 
-    scaled: set[Any] = set()
-    parts = list(module.eval().modules())
-    norms = [part for part in parts if isinstance(part, nn.BatchNorm2d | nn.BatchNorm1d)]
-    layers = [part for part in parts if isinstance(part, nn.Conv2d | nn.Linear)]
-    hooks = [part.register_forward_hook(scale) for part in layers]
+
+@contextmanager
+def _taking_statistics(norms: Sequence[Any]) -> Iterator[None]:
+    """BatchNorms take the statistics of what they read inside, and keep them."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train()
         norm.momentum = 1.0
-    with torch.no_grad():
-        module(random_input(shape, _BATCH))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-            if norm.running_var is not None:
-                least = _LEAST_VARIANCE * norm.running_var.mean().item()
-                norm.running_var.clamp_(min=least)
-    for hook in hooks:
-        hook.remove()
-    return module.eval()
+    yield
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum
+        if norm.running_var is not None:
+            norm.running_var.clamp_(min=_LEAST_VARIANCE * norm.running_var.mean().item())
 
 
 def check_values(package: Path, inputs: Sequence[Tensor]) -> None:

@@ -62,7 +62,7 @@ def write_suite(
     Args:
         plan: rows of one runtime.
         folder: of the suite; made if it is not there. What is there of the plan already is kept.
-        processes: that convert side by side; about 500 MB each.
+        processes: that convert side by side; 0.5 to 1.5 GB each, by the networks.
         seed: of the order.
         progress: told of every package.
 

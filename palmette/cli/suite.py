@@ -17,15 +17,15 @@ from palmette.cli.subjects import Json
 if TYPE_CHECKING:
     from palmette.latency.suite.slopes import Figure
 
-MOST_PROCESSES = 8
-"""By default: each takes about 500 MB."""
+MOST_PROCESSES = 4
+"""By default: large networks take 1.5 GB each."""
 
 
 def suite(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="CSV file of a plan.")],
     out: Annotated[Path, typer.Option(help="Folder for the packages; begun before, it goes on.")],
     processes: Annotated[
-        int | None, typer.Option(help="That convert side by side; default one a core, at most 8.")
+        int | None, typer.Option(help="That convert side by side; default one a core, at most 4.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the order in which they are timed.")] = 0,
     as_json: Json = False,

@@ -20,6 +20,8 @@ BLOCKS = (
     "cn_r1_k3_s1_c16_relu",
     "ds_r1_k3_s1_c16_relu6_noskip",
     "fire_r1_k3_sq8_c16_relu_nobn",  # has no BatchNorm
+    "one_r1_k3_s1_c16_relu_b2",  # trains as branches
+    "se_r1_c16_x4_gatesigmoid",  # can only make values smaller
 )
 
 
