@@ -7,12 +7,14 @@ that a suite that was interrupted at any moment goes on. The manifest is written
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from palmette.export.errors import ExportError
 from palmette.export.processes import in_processes
+from palmette.latency.chains import Chain
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.ledger import Ledger, opened
 from palmette.latency.suite.manifest import Entry, write_manifest
@@ -43,6 +45,14 @@ class Suite:
     def anchors(self) -> int:
         """Things that are timed again and again."""
         return len({entry.file for entry in self.entries if entry.role == ANCHOR})
+
+    @property
+    def lone_chains(self) -> tuple[str, ...]:
+        """Chains of which no other depth is there, so that their block will not show."""
+        texts = dict.fromkeys(e.subject for e in self.entries if e.subject_kind == "chain")
+        one = {text: replace(Chain.from_text(text), depth=1) for text in texts}
+        depths = Counter(one.values())
+        return tuple(text for text in texts if depths[one[text]] == 1)
 
 
 def write_suite(

@@ -44,6 +44,8 @@ def suite(
         raise typer.Exit(130) from None
     for kind, subject, reason in found.left_out:
         note(f"left out: {kind} {subject}: {reason}")
+    for subject in found.lone_chains:
+        note(f"{subject}: has no chain of another depth, so that its block will not show")
     if not found.anchors:
         note("the plan has no anchors: how far the phone drifts during the run will not show")
     answer = {

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_subject_has_one_package_and_one_that_cannot_be_is_left_out(suite: Suite) -> None:
     assert (suite.made, suite.kept, suite.anchors) == (4, 0, 1)
+    assert suite.lone_chains == (f"2*({BLOCK})@8x8x8",)
     ((kind, subject, reason),) = suite.left_out
     assert (kind, subject) == ("op", REFUSED) and "does not say what to run" in reason
 
@@ -141,6 +143,12 @@ def test_inputs_and_outputs_are_half_and_the_metadata_name_the_subject(
         told = about.metadata.userDefined
         assert (told["subject_kind"], told["subject"]) == (entry.subject_kind, entry.subject)
         assert told["target"] == TARGET and about.metadata.versionString == palmette.__version__
+
+
+def test_a_chain_with_another_depth_is_not_alone(suite: Suite) -> None:
+    (chain,) = (entry for entry in suite.entries if entry.subject_kind == "chain")
+    deeper = replace(chain, subject=chain.subject.replace("2*", "6*"))
+    assert replace(suite, entries=(*suite.entries, deeper)).lone_chains == ()
 
 
 def test_what_is_there_is_kept_whatever_the_order(suite: Suite, copied: Path) -> None:
@@ -229,6 +237,10 @@ def test_a_kill_at_any_moment_leaves_a_suite_that_the_same_command_ends(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / MANIFEST).exists()
+    deadline = time.monotonic() + 60  # processes that converted for it end by themselves
+    while list((out / UNDER_WAY).glob("palmette-export-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     answer = json.loads(ended.stdout)
     assert (answer["packages"], answer["left_out"], answer["timings"]) == (4, 1, 5)
