@@ -185,9 +185,10 @@ def _architecture(job: Job, architecture: Architecture, path: Path) -> Built:
 
 def _op(job: Job, path: Path) -> Built:
     from palmette.latency.host.subjects import build_subject
+    from palmette.latency.suite.values import random_input
 
     module, inputs = build_subject((job.kind, job.subject))
-    return _tensors(job, path, module, inputs)
+    return _tensors(job, path, module, tuple(random_input(given.shape[1:]) for given in inputs))
 
 
 def _chain(job: Job, path: Path) -> Built:

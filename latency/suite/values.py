@@ -32,7 +32,7 @@ _OPEN = 4.0
 
 
 def random_input(shape: Sequence[int], batch: int = 1) -> Tensor:
-    """Values from -1 to 1, (batch, *shape)."""
+    """Values from -1 to 1, as whoever times a package gives it, (batch, *shape)."""
     import torch
 
     generator = torch.Generator().manual_seed(SEED)

@@ -20,7 +20,7 @@ from palmette.cli.export import export_command
 from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.space import space, zoo
-from palmette.cli.suite import probes, suite
+from palmette.cli.suite import latency_probes, latency_suite
 from palmette.cli.supernet import supernet
 from palmette.cli.train import train
 from palmette.cli.verify import verify
@@ -36,9 +36,9 @@ app.add_typer(zoo, name="zoo")
 app.add_typer(space, name="space")
 latency.command("measure")(latency_measure)
 latency.command("app")(latency_app)
+latency.command("suite")(latency_suite)
+latency.command("probes")(latency_probes)
 app.add_typer(latency, name="latency")
-latency.command()(suite)
-latency.command()(probes)
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)
 app.command()(explain)

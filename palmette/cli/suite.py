@@ -21,7 +21,7 @@ MOST_PROCESSES = 4
 """By default: large networks take 1.5 GB each."""
 
 
-def suite(
+def latency_suite(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="CSV file of a plan.")],
     out: Annotated[Path, typer.Option(help="Folder for the packages; begun before, it goes on.")],
     processes: Annotated[
@@ -65,7 +65,7 @@ def suite(
     )
 
 
-def probes(
+def latency_probes(
     tables: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="Tables of timings.")],
     as_json: Json = False,
 ) -> None:
