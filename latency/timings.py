@@ -100,6 +100,7 @@ PASSPORT = {
     "p90_ms": _or_blank(_MILLISECONDS),
     "burst_ms": _or_blank(_MILLISECONDS),
     "sustained_ms": _or_blank(_MILLISECONDS),
+    "paced_ms": _or_blank(_MILLISECONDS),
     "thermal_before": _ANYTHING,
     "thermal_after": _ANYTHING,
     "power_mode": _ANYTHING,

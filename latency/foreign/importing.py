@@ -1,4 +1,4 @@
-"""Foreign CSV files into the one timing table, each by its `ImportMap`.
+"""Foreign files into the one timing table: CSV files by their `ImportMap`, results of devices.
 
 Every row ends in the table or among those left out, with a reason. What the table itself demands of
 a row is `palmette.latency.timings`'s to say; here it is asked before anything is written.
@@ -6,83 +6,44 @@ a row is `palmette.latency.timings`'s to say; here it is asked before anything i
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
+from palmette.latency.foreign.imported import BAD_COLUMNS, Imported
 from palmette.latency.foreign.maps import Cells, ImportMap
 from palmette.latency.foreign.rows import map_rows, one_values, read_table
 from palmette.latency.quarantine import BadRow
 from palmette.latency.targets import parse_target
 from palmette.latency.timings import INCOMPLETE, REQUIRED, RULES, contradicting, wrong_subjects
 from palmette.space.errors import InputError, expect
-from palmette.space.files import write_text
-
-FIRST_ROWS = 5
-"""Row numbers that a summary of rows left out names."""
-
-_BAD_COLUMNS = [one.name for one in fields(BadRow)]
 
 Source = tuple[Path, ImportMap]
 Key = tuple[str, str]  # target and network
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why rows of a file were left out: the words of the first, how many, the first row numbers."""
+class Taken:
+    """Rows of one foreign file in our columns.
 
-    file: str
-    text: str
-    count: int
-    first_rows: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """Timings from foreign files.
-
-    `rows` are text, the columns those of a timing table that a map fills; `left_out` are the rows
-    that are not among them, by file and row; `notes` say what else a reader should know.
+    `frame` has the columns of `map_rows`; `named` are those that the file fills. `left_out` are
+    rows that made none; `others` has further rows of the file that a row of the frame stands for.
     """
 
-    rows: pd.DataFrame
-    left_out: tuple[BadRow, ...]
-    notes: tuple[str, ...]
-
-    def write(self, path: Path) -> None:
-        """Write `rows` as a timing table, atomically."""
-        write_text(path, str(self.rows.to_csv(index=False, lineterminator="\n")))
-
-    def write_left_out(self, path: Path) -> None:
-        """Write `left_out` as CSV, a column for each field of `BadRow`, atomically."""
-        table = pd.DataFrame(map(astuple, self.left_out), columns=_BAD_COLUMNS)
-        write_text(path, str(table.to_csv(index=False, lineterminator="\n")))
-
-    def reasons(self) -> list[Reason]:
-        """Rows left out, counted by file and reason (figures and values aside), most first."""
-        groups: defaultdict[Key, list[BadRow]] = defaultdict(list)
-        for row in self.left_out:
-            groups[row.file, re.sub(r"'[^']*'|\d[\d.]*", "..", row.reason)].append(row)
-        found = [
-            Reason(file, rows[0].reason, len(rows), tuple(row.row for row in rows[:FIRST_ROWS]))
-            for (file, _), rows in groups.items()
-        ]
-        return sorted(found, key=lambda reason: -reason.count)
+    frame: pd.DataFrame
+    named: frozenset[str]
+    prefer: str = "all"
+    sort: tuple[str, ...] = ()
+    left_out: tuple[BadRow, ...] = ()
+    others: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
 
 def import_timings(
     sources: Sequence[Source], joined: Path | None = None, target: str = ""
 ) -> Imported:
-    """Rows of foreign CSV files (gzipped or not) as timings.
-
-    Left out one by one, with reasons, are rows that a map does not keep or has no value for; that
-    break a rule of the timing table; of an op, a shape or a network that cannot be; that contradict
-    or repeat another; and, where a map prefers one timing of a thing, the others. A network that
-    lost one of its kernels has no sum of kernels any more: its rows are flagged `INCOMPLETE`.
+    """Rows of foreign CSV files (gzipped or not) as timings, by maps; see `gather`.
 
     Args:
         sources: files with their maps.
@@ -94,26 +55,54 @@ def import_timings(
         InputError: a file that cannot be read, a missing column, several values where a map wants
             one, or no good row at all.
     """
-    expect(len(sources) > 0, "nothing to import: give one file or more")
+    notes: list[str] = []
+    return gather(mapped(sources, notes, joined, target), notes)
+
+
+def mapped(
+    sources: Sequence[Source], notes: list[str], joined: Path | None = None, target: str = ""
+) -> list[Taken]:
+    """Rows of foreign CSV files by their maps; arguments and errors as in `import_timings`.
+
+    `notes` gets lines on what else a reader should know.
+    """
     if target:
         sources = [(file, one.with_target(target)) for file, one in sources]
-    notes: list[str] = []
     known: dict[str, tuple[Path, str]] = {}
-    frames = []
-    for place, (file, import_map) in enumerate(sources):
+    found = []
+    for file, import_map in sources:
         table = read_table(file, import_map, joined, notes)
         given = one_values(file, table, import_map)
         if target:
             _expect_same(file, given, known)
-        frames.append(map_rows(file, table, import_map).assign(place=place))
+        frame = map_rows(file, table, import_map)
+        named = frozenset(import_map.columns)
+        found.append(Taken(frame, named, import_map.prefer, import_map.sort))
+    return found
+
+
+def gather(sources: Sequence[Taken], notes: Sequence[str] = ()) -> Imported:
+    """Rows of foreign files together, as timings.
+
+    Left out one by one, with reasons, are rows that a map does not keep or has no value for; that
+    break a rule of the timing table; of an op, a shape or a network that cannot be; that contradict
+    or repeat another; and, where a map prefers one timing of a thing, the others. A network that
+    lost one of its kernels has no sum of kernels any more: its rows are flagged `INCOMPLETE`.
+
+    Raises:
+        InputError: no file, or no good row at all.
+    """
+    expect(len(sources) > 0, "nothing to import: give one file or more")
+    frames = [one.frame.assign(place=place) for place, one in enumerate(sources)]
     frame = pd.concat(frames, ignore_index=True)
-    notes += _settle(frame)
-    maps = [import_map for _, import_map in sources]
-    rows = pd.concat([_chosen(frame, at, one) for at, one in enumerate(maps)], ignore_index=True)
-    left_out = _left_out(frame)
+    notes = [*notes, *_settle(frame)]
+    rows = pd.concat([_chosen(frame, at, one) for at, one in enumerate(sources)], ignore_index=True)
+    left_out = _left_out(frame, sources)
     if rows.empty:
         raise InputError(f"{left_out[0]} (of {len(left_out)} rows none is good)")
-    return Imported(rows[_named(maps)], left_out, tuple(notes))
+    keys = zip(rows["place"].tolist(), rows["row"].tolist(), strict=True)
+    taken = sum(1 + len(sources[place].others.get(row, ())) for place, row in keys)
+    return Imported(rows[_named(sources)], left_out, tuple(notes), taken)
 
 
 def _expect_same(file: Path, given: Cells, known: dict[str, tuple[Path, str]]) -> None:
@@ -126,15 +115,25 @@ def _expect_same(file: Path, given: Cells, known: dict[str, tuple[Path, str]]) -
         )
 
 
-def _named(maps: Sequence[ImportMap]) -> list[str]:
-    """Columns of the table: those needed, flags, and those that a map names."""
-    named = {*REQUIRED, "flags", *(name for one in maps for name in one.columns)}
+def _named(sources: Sequence[Taken]) -> list[str]:
+    """Columns of the table: those needed, flags, and those that a source names."""
+    named = {*REQUIRED, "flags"}.union(*(one.named for one in sources))
     return [name for name in RULES if name in named]
 
 
-def _left_out(frame: pd.DataFrame) -> tuple[BadRow, ...]:
-    cells = frame.loc[frame["reason"] != "", _BAD_COLUMNS]
-    return tuple(BadRow(*row) for row in cells.itertuples(index=False, name=None))
+def _left_out(frame: pd.DataFrame, sources: Sequence[Taken]) -> tuple[BadRow, ...]:
+    """Rows with a reason, those that stand with them, and those that made none; file by file."""
+    found = []
+    for place, source in enumerate(sources):
+        bad = list(source.left_out)
+        own = frame[(frame["place"] == place) & (frame["reason"] != "")]
+        for row in (BadRow(*cells) for cells in own[BAD_COLUMNS].itertuples(index=False)):
+            bad.append(row)
+            reason = f"it stands with row {row.row}: {row.reason}"
+            others = source.others.get(row.row, ())
+            bad += [replace(row, row=number, reason=reason) for number in others]
+        found += sorted(bad, key=lambda row: (row.file, row.row))
+    return tuple(found)
 
 
 def _settle(frame: pd.DataFrame) -> list[str]:
@@ -212,13 +211,13 @@ def _incomplete(frame: pd.DataFrame) -> dict[Key, str]:
     return found
 
 
-def _chosen(frame: pd.DataFrame, place: int, import_map: ImportMap) -> pd.DataFrame:
+def _chosen(frame: pd.DataFrame, place: int, source: Taken) -> pd.DataFrame:
     """Good rows of a source in its order; rows that it does not prefer are put aside in `frame`."""
     good = _good(frame[frame["place"] == place])
-    if import_map.prefer != "all":
-        _put_aside(frame, _second_best(good[good["part_of"] == ""], import_map.prefer))
+    if source.prefer != "all":
+        _put_aside(frame, _second_best(good[good["part_of"] == ""], source.prefer))
         good = _good(frame[frame["place"] == place])
-    return good.sort_values(list(import_map.sort), kind="stable") if import_map.sort else good
+    return good.sort_values(list(source.sort), kind="stable") if source.sort else good
 
 
 def _second_best(frame: pd.DataFrame, prefer: str) -> dict[int, str]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from palmette.latency.chains import Chain
 from palmette.latency.op_lists import network_ops
+from palmette.latency.passports import typical_ms
 from palmette.latency.per_op.fusion import Fusion, fusion_of
 from palmette.latency.per_op.kernels import KernelTable, kernel_from_text
 from palmette.latency.per_op.network_cost import TimedKernels, TimedNetworks
@@ -154,7 +155,7 @@ def _timed_networks(rows: pd.DataFrame, ops: pd.DataFrame, fusion: Fusion) -> It
         yield _Network(
             name,
             next(filter(None, timed["family"]), "") or design(name),
-            statistics.geometric_mean(timed["latency_ms"].tolist()),
+            typical_ms(timed),
             kernels,
             kernel_ms,
             hull_channels(flat).sum(axis=0),
@@ -193,7 +194,7 @@ def _blocks(rows: pd.DataFrame, left_out: list[str]) -> tuple[list[_Block], floa
     depths: defaultdict[Chain, dict[int, float]] = defaultdict(dict)
     for subject, timed in rows.groupby("subject", sort=True):
         chain = Chain.from_text(str(subject))
-        ms = statistics.geometric_mean(timed["latency_ms"].tolist())
+        ms = typical_ms(timed)
         depths[replace(chain, depth=1)][chain.depth] = ms
     slopes = {one: _slope(ms_of) for one, ms_of in depths.items() if len(ms_of) > 1}
     lowest = {one: min(depths[one]) for one, slope in slopes.items() if slope > 0}

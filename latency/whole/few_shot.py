@@ -241,7 +241,8 @@ def _refit(
     matrices = [timed.matrix(name, component.form) for name in names]
     design = Design.of(component.form, matrices, floors)
     prior = Prior(middle, np.full(len(middle), DEVIATION_SPREAD))
-    constant, *others = fit_prices(design, ms[None], prior)[0].tolist()
+    weights = timed.weights(str(component.target), names)[None]
+    constant, *others = fit_prices(design, ms[None], prior, weights)[0].tolist()
     return replace(component, constant_ms=constant, prices_ms=tuple(others))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ import pandas as pd
 from palmette.latency import uncertainty as spreads
 from palmette.latency.effects import Effect, Support, effects, support
 from palmette.latency.op_lists import network_ops
+from palmette.latency.passports import doubtful_subjects, typical_ms
 from palmette.latency.per_op.op_timed import OpTimedModel
 from palmette.latency.targets import TARGETS, Target, parse_target
 from palmette.latency.uncertainty import Uncertainty
@@ -61,13 +61,13 @@ def measured_networks(
     networks = timings[timings["subject_kind"] == "network"]
     for (target, subject), rows in networks.groupby(["target", "subject"], sort=True):
         if target in wanted:
-            times = rows["latency_ms"].astype(float).tolist()
-            # one timing stays as it is: a logarithm and back costs its last digit
-            value = statistics.geometric_mean(times) if len(times) > 1 else times[0]
-            latency_ms.setdefault(str(target), {})[str(subject)] = value
+            latency_ms.setdefault(str(target), {})[str(subject)] = typical_ms(rows)
     names = sorted({name for rows in latency_ms.values() for name in rows})
     ops = {name: OpTable.of(network_ops(name)) for name in names}
-    return Measured(latency_ms, ops, fits={} if fits is None else fits)
+    doubtful = {
+        target: doubtful_subjects(networks[networks["target"] == target]) for target in latency_ms
+    }
+    return Measured(latency_ms, ops, fits={} if fits is None else fits, doubtful=doubtful)
 
 
 def fit_parts(measured: Measured, family: str) -> dict[str, Fitted]:

@@ -67,16 +67,23 @@ class Design:
         return np.add.reduceat(self.matrix, self.starts, axis=0)
 
 
-def fit_prices(design: Design, latency_ms: Floats, prior: Prior | None = None) -> Floats:
+def fit_prices(
+    design: Design,
+    latency_ms: Floats,
+    prior: Prior | None = None,
+    weights: Floats | None = None,
+) -> Floats:
     """Prices of the constant and of each feature, shape (chips, 1 + features), ms per unit.
 
     Args:
         design: all networks, held-out ones included.
         latency_ms: (chips, networks); NaN where a network was not timed or is held out.
         prior: of the shared prices, (1 + features,); None: m and 1.0 of the module's formula.
+        weights: what the loss of each timing counts, (chips, networks); None: all alike.
     """
     chips, networks = np.nonzero(~np.isnan(latency_ms))
     measured = np.log(latency_ms[chips, networks])
+    roots = np.ones(len(chips)) if weights is None else np.sqrt(weights[chips, networks])
     count, terms = latency_ms.shape[0], design.matrix.shape[1]
     if prior is None:
         prior = Prior(_equal_shares(design, latency_ms), np.full(terms, PRICE_SPREAD))
@@ -99,6 +106,7 @@ def fit_prices(design: Design, latency_ms: Floats, prior: Prior | None = None) -
         parts = np.stack([design.shares(row) * row for row in prices])[chips, networks]
         predicted = parts.sum(axis=1) + design.floors[chips, networks]
         residual, slope = soft_l1((np.log(predicted) - measured) / ROBUST_SCALE)
+        residual, slope = residual * roots, slope * roots
         gradient = parts / predicted[:, None] * slope[:, None] / ROBUST_SCALE
         slopes = np.zeros((len(chips), len(x)))
         rows = np.arange(len(chips))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from palmette.latency.passports import DOUBTFUL_COUNT
 from palmette.latency.stored import listed, number, text
 from palmette.latency.targets import ELEMENT_FLOOR_MS, TARGETS, Target, parse_target
 from palmette.latency.whole.features import FEATURES
@@ -196,7 +197,8 @@ class Measured:
 
     `latency_ms[target][network]` in ms; `ops` holds every network's columns. `held_out` and `fits`
     keep track of what was left out and of the models fitted so far, shared by all that `without`
-    makes; `matrices` of the features computed so far.
+    makes; `matrices` of the features computed so far. `doubtful[target]` are networks whose timings
+    are marked down beside others of the target (`palmette.latency.passports`).
     """
 
     latency_ms: Mapping[str, Mapping[str, float]]
@@ -204,6 +206,12 @@ class Measured:
     held_out: frozenset[str] = frozenset()
     fits: Fits = field(default_factory=dict)
     matrices: dict[tuple[str, str], Floats] = field(default_factory=dict)
+    doubtful: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def weights(self, target: str, networks: Sequence[str]) -> Floats:
+        """What each network's timing counts in a fit, (networks,)."""
+        doubtful = self.doubtful.get(target, frozenset())
+        return np.array([DOUBTFUL_COUNT if name in doubtful else 1.0 for name in networks])
 
     def without(self, networks: frozenset[str]) -> Measured:
         """The same timings without some networks, on every target; their features stay known."""
@@ -211,7 +219,8 @@ class Measured:
             target: {n: ms for n, ms in rows.items() if n not in networks}
             for target, rows in self.latency_ms.items()
         }
-        return Measured(kept, self.ops, self.held_out | networks, self.fits, self.matrices)
+        held_out = self.held_out | networks
+        return Measured(kept, self.ops, held_out, self.fits, self.matrices, self.doubtful)
 
     def total(self, network: str, feature: str) -> float:
         """Sum of a feature over a network's ops."""
@@ -274,10 +283,11 @@ def _fit_family(family: str, measured: Measured) -> dict[str, TargetModel]:
     rows = [measured.latency_ms[str(target)] for target in targets]
     latency_ms = np.array([[row.get(name, math.nan) for name in names] for row in rows])
     latency_ms[:, ~trains] = math.nan
+    weights = np.array([measured.weights(str(target), names) for target in targets])
     for form_name in spec.forms:
         form = FORMS[form_name]
         matrices = [measured.matrix(name, form) for name in names]
-        prices = fit_prices(Design.of(form, matrices, floors), latency_ms)
+        prices = fit_prices(Design.of(form, matrices, floors), latency_ms, weights=weights)
         for target, (constant, *others) in zip(targets, prices.tolist(), strict=True):
             components[str(target)].append(Component(form, constant, tuple(others), target))
     fallbacks = _fallbacks(family, targets, measured)

@@ -17,6 +17,7 @@ from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
+from palmette.cli.importing import import_command
 from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.space import space, zoo
@@ -38,6 +39,7 @@ latency.command("measure")(latency_measure)
 latency.command("app")(latency_app)
 latency.command("suite")(latency_suite)
 latency.command("probes")(latency_probes)
+latency.command("import")(import_command)
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)

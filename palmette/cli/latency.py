@@ -75,49 +75,10 @@ def latency_validate(
     print(json.dumps(metrics) if as_json else listed(headline))
 
 
-@latency.command("import")
-def latency_import(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Foreign CSV files.")],
-    maps: Annotated[
-        list[str],
-        typer.Option("--map", help="Map of each file: a .toml file, or the name of a shipped one."),
-    ],
-    out: Annotated[Path, typer.Option(help="Timing table to write.")],
-    target: Annotated[
-        str | None, typer.Option(help="Target of all rows, in place of what the maps say.")
-    ] = None,
-    join: Annotated[
-        Path | None, typer.Option(help="File to join, in place of the one that a map names.")
-    ] = None,
-    quarantine: Annotated[
-        Path | None, typer.Option(help="CSV file for the rows that were left out.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Bring foreign CSV files into a table of timings, by maps."""
-    from palmette.latency.foreign.importing import import_timings
-    from palmette.latency.foreign.maps import find_map
-    from palmette.space.errors import expect
-
-    expect(len(maps) == len(files), f"--map: one for each file, got {len(maps)} of {len(files)}")
-    pairs = list(zip(files, map(find_map, maps), strict=True))
-    found = import_timings(pairs, joined=join, target=target or "")
-    found.write(out)
-    if quarantine is not None:
-        found.write_left_out(quarantine)
-    for line in found.notes:
-        note(line)
-    for reason in found.reasons():
-        rows = ", ".join(map(str, reason.first_rows))
-        more = ", ..." if reason.count > len(reason.first_rows) else ""
-        note(f"left out: {reason.file}: {reason.count} rows ({rows}{more}): {reason.text}")
-    answer = {"table": str(out), "rows": len(found.rows), "left_out": len(found.left_out)}
-    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
-
-
 def _timings(tables: list[Path] | None) -> pd.DataFrame:
     """Good rows of tables; those put aside, and what sources disagree about, are printed."""
     from palmette.latency import conflicts, published_timings, read_timing_tables
+    from palmette.latency.passports import marked_down
 
     if not tables:
         return published_timings()
@@ -128,6 +89,12 @@ def _timings(tables: list[Path] | None) -> pd.DataFrame:
         note(
             f"sources disagree: {row.subject} on {row.target}: {row.low_ms:g} ms ({row.low_source})"
             f" and {row.high_ms:g} ms ({row.high_source})"
+        )
+    down = int(marked_down(found.rows).sum())
+    if 0 < down < len(found.rows):
+        note(
+            f"{down} of {len(found.rows)} timings count half beside others of their target: no"
+            " passport, drift or low power"
         )
     return found.rows
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from palmette.latency.foreign.importing import Imported, import_timings
+from palmette.latency.foreign.imported import Imported
+from palmette.latency.foreign.importing import import_timings
 from palmette.latency.foreign.maps import find_map
 from palmette.latency.tables import read_csv
 from palmette.space import InputError

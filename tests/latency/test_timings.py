@@ -75,6 +75,7 @@ def test_a_full_passport_is_kept(tmp_path: Path) -> None:
         "p90_ms": "20.5",
         "burst_ms": "17",
         "sustained_ms": "25",
+        "paced_ms": "21",
         "thermal_before": "nominal",
         "thermal_after": "fair",
         "power_mode": "low",

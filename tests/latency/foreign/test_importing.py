@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palmette.latency.foreign.importing import Imported, import_timings
+from palmette.latency.foreign.imported import Imported
+from palmette.latency.foreign.importing import import_timings
 from palmette.latency.foreign.maps import SHIPPED, ImportMap, find_map, parse_map
 from palmette.latency.foreign.rows import map_rows
 from palmette.latency.timings import read_timing_tables, read_timings

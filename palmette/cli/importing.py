@@ -1,0 +1,88 @@
+"""The command that brings foreign timings in: `palmette latency import`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from palmette.cli.output import note
+from palmette.cli.subjects import Json
+
+if TYPE_CHECKING:
+    from palmette.latency.foreign.imported import Imported
+
+
+def import_command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="results.csv of our app, .mlperf of Xcode, .json of coremltools, other CSV.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Timing table to write.")],
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", help="Map of each other CSV file: a .toml file, or the name of a shipped one."
+        ),
+    ] = None,
+    suite: Annotated[
+        Path | None, typer.Option(help="Folder with the manifest of what the device timed.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="What the device timed, in place of a suite.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Target of all rows, in place of what files or maps say.")
+    ] = None,
+    join: Annotated[
+        Path | None, typer.Option(help="File to join, in place of the one that a map names.")
+    ] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="CSV file for the rows that were left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring foreign timings into the one table: what devices gave, and CSV files by maps."""
+    from palmette.latency.foreign.forms import import_files
+    from palmette.latency.foreign.maps import find_map
+
+    found = import_files(
+        files,
+        [find_map(name) for name in maps or ()],
+        suite=suite,
+        subject=subject or "",
+        joined=join,
+        target=target or "",
+    )
+    found.write(out)
+    if quarantine is not None:
+        found.write_left_out(quarantine)
+    _tell(found)
+    answer = {
+        "table": str(out),
+        "rows": len(found.rows),
+        "taken": found.taken,
+        "left_out": len(found.left_out),
+        "without_passport": found.without_passport,
+    }
+    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+
+
+def _tell(found: Imported) -> None:
+    """What else a reader should know, and what was left out, by reason."""
+    for line in found.notes:
+        note(line)
+    for reason in found.reasons():
+        rows = ", ".join(map(str, reason.first_rows))
+        more = ", ..." if reason.count > len(reason.first_rows) else ""
+        note(f"left out: {reason.file}: {reason.count} rows ({rows}{more}): {reason.text}")
+    if found.without_passport:
+        note(
+            f"{found.without_passport} of {len(found.rows)} timings have no passport (system build,"
+            " calls, heat, power mode, placement): beside one that has, they count half"
+        )
