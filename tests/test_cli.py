@@ -330,6 +330,8 @@ MISTAKES = {
     "latency import no.mlperf --out out.csv": "results of a device need --suite",
     "latency import no.mlperf --subject mobilenet_v2 --out o.csv": "no such folder (of 1 rows none",
     "latency import no.json --suite nowhere --out out.csv": "--suite: nowhere is not a folder",
+    "latency placement few.csv --subject mobilenet_v2": "few.csv: column 'file, units",
+    "latency placement few.csv": "give --suite, the folder, or --subject",
     "latency measure --target iphone-13/ane --out out.csv": "is none of this machine's",
     "latency measure --target host/cpu@torch-eager --space secret --out o.csv": "space 'secret' is",
     "latency measure --target host/cpu@torch-eager --rounds 1 --out o.csv": "rounds must be 2 or",

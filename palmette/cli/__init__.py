@@ -20,6 +20,7 @@ from palmette.cli.export import export_command
 from palmette.cli.importing import import_command
 from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
+from palmette.cli.placement import placement
 from palmette.cli.space import space, zoo
 from palmette.cli.suite import latency_probes, latency_suite
 from palmette.cli.supernet import supernet
@@ -40,6 +41,7 @@ latency.command("app")(latency_app)
 latency.command("suite")(latency_suite)
 latency.command("probes")(latency_probes)
 latency.command("import")(import_command)
+latency.command()(placement)
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)
