@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from palmette.latency.foreign.device_rows import DeviceRows, device_rows
+from palmette.latency.foreign.device_rows import ELSEWHERE, DeviceRows, device_rows
 from palmette.latency.foreign.imported import Imported
 from palmette.latency.foreign.importing import Taken, gather, mapped
 from palmette.latency.foreign.maps import ImportMap
 from palmette.latency.foreign.measurements import is_measurements, read_measurements
 from palmette.latency.foreign.reports import blot, is_report, read_report, secrets_of
 from palmette.latency.foreign.subjects import Subject, Suite
+from palmette.latency.passports import DRIFT, LOW_POWER
 from palmette.latency.placement import Key, Placement, read_placements
 from palmette.latency.quarantine import BadRow
 from palmette.latency.suite.answers import Result, is_results, read_results
@@ -30,6 +31,8 @@ from palmette.space.errors import InputError, expect
 
 PLACEMENT = "placement.csv"
 """Beside the app's results."""
+TOLD = (DRIFT, LOW_POWER, ELSEWHERE)
+"""Flags that an import counts."""
 
 
 def is_device_file(path: Path) -> bool:
@@ -101,6 +104,9 @@ def _device(file: Path, subjects: Suite | Subject, target: str, notes: list[str]
         count = len(subjects.entries)
         if untimed := count - len(timed):
             notes.append(f"{file}: {untimed} of the suite's {count} timings have no good row")
+    for flag in TOLD:
+        if flagged := sum(flag in row["flags"] for row in made.rows):
+            notes.append(f"{file}: {flagged} of {len(made.rows)} timings are flagged '{flag}'")
     return _taken(made, bad)
 
 

@@ -114,7 +114,7 @@ def _read(data: Mapping[str, Any], file: str) -> tuple[Result, Placement | None]
     result = Result(
         file=file,
         row=1,
-        package=_one_line(name) if isinstance(name, str) else "",
+        package=_one_line(name) if isinstance(name, str) and name.strip() else Path(file).name,
         units=UNITS[number],
         machine=str(machine),
         system="macos" if found[1] == "macOS" else "ios",

@@ -263,9 +263,11 @@ def test_rows_beside_an_anchor_that_drifted_are_flagged(answers: Answers) -> Non
     rows = answers.rows()
     for name in FIGURES:
         rows[6][name] *= 1.06
-    assert take(answers, rows).rows["flags"].tolist() == [
+    found = take(answers, rows)
+    assert found.rows["flags"].tolist() == [
         *("", "anchor", "", "", "anchor", "drift", "drift anchor")
     ]
+    assert found.notes == (f"{answers.results}: 2 of 7 timings are flagged 'drift'",)
     for name in FIGURES:
         rows[6][name] *= 1.04 / 1.06
     assert "drift" not in " ".join(take(answers, rows).rows["flags"])

@@ -52,6 +52,13 @@ def test_reports_of_a_suite_are_known_by_their_models_names(
     assert bad.reason == "package 'holiday.mlpackage' is not in manifest.csv"
 
 
+def test_a_report_without_a_model_s_name_is_known_by_its_own(
+    answers: Answers, tmp_path: Path
+) -> None:
+    path = report(tmp_path, "p6.mlperf", modelMetadata={})
+    assert import_files([path], suite=answers.suite).rows["subject"].tolist() == ["mobilenet_v1"]
+
+
 def test_a_report_need_not_say_where_ops_ran(tmp_path: Path) -> None:
     results = {"predict": {"samples": [0.001]}, "modelStructure": {}}
     result, placement = read_report(report(tmp_path, deviceResults=results))
