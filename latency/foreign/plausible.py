@@ -122,18 +122,23 @@ def _chain_ops(text: str) -> tuple[Op, ...]:
     return Chain.from_text(text).ops()
 
 
+def _probe_ops(text: str) -> tuple[Op, ...]:
+    from palmette.latency.suite.probes import Probe
+
+    return Probe.from_text(text).ops()
+
+
 _OPS: dict[str, Callable[[str], Iterable[Op]]] = {
     "op": kernel_from_text,
     "chain": _chain_ops,
+    "probe": _probe_ops,
     "network": network_ops,
 }
-"""Kind of a subject -> its ops; other kinds are not judged by their work."""
+"""Kind of a subject -> its ops."""
 
 
 def _least_ms(kind: str, subject: str, target: Target) -> float | None:
-    """The least that the work of a subject can take; None if that is not known."""
-    if kind not in _OPS:
-        return None
+    """The least that the work of a subject can take; None if it cannot be read."""
     try:
         ops = list(_OPS[kind](subject))
     except InputError:  # said elsewhere

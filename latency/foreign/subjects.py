@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,15 @@ from palmette.latency.chains import Chain
 from palmette.latency.per_op.kernels import kernel_from_text
 from palmette.latency.suite.answers import Result
 from palmette.latency.suite.manifest import MANIFEST, Entry, read_manifest
+from palmette.latency.suite.probes import Probe
 from palmette.space.errors import InputError, expect
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "chain": Chain.from_text,
+    "probe": Probe.from_text,
+    "op": kernel_from_text,
+}
+"""Kind of a subject -> what reads its text; networks are names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +104,10 @@ class Subject:
 
     @classmethod
     def of(cls, text: str) -> Subject:
-        """From the text of a chain, an op or a kernel; anything else is a network's name."""
+        """From the text of a chain, a probe, an op or a kernel; else it is a network's name."""
         if text.endswith(".csv"):
             return cls(Named("network", str(Path(text).resolve())))
-        for kind, read in (("chain", Chain.from_text), ("op", kernel_from_text)):
+        for kind, read in _READERS.items():
             try:
                 read(text)
             except InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from palmette.latency.foreign.forms import import_files
 from palmette.latency.foreign.imported import Imported
+from palmette.latency.suite.manifest import write_manifest
 from palmette.latency.timings import read_timing_tables
 from palmette.space import InputError
 from tests.latency.foreign.conftest import UNITS, Answers
@@ -190,6 +192,16 @@ def test_what_fell_back_gives_way_to_a_timing_of_that_unit(answers: Answers) -> 
     assert bad.reason == (
         "asked for on cpuAndNeuralEngine it ran on cpu 9; row 3 times that unit itself"
     )
+
+
+def test_a_probe_is_of_the_unit_that_it_was_asked_for_on(answers: Answers) -> None:
+    """It is made to leave the unit: how much of it does is what it is timed for."""
+    probe = "4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24 + 2*sigmoid@float32"
+    first = replace(answers.entries[0], subject_kind="probe", subject=probe, role="probe")
+    write_manifest(answers.suite, [first, *answers.entries[1:]])
+    found = take(answers, [answers.row(1, ops_ane=4, ops_cpu=9)])
+    assert found.rows["target"].tolist() == [ANE] and found.rows["flags"].tolist() == [""]
+    assert found.rows["subject"].tolist() == [probe]
 
 
 def test_estimated_costs_decide_where_the_plan_has_them(answers: Answers) -> None:

@@ -99,6 +99,7 @@ def test_results_go_by_the_texts_of_their_subject(tmp_path: Path) -> None:
     texts = {
         "4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24": "chain",
         "conv 32x56x56 -> 64x56x56 relu": "op",
+        "4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24 + 2*sigmoid@float32": "probe",
         "mobilenet_v2@192x192": "network",
     }
     path = report(tmp_path)
