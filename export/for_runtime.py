@@ -54,6 +54,7 @@ def options_for_runtime(
     predicted_ms: float | None = None,
     interval_ms: Bounds | None = None,
     interval_confidence: float | None = None,
+    sustained: bool = False,
     metadata: Mapping[str, str] | None = None,
     nms: str | None = None,
     iou: float | None = None,
@@ -76,6 +77,7 @@ def options_for_runtime(
         predicted_ms: latency predicted for that runtime; for the metadata.
         interval_ms: lower and upper end of its interval.
         interval_confidence: share of networks whose time lies inside, 0 to 1.
+        sustained: whether these are times of a phone that has got warm.
         metadata: further user-defined keys.
         nms: of a detector, a form of `NMS_FORMS`; in the program, the op is that of the runtime's
             system unless `ios` says another.
@@ -93,7 +95,9 @@ def options_for_runtime(
     kind = kind_for_runtime(runtime) if kind is None else kind
     texts = dict(metadata or {})
     if predicted_ms is not None:
-        texts |= latency_metadata(runtime, kind, predicted_ms, interval_ms, interval_confidence)
+        texts |= latency_metadata(
+            runtime, kind, predicted_ms, interval_ms, interval_confidence, sustained
+        )
     system = None if ios is None else f"iOS{ios}"
     if system is None and nms == "program":
         system = system_for_runtime(runtime, kind)

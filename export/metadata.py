@@ -47,13 +47,15 @@ def latency_metadata(
     latency_ms: float,
     interval_ms: Bounds | None = None,
     confidence: float | None = None,
+    sustained: bool = False,
 ) -> dict[str, str]:
     """Metadata entries for a prediction made for `runtime`, in a package of format `kind`.
 
     The entry is `predicted_ms` if that runtime timed this format (`RUNTIME_KINDS`). Otherwise the
     figure says nothing about the package itself: it becomes `predicted_ms_on_RUNTIME`, and a
     warning is logged. An interval is called the same with `_lower` and `_upper` behind
-    `predicted_ms`, and its confidence `predicted_ms_confidence`.
+    `predicted_ms`, and its confidence `predicted_ms_confidence`. Of a `sustained` prediction, for a
+    phone that has got warm, all are called `predicted_sustained_ms`.
 
     Raises:
         InputError: a latency is not a positive number of milliseconds.
@@ -63,17 +65,19 @@ def latency_metadata(
         given |= dict(zip(("_lower", "_upper"), interval_ms, strict=True))
     for value in given.values():
         expect(0 < value < math.inf, f"latency_ms: must be positive, got {value!r}")
+    name = "predicted_sustained_ms" if sustained else "predicted_ms"
     own = RUNTIME_KINDS.get(runtime) == kind
     if not own:
         logger.warning(
             "the prediction is for %s, which did not time the format '%s': the package carries it"
-            " as predicted_ms_on_%s",
+            " as %s_on_%s",
             runtime,
             kind,
+            name,
             runtime,
         )
     on = "" if own else f"_on_{runtime}"
-    found = {f"predicted_ms{end}{on}": f"{value:.4g}" for end, value in given.items()}
+    found = {f"{name}{end}{on}": f"{value:.4g}" for end, value in given.items()}
     if confidence is not None:
-        found[f"predicted_ms_confidence{on}"] = f"{confidence:g}"
+        found[f"{name}_confidence{on}"] = f"{confidence:g}"
     return found

@@ -6,6 +6,9 @@ from palmette.latency.predictor import LatencyPredictor as LatencyPredictor
 from palmette.latency.predictor import fit as fit
 from palmette.latency.predictor import load_predictor as load_predictor
 from palmette.latency.predictor import published_timings as published_timings
+from palmette.latency.quantity import LATENCY as LATENCY
+from palmette.latency.quantity import QUANTITIES as QUANTITIES
+from palmette.latency.quantity import SUSTAINED as SUSTAINED
 from palmette.latency.targets import TARGETS as TARGETS
 from palmette.latency.targets import Target as Target
 from palmette.latency.targets import find_target as find_target

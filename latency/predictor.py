@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -22,6 +22,7 @@ from palmette.latency.fit_targets import fit_every, fit_like, fit_target
 from palmette.latency.op_lists import network_ops
 from palmette.latency.per_op.op_cost import OP_MODELS, STRICT_MODELS
 from palmette.latency.per_op.op_timed import OpTimedModel
+from palmette.latency.quantity import LATENCY, NAMES, QUANTITIES, timings_of
 from palmette.latency.stored import listed, number, text
 from palmette.latency.targets import Target, find_target, parse_target
 from palmette.latency.timings import read_timings
@@ -67,6 +68,7 @@ class LatencyPredictor(BaseEstimator):
     Args:
         target: full name or alias of `palmette.latency.TARGETS`, or any `device/unit@runtime`.
         op_models: names of op models to choose from if ops were timed; see `OP_MODELS`.
+        quantity: which milliseconds: `latency`, or `sustained`, of a phone that has got warm.
 
     Attributes:
         model_: `TargetModel`, prices and states.
@@ -79,11 +81,15 @@ class LatencyPredictor(BaseEstimator):
         left_out_: what the fit did not use, and why; empty for one that was read.
         prior_: full name of the target whose prices were carried over to this one's few timings,
             its anchors; blank if it was fitted by itself.
+        quantity_: which milliseconds it predicts.
     """
 
-    def __init__(self, target: str, op_models: Sequence[str] = STRICT_MODELS) -> None:
+    def __init__(
+        self, target: str, op_models: Sequence[str] = STRICT_MODELS, quantity: str = LATENCY
+    ) -> None:
         self.target = target
         self.op_models = op_models
+        self.quantity = quantity
 
     def fit(self, timings: pd.DataFrame, y: None = None) -> LatencyPredictor:
         """Fit to a timing table (see `read_timings`); see `fit_target` for what is taken of it.
@@ -91,7 +97,9 @@ class LatencyPredictor(BaseEstimator):
         Raises:
             InputError: malformed target, or too few timings of it; says what is missing.
         """
-        return self._take(fit_target(timings, parse_target(self.target), self.op_models))
+        rows = timings_of(timings, self.quantity)
+        fitted = fit_target(rows, parse_target(self.target), self.op_models)
+        return self._take(replace(fitted, quantity=self.quantity))
 
     def predict(self, subjects: Sequence[Subject]) -> Floats:
         """Milliseconds of networks, shape (networks,).
@@ -189,6 +197,7 @@ class LatencyPredictor(BaseEstimator):
             "held_out_errors": dict(self.held_out_errors_),
             **({"compared": dict(self.compared_)} if self.compared_ else {}),
             **({"anchors": self.anchors, "prior": self.prior_} if self.prior_ else {}),
+            **({} if self.quantity_ == LATENCY else {"quantity": self.quantity_}),
         }
 
     def write(self, path: Path) -> None:
@@ -240,12 +249,13 @@ class LatencyPredictor(BaseEstimator):
                 text(data["timings_hash"]),
                 {name: number(mape) for name, mape in data.get("compared", {}).items()},
                 prior=text(data.get("prior", "")),
+                quantity=_quantity(data.get("quantity", LATENCY)),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"{where}: malformed predictor ({type(error).__name__}: {error}); fit it again"
             ) from None
-        return cls(str(model.target))._take(fitted)
+        return cls(str(model.target), quantity=fitted.quantity)._take(fitted)
 
     @property
     def mape(self) -> float:
@@ -284,9 +294,9 @@ class LatencyPredictor(BaseEstimator):
 
     @property
     def file_name(self) -> str:
-        """Name of the predictor's file: its target's full name without slashes."""
+        """Name of the predictor's file: its target's full name without slashes, its quantity."""
         self._expect_fitted()
-        return file_name(self.model_.target)
+        return file_name(self.model_.target, self.quantity_)
 
     def _take(self, fitted: Fitted) -> LatencyPredictor:
         self.model_ = fitted.model
@@ -298,6 +308,7 @@ class LatencyPredictor(BaseEstimator):
         self.compared_ = fitted.compared
         self.left_out_ = fitted.left_out
         self.prior_ = fitted.prior
+        self.quantity_ = fitted.quantity
         return self
 
     def _expect_fitted(self) -> None:
@@ -353,18 +364,30 @@ def ops_of(subject: Subject) -> tuple[Op, ...]:
     return trace_ops(subject, (3, 224, 224))
 
 
-def fit_all(timings: pd.DataFrame, fits: Fits | None = None) -> dict[str, LatencyPredictor]:
+def _quantity(value: object) -> str:
+    if value not in QUANTITIES:
+        raise ValueError(f"quantity must be {NAMES}, got {value!r}")
+    return str(value)
+
+
+def fit_all(
+    timings: pd.DataFrame, fits: Fits | None = None, quantity: str = LATENCY
+) -> dict[str, LatencyPredictor]:
     """Predictors of every target that a timing table has rows of.
 
     Args:
         timings: as `read_timings` gives them.
-        fits: models of the same table that were fitted before.
+        fits: models of the same table and quantity that were fitted before.
+        quantity: which milliseconds; targets without a row that has them are left out.
 
     Raises:
-        InputError: too few timings of a target.
+        InputError: too few timings of a target, or none of the quantity.
     """
-    parts = fit_every(timings, fits)
-    return {name: LatencyPredictor(name)._take(fitted) for name, fitted in parts.items()}
+    parts = fit_every(timings_of(timings, quantity), fits)
+    return {
+        name: LatencyPredictor(name, quantity=quantity)._take(replace(fitted, quantity=quantity))
+        for name, fitted in parts.items()
+    }
 
 
 def fit(
@@ -372,6 +395,7 @@ def fit(
     target: str | None = None,
     like: str | None = None,
     lookup: bool = False,
+    quantity: str = LATENCY,
 ) -> dict[str, LatencyPredictor]:
     """Predictors of a timing table by target.
 
@@ -381,19 +405,26 @@ def fit(
         like: a related target that serves as the prior where `target` has few timings of whole
             networks; its own are taken from the table, else from the published ones.
         lookup: let look-up compete with the op models that a search can use.
+        quantity: which milliseconds: `latency` or `sustained`.
 
     Raises:
         InputError: malformed target, or too few timings; says what is missing.
     """
     if target is None:
-        return fit_all(timings)
+        return fit_all(timings, quantity=quantity)
     name = str(parse_target(target))
-    predictor = LatencyPredictor(name, OP_MODELS if lookup else STRICT_MODELS)
+    predictor = LatencyPredictor(name, OP_MODELS if lookup else STRICT_MODELS, quantity)
     if like is None:
         return {name: predictor.fit(timings)}
-    known = parse_target(like)
-    rows = timings if (timings["target"] == str(known)).any() else published_timings()
-    return {name: predictor._take(fit_like(timings, parse_target(target), known, rows))}
+    known, own = parse_target(like), timings_of(timings, quantity)
+    rows = own if (own["target"] == str(known)).any() else published_timings()
+    expect(
+        rows is own or quantity == LATENCY,
+        f"target '{known}': the table has no {quantity} timings of it to start from, and no"
+        " published table has any",
+    )
+    fitted = fit_like(own, parse_target(target), known, rows)
+    return {name: predictor._take(replace(fitted, quantity=quantity))}
 
 
 @functools.cache
@@ -408,9 +439,10 @@ def load_predictor(target: str) -> LatencyPredictor:
     return LatencyPredictor.from_json(path.read_text("utf-8"), path.name)
 
 
-def file_name(target: Target) -> str:
-    """Name of a target's predictor file: its full name without slashes."""
-    return f"{target}.json".replace("/", "-").replace("@", "-")
+def file_name(target: Target, quantity: str = LATENCY) -> str:
+    """Name of a target's predictor file: its full name without slashes, and what is sustained."""
+    of = "" if quantity == LATENCY else f"-{quantity}"
+    return f"{target}{of}.json".replace("/", "-").replace("@", "-")
 
 
 def published_timings() -> pd.DataFrame:

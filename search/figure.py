@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any
 
+from palmette.latency import LATENCY
 from palmette.search.accuracy import PRIOR
 from palmette.search.references import references
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
@@ -52,12 +53,12 @@ def front_figure(run: Run) -> Any:
     figure.add_vline(
         x=run.config.budget_ms,
         line={"color": BUDGET, "dash": "dash"},
-        annotation_text=f"budget {run.config.budget_ms:g} ms",
+        annotation_text=f"{_of(run)}budget {run.config.budget_ms:g} ms",
         annotation_position="top left",
     )
     figure.update_layout(
-        title=f"{run.config.target}: estimated accuracy against predicted latency",
-        xaxis_title="predicted latency (ms)",
+        title=f"{run.config.target}: estimated accuracy against predicted {_of(run)}latency",
+        xaxis_title=f"predicted {_of(run)}latency (ms)",
         yaxis_title=_axis(run),
         template="plotly_white",
         font={"color": INK},
@@ -68,6 +69,11 @@ def front_figure(run: Run) -> Any:
     widest = min(1.9 * run.config.budget_ms, 2.5 * float(front["ms_at_confidence"].max()))
     figure.update_xaxes(range=[0.9 * float(front["ms"].min()), widest])
     return figure
+
+
+def _of(run: Run) -> str:
+    """The quantity as a word before another; blank for plain latency."""
+    return "" if run.config.budget == LATENCY else f"{run.config.budget} "
 
 
 def _references(run: Run) -> Any:
@@ -111,7 +117,7 @@ def front_page(run: Run) -> str:
         f" the budget is kept there. Vertical bars are the 80 % interval{bars}. Differences below"
         f" {accuracy.tie_points:.2g} points are ties."
     )
-    title = html.escape(f"palmette: {config.target}, {config.budget_ms:g} ms")
+    title = html.escape(f"palmette: {config.target}, {_of(run)}{config.budget_ms:g} ms")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width"></head>'

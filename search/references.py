@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from palmette.latency import LatencyPredictor, published_timings
+from palmette.latency import LATENCY, LatencyPredictor, published_timings
 from palmette.space import MOBILENET_LIKE, ZOO, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
@@ -18,13 +18,15 @@ def references(
     """The zoo on a target, fastest first.
 
     Columns: network, ms, ms_at_confidence (one-sided), timed_ms (the published timing on this
-    target, NaN without one), top1 (the prior's, with `recipe`, as for the
-    picks), score (`lam` standard deviations off), published_top1 and its recipe, params_m, macs_m.
+    target, NaN without one, or if sustained times are predicted: none were published), top1 (the
+    prior's, with `recipe`, as for the picks), score (`lam` standard deviations off), published_top1
+    and its recipe, params_m, macs_m.
     """
     names = list(MOBILENET_LIKE)
     architectures = [load(name) for name in names]
     time = predictor.predict_interval(architectures, confidence, two_sided=False)
-    timed = published_ms(str(predictor.model_.target))
+    burst = predictor.quantity_ == LATENCY  # nothing else was published
+    timed = published_ms(str(predictor.model_.target)) if burst else {}
     accuracy = AccuracyPrior.load().evaluate(architectures, recipe)
     table = pd.DataFrame(
         {

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from palmette.latency import LatencyPredictor, load_predictor, parse_target
+from palmette.latency import LATENCY, QUANTITIES, LatencyPredictor, load_predictor, parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
@@ -70,8 +70,17 @@ class SearchConfig:
     """Images, see `train.datasets.open_data`; default those that a supernet was trained on."""
     samples: int = SAMPLES
     """Networks measured before the search; those of the shortlist come on top."""
+    budget: str = LATENCY
+    """Which milliseconds the budget is of: `latency`, or `sustained`, of a warm phone."""
 
     def __post_init__(self) -> None:
+        names = " or ".join(QUANTITIES)
+        expect(self.budget in QUANTITIES, f"budget: must be {names}, got '{self.budget}'")
+        expect(
+            self.budget == LATENCY or self.predictor is not None,
+            f"budget: {self.budget} needs --predictor, a file of `palmette latency fit"
+            f" --{self.budget}`: no published table has {self.budget} timings; time your own",
+        )
         expect(
             0 < self.budget_ms < math.inf,
             f"budget_ms: must be a positive number, got {self.budget_ms:g}",
@@ -245,6 +254,7 @@ def _problem(
         timed = str(predictor.model_.target)
         wanted = str(parse_target(config.target))
         expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
+        _expect_quantity(predictor.quantity_, config.budget, given)
     else:
         predictor = load_predictor(config.target)
     limits = Limits(config.budget_ms, config.confidence, config.params_m, config.macs_m, config.lam)
@@ -261,6 +271,16 @@ def _problem(
         extrapolate=config.extrapolate,
         exportable=config.exportable,
         compiled=compiled,
+    )
+
+
+def _expect_quantity(predicted: str, budget: str, where: Path) -> None:
+    """Raise InputError unless a predictor predicts what the budget is of."""
+    expect(
+        predicted == budget,
+        f"{where}: predicts {predicted} milliseconds, but the budget is of {budget} ones; give"
+        f" --budget {predicted}, or a predictor of `palmette latency fit"
+        + (f" --{budget}`" if budget != LATENCY else "`"),
     )
 
 
@@ -416,4 +436,7 @@ def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
     pick = np.arange(len(table)) == int(np.flatnonzero(ties)[0])
     table.insert(1, "pick", pick)
     table.insert(2, "tie", ties)
+    quantity = problem.latency.predictor.quantity_
+    if quantity != LATENCY:
+        table.insert(3, "quantity", quantity)
     return table

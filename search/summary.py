@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.export import export_for_runtime
-from palmette.latency import parse_target
+from palmette.latency import LATENCY, SUSTAINED, parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.references import references
 from palmette.search.run import Run, SearchConfig
@@ -55,6 +55,12 @@ def comparison(run: Run) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: float(row["ms"]))
 
 
+_SUSTAINED_LINE = (
+    "budget: sustained; all milliseconds are those of a phone that was kept busy until it got warm"
+    " and slowed down, not of single calls; no published timing is of that kind"
+)
+
+
 def guard_lines(run: Run) -> list[str]:
     """What kept the search honest, in sentences."""
     guards = run.guards
@@ -64,6 +70,7 @@ def guard_lines(run: Run) -> list[str]:
     caution = f"{predictor.model_.target}: {predictor.caution}"
     return [
         *([caution] if predictor.caution else []),
+        *([] if run.config.budget == LATENCY else [_SUSTAINED_LINE]),
         f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
         "at conf.: time that holds with that confidence; timed: published timing on this target; vs"
         " pick: points of the score, estimate - lambda * sigma",
@@ -126,6 +133,7 @@ def export_pick(run: Run) -> Path:
         predicted_ms=float(row["ms"]),
         interval_ms=(float(interval.lower_ms[0]), float(interval.upper_ms[0])),
         interval_confidence=run.config.confidence,
+        sustained=run.config.budget == SUSTAINED,
         metadata={
             "target": str(target),
             "predictor": predictor.timings_hash_,
@@ -136,9 +144,10 @@ def export_pick(run: Run) -> Path:
     )
 
 
-def default_folder(target: str, budget_ms: float) -> Path:
+def default_folder(target: str, budget_ms: float, budget: str = LATENCY) -> Path:
     """`runs/TARGET-BUDGETms`, with a number behind it if that is taken."""
     name = f"{parse_target(target).alias.replace('/', '-')}-{budget_ms:g}ms"
+    name += "" if budget == LATENCY else f"-{budget}"
     folders = [Path("runs") / name, *(Path("runs") / f"{name}-{i}" for i in range(2, 10_000))]
     return next(folder for folder in folders if not folder.exists())
 

@@ -36,7 +36,7 @@ from palmette.space.errors import expect
 KIND = "mlprogram"
 KEY = "compression"
 """Metadata of a compressed package: the scheme's name."""
-OF_SOURCE = ("predicted_ms", "estimated_top1", "measured_top1")
+OF_SOURCE = ("predicted_ms", "predicted_sustained_ms", "estimated_top1", "measured_top1")
 """Keys that begin so are figures of the network before it was compressed."""
 
 

@@ -17,6 +17,7 @@ from palmette.latency.effects import Effect, Support, effects, support
 from palmette.latency.op_lists import network_ops
 from palmette.latency.passports import doubtful_subjects, typical_ms
 from palmette.latency.per_op.op_timed import OpTimedModel
+from palmette.latency.quantity import LATENCY
 from palmette.latency.targets import TARGETS, Target, parse_target
 from palmette.latency.uncertainty import Uncertainty
 from palmette.latency.whole.forms import FAMILIES, family_of
@@ -41,6 +42,8 @@ class Fitted:
     left_out: tuple[str, ...] = ()
     prior: str = ""
     """Full name of the target whose prices were carried over; blank: fitted by itself."""
+    quantity: str = LATENCY
+    """Which milliseconds were fitted, of `palmette.latency.quantity.QUANTITIES`."""
 
 
 def measured_networks(

@@ -77,6 +77,8 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
+    from palmette.latency import LATENCY
+
     predictor = given_predictor("predict", target, predictor_file)
     ops = read_ops(arch, resolution, task, classes)
     interval = predictor.predict_interval([ops], confidence)
@@ -87,6 +89,7 @@ def predict(
         "lower_ms": float(interval.lower_ms[0]),
         "upper_ms": float(interval.upper_ms[0]),
         "confidence": confidence,
+        "quantity": predictor.quantity_,
         "state": predictor.state_of(ops),
         "class": predictor.class_of(ops),
         "outside_timed": predictor.outside(ops),
@@ -104,9 +107,10 @@ def predict(
         ["op (the fifteen dearest)", "ms", "share"],
         [[str(op), f"{ms:.4f}", f"{share:.1%}"] for op, ms, share in rows],
     )
+    sustained = "" if predictor.quantity_ == LATENCY else f" {predictor.quantity_}"
     print(
-        f"{interval.ms[0]:.3g} ms, {confidence:.0%} interval {interval.lower_ms[0]:.3g} to"
-        f" {interval.upper_ms[0]:.3g} ms ({answer['state']}; class {answer['class']})"
+        f"{interval.ms[0]:.3g} ms{sustained}, {confidence:.0%} interval {interval.lower_ms[0]:.3g}"
+        f" to {interval.upper_ms[0]:.3g} ms ({answer['state']}; class {answer['class']})"
     )
     if predictor.caution:
         print(f"{answer['target']}: {predictor.caution}")

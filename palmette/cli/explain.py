@@ -43,6 +43,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show where the milliseconds go, which ops may leave the unit, and what would save time."""
+    from palmette.latency import LATENCY
     from palmette.search.explain import explain as explained
 
     predictor = given_predictor("explain", target, predictor_file)
@@ -53,9 +54,11 @@ def explain(
         convert=convert,
     )
     if as_json:
-        print(json.dumps(found.to_dict()))
+        print(json.dumps({**found.to_dict(), "quantity": predictor.quantity_}))
     else:
         _print(arch, found)
+        if predictor.quantity_ != LATENCY:
+            print(f"all milliseconds are {predictor.quantity_} ones")
         if predictor.caution:
             print(f"{found.target}: {predictor.caution}")
 

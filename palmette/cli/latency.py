@@ -36,10 +36,13 @@ def latency_fit(
     lookup: Annotated[
         bool, typer.Option("--lookup", help="Let look-up compete; no search can use it then.")
     ] = False,
+    sustained: Annotated[
+        bool, typer.Option("--sustained", help="Fit sustained_ms, of a phone that has got warm.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fit predictors to tables of timings; one JSON file per target."""
-    from palmette.latency import fit
+    from palmette.latency import LATENCY, SUSTAINED, fit
     from palmette.space.errors import expect
 
     expect(target is not None or like is None, "--like: needs --target, the one to be fitted")
@@ -49,7 +52,9 @@ def latency_fit(
         expect(out.suffix == ".json", f"--out: with --target it is a .json file, got {out}")
     rows = _timings(tables)
     with status("fitting"):
-        predictors = fit(rows, target, like, lookup)
+        predictors = fit(rows, target, like, lookup, SUSTAINED if sustained else LATENCY)
+    if sustained:
+        _print_without_sustained(rows, predictors)
     for predictor in predictors.values():
         predictor.write(out if target else out / predictor.file_name)
     _print_fits(predictors, out, as_json)
@@ -99,12 +104,21 @@ def _timings(tables: list[Path] | None) -> pd.DataFrame:
     return found.rows
 
 
+def _print_without_sustained(rows: pd.DataFrame, predictors: dict[str, LatencyPredictor]) -> None:
+    """Say which rows told nothing of the fitted targets."""
+    for name in predictors:
+        own = rows.loc[rows["target"] == name, "sustained_ms"]
+        if own.isna().any():
+            note(f"left out: {name}: {own.isna().sum()} of {len(own)} rows have no sustained_ms")
+
+
 def _print_fits(predictors: dict[str, LatencyPredictor], out: Path, as_json: bool) -> None:
     rows = {
         name: {
             "networks": len(predictor.held_out_errors_),
             "mape": predictor.mape,
             "model": predictor.model_name,
+            "quantity": predictor.quantity_,
             "compared": dict(predictor.compared_),
         }
         for name, predictor in predictors.items()

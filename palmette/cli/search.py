@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +26,10 @@ def search(
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     space_name: Annotated[str, typer.Option("--space", help="Preset or .toml.")] = "mobilenet_v2",
     confidence: Annotated[float, typer.Option(help="That the budget is kept.")] = 0.8,
+    budget: Annotated[
+        Literal["latency", "sustained"],
+        typer.Option(help="What the budget is of; sustained: a warm phone, needs --predictor."),
+    ] = "latency",
     params_m: Annotated[float, typer.Option(help="Most parameters, millions.")] = float("inf"),
     macs_m: Annotated[float, typer.Option(help="Most MACs, millions.")] = float("inf"),
     lam: Annotated[float, typer.Option(help="Standard deviations off the accuracy.")] = 0.5,
@@ -54,7 +58,7 @@ def search(
     elif target is None or budget_ms is None:
         raise InputError("search: give --target and --budget-ms, or --resume FOLDER")
     else:
-        out = out or engine.default_folder(target, budget_ms)
+        out = out or engine.default_folder(target, budget_ms, budget)
     try:
         with _progress() as report:
             if resume is not None:
@@ -81,6 +85,7 @@ def search(
                     accuracy=accuracy,
                     data=data,
                     samples=samples,
+                    budget=budget,
                 )
     except KeyboardInterrupt:
         print(f"interrupted; go on with: palmette search --resume {resume or out}", file=sys.stderr)
@@ -154,7 +159,8 @@ def _print_run(run: Run, package: Path | None) -> None:
     ]
     config = run.config
     print_table(
-        f"{config.target}, budget {config.budget_ms:g} ms at confidence {config.confidence:g}",
+        f"{config.target}, {'' if config.budget == 'latency' else config.budget + ' '}budget"
+        f" {config.budget_ms:g} ms at confidence {config.confidence:g}",
         ["network", "ms", "at conf.", "timed", "top-1", "publ.", "M par.", "vs pick"],
         rows,
     )

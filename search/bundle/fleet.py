@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.latency import Target, parse_target
+from palmette.latency import LATENCY, Target, parse_target
 from palmette.search.bundle.fronts import Front, read_fronts
 from palmette.search.problem import SearchProblem
 from palmette.search.run import identity
@@ -26,7 +26,7 @@ from palmette.space.search_space import Codes
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_LIMITS = ("budget_ms", "params_m", "macs_m", "extrapolate", "exportable")
+_LIMITS = ("budget", "budget_ms", "params_m", "macs_m", "extrapolate", "exportable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class PhoneUnit:
     budget_ms: float
     searched_at: float
     """Lowest confidence of its runs; below the fleet's, a better network may not be on a front."""
+    quantity: str = LATENCY
+    """Which milliseconds the budget and all times are of."""
 
     def __str__(self) -> str:
         return self.target.alias
@@ -169,7 +171,7 @@ def _wanted(phones: Sequence[str], known: Iterable[str]) -> list[str]:
 def _unit(fronts: Sequence[Front]) -> PhoneUnit:
     config = fronts[0].config
     confidence = min(front.config.confidence for front in fronts)
-    return PhoneUnit(parse_target(config.target), config.budget_ms, confidence)
+    return PhoneUnit(parse_target(config.target), config.budget_ms, confidence, config.budget)
 
 
 def _candidates(fronts: Iterable[Front]) -> dict[Architecture, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import palmette
 from palmette.export import FORMATS, kind_for_runtime
+from palmette.latency import LATENCY
 from palmette.search.bundle.phones import served_by
 from palmette.search.bundle.portfolio import Portfolio, Share
 from palmette.space import Architecture, InputError
@@ -114,6 +115,7 @@ def _choice(share: Share, timed: bool) -> dict[str, Any]:
         "phone": share.unit.target.device,
         "target": str(share.unit.target),
         "timed_phone": timed,
+        **({} if share.unit.quantity == LATENCY else {"quantity": share.unit.quantity}),
         "budget_ms": share.unit.budget_ms,
         "expected_ms": round(share.ms, 4),
         "lower_ms": round(share.lower_ms, 4),

@@ -266,7 +266,11 @@ def _table(ops: list[Op]) -> Any:
 
 def test_a_predictor_keeps_to_the_conventions_of_scikit_learn() -> None:
     predictor = LatencyPredictor("iphone-13/ane")
-    parameters = {"target": "iphone-13/ane", "op_models": STRICT_MODELS}
+    parameters = {
+        "target": "iphone-13/ane",
+        "op_models": STRICT_MODELS,
+        "quantity": "latency",
+    }
     assert predictor.get_params() == parameters
     assert vars(predictor) == parameters  # the constructor only stores
     copy = clone(load_predictor("iphone-13/ane"))
