@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from palmette.cli import estimates
+from palmette.cli import estimates, passports
 from palmette.cli import search as searching
 from palmette.cli.app import latency_app
 from palmette.cli.bundle import bundle
@@ -42,6 +42,7 @@ latency.command("suite")(latency_suite)
 latency.command("probes")(latency_probes)
 latency.command("import")(import_command)
 latency.command()(placement)
+latency.command("compare")(passports.compare)
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)
