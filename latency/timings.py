@@ -28,6 +28,8 @@ from palmette.space.errors import InputError, expect
 LONGEST_MS = 1e6
 UNITS = ("cpu", "gpu", "ane", "all", "cpuOnly", "cpuAndGPU", "cpuAndNeuralEngine")
 """Compute units as targets name them, and as Core ML does."""
+TELLING = ("os_build", "power_mode", "thermal_before", "input_kind", "precision", "requested_units")
+"""Columns of a passport that may be why two timings of one thing differ."""
 INCOMPLETE = "incomplete"
 """Flag of a network that lost one of the kernels timed inside it."""
 DISAGREEMENT = 1.1
@@ -167,18 +169,30 @@ def read_timing_tables(paths: Sequence[Path]) -> TimingTable:
 
 
 def conflicts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Timings that two sources disagree about by more than `DISAGREEMENT`.
+    """Timings that two sources, or two passports of one, disagree about by over `DISAGREEMENT`.
 
-    Columns: target, subject, low_ms, low_source, high_ms, high_source, ratio; worst first.
+    Columns: target, subject, low_ms, low_source, high_ms, high_source, differs, ratio; worst first.
+    `differs` has the columns of `TELLING` in which the passports of the two differ, each with both
+    cells, such as `os_build 20G75 and 22B91`; blank if only the sources do.
     """
-    of_source = rows.groupby(["target", "subject_kind", "subject", "source"], sort=True)
-    medians = of_source["latency_ms"].median().reset_index()
+    telling = [name for name in TELLING if name in rows]
+    thing = ["target", "subject_kind", "subject"]
+    alike = rows.groupby([*thing, "source", *telling], sort=True)
+    medians = alike["latency_ms"].median().reset_index()
     found = []
-    for (target, _, subject), group in medians.groupby(["target", "subject_kind", "subject"]):
-        by_ms = group.sort_values("latency_ms")
-        ms, sources = by_ms["latency_ms"].tolist(), by_ms["source"].tolist()
-        found.append((target, subject, ms[0], sources[0], ms[-1], sources[-1]))
-    columns = ["target", "subject", "low_ms", "low_source", "high_ms", "high_source"]
+    for (target, _, subject), group in medians.groupby(thing):
+        if len(group) == 1:
+            continue
+        by_ms = group.sort_values("latency_ms").to_dict("records")
+        low, high = by_ms[0], by_ms[-1]
+        differs = ", ".join(
+            f"{name} {low[name] or '-'} and {high[name] or '-'}"
+            for name in telling
+            if low[name] != high[name]
+        )
+        ends = [cell for end in (low, high) for cell in (end["latency_ms"], end["source"])]
+        found.append((str(target), str(subject), *ends, differs))
+    columns = ["target", "subject", "low_ms", "low_source", "high_ms", "high_source", "differs"]
     table = pd.DataFrame(found, columns=columns)
     table["ratio"] = table["high_ms"] / table["low_ms"]
     worst = table[table["ratio"] > DISAGREEMENT].sort_values("ratio", ascending=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ STATE = ("os_build", "power_mode", "thermal_before", "thermal_after", "source")
 SAME_UNITS = {"cpuOnly": "cpu", "cpuAndGPU": "gpu", "cpuAndNeuralEngine": "ane"}
 """Core ML's names of units -> ours."""
 
+OTHER_SHARE = 0.05
+"""Share of the ops from which on they ran elsewhere: converters count one or two more or less."""
+_COUNTS = re.compile(r"(ane|gpu|cpu) (\d+)")
 _PASSPORT = ("source", "os_build", "power_mode")
 _READ = ("subject_kind", "part_of", *HOW, *_PASSPORT)
 
@@ -83,9 +87,13 @@ class Pair:
     @property
     def moved_unit(self) -> bool:
         """Whether both tables say where it ran, and not the same."""
-        return "" not in (self.a.placement, self.b.placement) and (
-            self.a.placement != self.b.placement
-        )
+        texts = self.a.placement, self.b.placement
+        if "" in texts or texts[0] == texts[1]:
+            return False
+        a, b = map(_shares, texts)
+        if not a or not b:
+            return True
+        return any(abs(a.get(unit, 0) - b.get(unit, 0)) > OTHER_SHARE for unit in {*a, *b})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,13 @@ class Paired:
         """How many things only the first timed, and only the second."""
         a, b = set(self.a.timed), set(self.b.timed)
         return len(a - b), len(b - a)
+
+
+def _shares(placement: str) -> dict[str, float]:
+    """Share of the ops by unit of `ane 52, cpu 3`; nothing of other texts."""
+    counts = {unit: int(count) for unit, count in _COUNTS.findall(placement)}
+    total = sum(counts.values())
+    return {unit: count / total for unit, count in counts.items()} if total else {}
 
 
 def paired(rows_a: pd.DataFrame, rows_b: pd.DataFrame) -> list[Paired]:

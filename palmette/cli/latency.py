@@ -90,10 +90,12 @@ def _timings(tables: list[Path] | None) -> pd.DataFrame:
     found = read_timing_tables(tables)
     for bad in found.quarantined:
         note(f"put aside: {bad}")
-    for row in conflicts(found.rows).itertuples():
+    for row in conflicts(found.rows).to_dict("records"):
+        who = "sources" if row["low_source"] != row["high_source"] else "passports"
         note(
-            f"sources disagree: {row.subject} on {row.target}: {row.low_ms:g} ms ({row.low_source})"
-            f" and {row.high_ms:g} ms ({row.high_source})"
+            f"{who} disagree: {row['subject']} on {row['target']}: {row['low_ms']:g} ms"
+            f" ({row['low_source']}) and {row['high_ms']:g} ms ({row['high_source']})"
+            + (f"; {row['differs']}" if row["differs"] else "")
         )
     down = int(marked_down(found.rows).sum())
     if 0 < down < len(found.rows):

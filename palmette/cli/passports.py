@@ -212,3 +212,36 @@ def _print_kept(kept: list[Kept]) -> None:
             for one in kept
         ],
     )
+
+
+def contribute(
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Your timings.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must be new.")],
+    licence: Annotated[
+        str, typer.Option(help="CC0-1.0, CC-BY-4.0 or MIT; the latter two need --by.")
+    ] = "CC0-1.0",
+    by: Annotated[str, typer.Option(help="Name to be published with it; none if left out.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Scrub and check a table for the public: no names, paths or serial numbers leave."""
+    from palmette.latency.sharing import contribute as contributed
+
+    found = contributed(table, out, licence, by)
+    for row in found.refused:
+        note(f"left out: {row}")
+    if as_json:
+        answer = {
+            "folder": str(found.folder),
+            "rows": found.rows,
+            "left_out": len(found.refused),
+            "without_passport": found.without_passport,
+            "scrubbed": found.scrubbed,
+            "sha256": found.sha256,
+        }
+        print(json.dumps(answer))
+        return
+    for column, count in found.scrubbed.items():
+        print(f"scrubbed: {column} of {count} rows")
+    if found.without_passport:
+        print(f"without a passport, and flagged so: {found.without_passport} of {found.rows} rows")
+    print(f"{found.folder}: {found.rows} timings, SHA-256 {found.sha256}")

@@ -172,6 +172,24 @@ def test_a_thing_that_changed_its_unit_is_told_apart_from_all_others() -> None:
     assert found["factor"]["value"] == pytest.approx(1, abs=0.03) and not found["factor"]["moved"]
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "moved"),
+    [
+        ("ane 52, cpu 3", "ane 52, cpu 3", False),
+        ("ane 52, cpu 3", "ane 51, cpu 3", False),  # another converter counts one op less
+        ("ane 52, cpu 3", "ane 48, cpu 7", True),
+        ("ane 52", "gpu 52", True),
+        ("ane", "gpu", True),
+        ("", "gpu 52", False),
+    ],
+)
+def test_a_unit_has_changed_if_a_share_of_the_ops_ran_elsewhere(
+    a: str, b: str, moved: bool
+) -> None:
+    tables = [timed(1, placement=text)[:1] for text in (a, b)]
+    assert compare(*tables).units[0].rows[0].pair.moved_unit == moved
+
+
 def test_few_pairs_say_only_what_each_did() -> None:
     few = timed(1)[:1], timed(2)[:1]
     (unit,) = compare(*few).units

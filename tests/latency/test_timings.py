@@ -381,6 +381,7 @@ def test_two_sources_that_disagree_are_told_and_both_kept(tmp_path: Path) -> Non
             "low_source": "me",
             "high_ms": 50.0,
             "high_source": "you",
+            "differs": "",
             "ratio": 100.0,
         },
         {
@@ -390,9 +391,44 @@ def test_two_sources_that_disagree_are_told_and_both_kept(tmp_path: Path) -> Non
             "low_source": "me",
             "high_ms": 30.0,
             "high_source": "you",
+            "differs": "",
             "ratio": 1.5,
         },
     ]
+
+
+def test_two_passports_of_one_source_that_disagree_are_told_with_what_differs(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"{GOOD},20G75,normal",
+        f"{GOOD.replace('19.0', '25')},22B91,normal",
+        f"{GOOD.replace('19.0', '24')},22B91,low",
+        f"{OP},20G75,",
+        f"{OP.replace('0.5', '0.6')},20G75,low",
+        f"{CHAIN},20G75,low",
+        f"{CHAIN.replace('0.5', '0.6')},20G75,low",  # one passport: its median stands for both
+    ]
+    table = conflicts(read_timings(write(tmp_path, *rows, header=f"{HEADER},os_build,power_mode")))
+    assert table["differs"].tolist() == [
+        "os_build 20G75 and 22B91",
+        "power_mode - and low",
+    ]
+    assert table["low_source"].tolist() == table["high_source"].tolist() == ["me", "me"]
+    assert table["ratio"].tolist() == pytest.approx([25 / 19, 0.6 / 0.5])
+
+
+def test_the_command_says_which_passports_disagree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from palmette.cli.latency import _timings
+
+    rows = [f"{GOOD},20G75", f"{GOOD.replace('19.0', '25')},22B91", GOOD.replace("me", "you") + ","]
+    _timings([write(tmp_path, *rows, header=f"{HEADER},os_build")])
+    assert capsys.readouterr().err == (
+        "passports disagree: mobilenet_v2 on iphone-11/cpu@coreml-ios13: 19 ms (me) and 25 ms (me);"
+        " os_build 20G75 and 22B91\n"
+    )
 
 
 def test_the_shipped_timings_have_no_conflict(timings: pd.DataFrame) -> None:
