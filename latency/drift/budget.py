@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from palmette.latency.drift.compare import UnitComparison
-from palmette.latency.drift.pairs import Key, Pair
+from palmette.latency.drift.pairs import Key, Pair, network_id, sort_of
 from palmette.latency.predictor import LatencyPredictor, fit, ops_of
-from palmette.space import ZOO, Architecture, InputError, load
+from palmette.space import InputError
 from palmette.space.errors import expect
 
 TIMED, FITTED, BY_OPS, UNKNOWN = "timed", "fitted", "ops", "unknown"
@@ -95,35 +95,18 @@ def kept_budgets(
     """
     expect(0 < budget_ms < math.inf, f"budget_ms: must be a positive number, got {budget_ms:g}")
     expect(0.5 < confidence < 1, f"confidence: above 0.5 and below 1, got {confidence:g}")
-    keys = {side: _networks(timed.timed) for side, timed in enumerate((unit.found.a, unit.found.b))}
+    first, second = unit.found.a.networks, unit.found.b.networks
     found, refit = [], _Refit(rows_b, unit.found.b.target)
     for chosen in networks:
         name = network_id(chosen.subject)
-        before = _before(unit, chosen, keys[0].get(name), confidence)
+        before = _before(unit, chosen, first.get(name), confidence)
         after = (
-            _timed(unit, keys[1].get(name), confidence)
+            _timed(unit, second.get(name), confidence)
             or refit.predict(chosen, confidence)
             or _by_ops(unit, chosen, before, confidence, predictor, refit.reason)
         )
         found.append(_kept(chosen, before, after, budget_ms))
     return found
-
-
-def network_id(subject: str) -> str:
-    """Id of the architecture that a table's subject names; the subject itself for others."""
-    name, at, size = subject.partition("@")
-    if "|" in subject:
-        return Architecture.from_text(subject).id
-    if name not in ZOO:
-        return subject
-    if not at:
-        return load(name).id
-    height, _, width = size.partition("x")
-    return load(name).with_resolution(int(height), int(width)).id
-
-
-def _networks(timed: Any) -> dict[str, Key]:
-    return {network_id(key[1]): key for key in timed if key[0] == "network"}
 
 
 def _before(unit: UnitComparison, chosen: Chosen, key: Key | None, confidence: float) -> Chosen:
@@ -193,8 +176,6 @@ def _moved_ops(
     unit: UnitComparison, chosen: Chosen, before_ms: float, predictor: LatencyPredictor
 ) -> tuple[float, float]:
     """Milliseconds of a network whose ops moved as timed, or as their kind; the share of timed."""
-    from palmette.latency.drift.pairs import sort_of
-
     assert unit.causes is not None
     twice: dict[str, Pair] = {
         row.pair.key[1]: row.pair for row in unit.rows if row.pair.key[0] == "op"

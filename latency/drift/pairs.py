@@ -23,7 +23,8 @@ from palmette.latency.drift.noise import Noise, calls_open, noise_of
 from palmette.latency.op_lists import network_ops
 from palmette.latency.per_op.kernels import SORTS, KernelTable, kernel_from_text
 from palmette.latency.targets import parse_target
-from palmette.space.errors import InputError, expect
+from palmette.space import ZOO, Architecture, InputError, load
+from palmette.space.errors import expect
 
 HOW = ("input_kind", "precision", "requested_units")
 """Columns of a passport that make a timing another one."""
@@ -62,6 +63,15 @@ class Side:
     target: str
     timed: Mapping[Key, Timed]
     noise: Noise
+
+    @property
+    def networks(self) -> dict[str, Key]:
+        """Key of each timed network by its id, see `network_id`."""
+        return {network_id(key[1]): key for key in self.timed if key[0] == "network"}
+
+    def has_network(self, subject: str) -> bool:
+        """Whether it timed a network, by whatever name."""
+        return network_id(subject) in self.networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +162,19 @@ def passports(rows_a: pd.DataFrame, rows_b: pd.DataFrame) -> list[tuple[str, lis
         if a != b:
             found.append((column, a, b))
     return found
+
+
+def network_id(subject: str) -> str:
+    """Id of the architecture that a table's subject names; the subject itself for others."""
+    name, at, size = subject.partition("@")
+    if "|" in subject:
+        return Architecture.from_text(subject).id
+    if name not in ZOO:
+        return subject
+    if not at:
+        return load(name).id
+    height, _, width = size.partition("x")
+    return load(name).with_resolution(int(height), int(width)).id
 
 
 def _sides(rows: pd.DataFrame, which: str) -> dict[str, Side]:

@@ -49,6 +49,10 @@ def bundle(
         _print(portfolio, out)
 
 
+def _quantity(name: str) -> str:
+    return "" if name == "latency" else f" {name}"
+
+
 def _print(portfolio: Portfolio, out: Path | None) -> None:
     from palmette.search.bundle import proof_lines
 
@@ -58,7 +62,7 @@ def _print(portfolio: Portfolio, out: Path | None) -> None:
         [
             [
                 name,
-                f"{share.unit.budget_ms:.4g}",
+                f"{share.unit.budget_ms:.4g}{_quantity(share.unit.quantity)}",
                 share.network.id[:8],
                 f"{share.ms:.3g}",
                 f"{share.upper_ms:.3g}",

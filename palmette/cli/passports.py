@@ -109,7 +109,7 @@ def _for_network(
         shipped = quantity == LATENCY and unit.found.a.target in TARGETS
         predictor = load_predictor(unit.found.a.target) if shipped else None
         chosen = Chosen(network if "|" not in network else "the network", network)
-        if predictor is not None:
+        if predictor is not None and not unit.found.a.has_network(network):
             time = predictor.predict_interval([network], confidence, two_sided=False)
             ms, upper = float(time.ms[0]), float(time.upper_ms[0])
             chosen = Chosen(chosen.name, network, ms, upper)

@@ -7,14 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from palmette.latency import LATENCY
 from palmette.search.bundle.portfolio import Portfolio
 
 
 def table(portfolio: Portfolio) -> pd.DataFrame:
-    """A row for each unit, in the fleet's order."""
+    """A row for each unit, in the fleet's order; with `quantity` if a budget is not of latency."""
+    told = any(share.unit.quantity != LATENCY for share in portfolio.shares)
     return pd.DataFrame(
         {
             "target": str(share.unit.target),
+            **({"quantity": share.unit.quantity} if told else {}),
             "budget_ms": share.unit.budget_ms,
             "backbone": share.network.id,
             "ms": share.ms,

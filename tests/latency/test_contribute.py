@@ -276,6 +276,14 @@ def test_equal_tables_give_equal_bytes_and_the_hashes_are_right(tmp_path: Path) 
         assert words in note
 
 
+def test_what_was_scrubbed_once_is_not_changed_again(tmp_path: Path) -> None:
+    own = {**GOOD, "subject": "secret net", "family": "x", "os_build": "Bob's", "source": "Bob"}
+    contribute(written(tmp_path / "mine.csv", GOOD, OP, own), tmp_path / "a", by="Ada")
+    found = contribute(tmp_path / "a" / "timings.csv", tmp_path / "b", by="Ada")
+    assert folder_text(tmp_path / "a") == folder_text(tmp_path / "b")
+    assert found.refused == () and found.scrubbed == {}
+
+
 @pytest.mark.parametrize(
     ("licence", "by", "words"),
     [

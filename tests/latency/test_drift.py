@@ -17,10 +17,10 @@ import pytest
 from palmette import cli
 from palmette.latency import SUSTAINED, load_predictor
 from palmette.latency.drift import Chosen, compare, kept_budgets
-from palmette.latency.drift.budget import BY_OPS, FITTED, TIMED, UNKNOWN, network_id
+from palmette.latency.drift.budget import BY_OPS, FITTED, TIMED, UNKNOWN
 from palmette.latency.drift.compare import UnitComparison, adjusted
 from palmette.latency.drift.noise import LEAST_SPREAD, RUN_SPREAD, calls_open, noise_of
-from palmette.latency.drift.pairs import sort_of
+from palmette.latency.drift.pairs import network_id, sort_of
 from palmette.latency.timings import RULES
 from palmette.space import MOBILENET_LIKE, InputError, load
 
@@ -196,6 +196,19 @@ def test_few_pairs_say_only_what_each_did() -> None:
     assert unit.causes is None and unit.verdict.startswith("too few pairs")
     (unit,) = compare(few[0], few[1].assign(latency_ms=9.0)).units
     assert unit.verdict == "moved: 1 of 1 things, each by itself"
+
+
+def test_swapping_the_tables_turns_all_ratios_over() -> None:
+    first, second = timed(1), timed(2, lambda _, ms: 1.2 * ms)
+    there, back = (compare(*pair).units[0] for pair in ((first, second), (second, first)))
+    ratios = [
+        {row.pair.key: (row.pair.ratio, row.p) for row in unit.rows} for unit in (there, back)
+    ]
+    for key, (ratio, p) in ratios[0].items():
+        assert ratios[1][key] == (pytest.approx(1 / ratio), pytest.approx(p))
+    assert there.causes is not None and back.causes is not None
+    assert there.causes.factor.value * back.causes.factor.value == pytest.approx(1, abs=0.01)
+    assert there.verdict == back.verdict
 
 
 # Noise

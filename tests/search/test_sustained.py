@@ -13,6 +13,8 @@ import pytest
 from palmette import cli
 from palmette.latency import LATENCY, SUSTAINED, fit, published_timings
 from palmette.search import Run, SearchConfig, comparison, export_pick, resume, run, summary
+from palmette.search.bundle import choose, open_fleet, report
+from palmette.search.bundle.manifest import _choice
 from palmette.search.figure import front_page
 from palmette.search.summary import default_folder, guard_lines
 from palmette.space import InputError
@@ -105,6 +107,18 @@ def test_a_plain_run_says_nothing_of_it(finished: Run) -> None:
 
 def test_a_run_from_before_there_was_a_choice_is_one_of_latency() -> None:
     assert SearchConfig.from_dict({"target": PHONE, "budget_ms": 5.0}, "run.toml").budget == LATENCY
+
+
+def test_a_bundle_marks_the_phone_and_takes_one_kind_of_budget_for_it(
+    sustained: Run, predictors: dict[str, Path], small_file: Path, tmp_path: Path
+) -> None:
+    portfolio = choose(open_fleet([sustained.folder.path], confidence=0.8), 0.5)
+    (share,) = portfolio.shares
+    assert share.unit.quantity == _choice(share, True)["quantity"] == SUSTAINED
+    assert report(portfolio)["phones"][0]["quantity"] == SUSTAINED
+    other = searched(predictors[LATENCY], tmp_path / "run", small_file, LATENCY)
+    with pytest.raises(InputError, match="budget is latency on iphone-11/cpu.*, but sustained in"):
+        open_fleet([sustained.folder.path, other.folder.path], confidence=0.8)
 
 
 # Refusals
