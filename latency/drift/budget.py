@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from palmette.latency.drift.causes import CONFIDENCE
 from palmette.latency.drift.compare import UnitComparison
 from palmette.latency.drift.pairs import Key, Pair, network_id, sort_of
 from palmette.latency.predictor import LatencyPredictor, fit, ops_of
@@ -164,7 +165,8 @@ def _by_ops(
         ms, shown = _moved_ops(unit, chosen, before.ms, predictor)
     ms += causes.floor_ms.value if causes.floor_ms else 0.0
     dof = max(len(unit.rows) - 2, 1)
-    error = abs(math.log(causes.factor.upper / causes.factor.lower)) / (2 * _quantile(dof, 0.975))
+    wide = (causes.factor.upper - causes.factor.lower) / causes.factor.value
+    error = wide / (2 * _quantile(dof, (1 + CONFIDENCE) / 2))
     width = math.log(before.ms_at_confidence / before.ms)
     width = math.hypot(width, _quantile(dof, confidence) * error)
     return _After(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from palmette.latency.drift.noise import RUN_SPREAD
+from palmette.latency.drift.noise import LEAST_SPREAD, RUN_SPREAD
 from palmette.latency.drift.pairs import Pair
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,8 @@ LEAST_CHANGE = 0.02
 """Change of a kind against the others that is worth a word."""
 FLOOR = "floor"
 HUBER = 1.5
-ROUNDS = 30
+ROUNDS, SETTLED = 30, 1e-3
+"""Most rounds of weighing things anew, and the change of a weight below which they end."""
 CONFIDENCE = 0.95
 
 
@@ -61,16 +62,18 @@ class Causes:
     kinds: dict[str, Effect]
     scatter: float
     """Spread of the ratios about what is explained, relative."""
+    alpha: float
+    """P-value from which on the factor is sure."""
 
     @property
     def factor_moved(self) -> bool:
         """Whether the factor is sure, and more than one run differs from the next."""
-        return self.factor.p <= ALPHA and abs(math.log(self.factor.value)) > math.log1p(RUN_SPREAD)
+        return self.factor_known and abs(math.log(self.factor.value)) > math.log1p(RUN_SPREAD)
 
     @property
     def factor_known(self) -> bool:
         """Whether the factor is sure, however small."""
-        return self.factor.p <= ALPHA
+        return self.factor.p <= self.alpha
 
     def ratio(self, sort: str, a_ms: float, alone: bool) -> float:
         """Ratio that a thing should have by its kind and time, called by itself or not."""
@@ -106,8 +109,12 @@ class _Fit:
         return Effect(middle, middle - half, middle + half, self.p(at, null))
 
 
-def causes_of(pairs: Sequence[Pair]) -> Causes | None:
+def causes_of(pairs: Sequence[Pair], alpha: float = ALPHA) -> Causes | None:
     """What explains the ratios of pairs; things that changed their unit are no part of it.
+
+    Args:
+        pairs: of one device and unit.
+        alpha: chance of a false finding.
 
     None if fewer than `LEAST_PAIRS` are left.
     """
@@ -122,13 +129,14 @@ def causes_of(pairs: Sequence[Pair]) -> Causes | None:
         columns = [candidates[name] for name in entered]
         open_ones = [name for name in candidates if name not in entered]
         fits = {name: _fit(ratio, [*columns, candidates[name]]) for name in open_ones}
-        best = min(fits, key=lambda name: fits[name].order, default="")
-        if (
-            not best
-            or fits[best].p(-1) * len(fits) > ALPHA
-            or not _matters(best, fits[best], pairs)
-        ):
+        sure = [
+            name
+            for name, one in fits.items()
+            if one.p(-1) * len(fits) <= alpha and _matters(name, one, pairs)
+        ]
+        if not sure:
             break
+        best = min(sure, key=lambda name: fits[name].order)
         entered.append(best)
         fit = fits[best]
     factor = fit.effect(0, null=1.0)
@@ -137,7 +145,7 @@ def causes_of(pairs: Sequence[Pair]) -> Causes | None:
         name: fit.effect(at, 1 / factor.value, 1.0) for name, at in found.items() if name != FLOOR
     }
     floor = fit.effect(found[FLOOR]) if FLOOR in found else None
-    return Causes(factor, floor, kinds, fit.scatter)
+    return Causes(factor, floor, kinds, fit.scatter, alpha)
 
 
 def _candidates(pairs: Sequence[Pair]) -> dict[str, Floats]:
@@ -176,9 +184,12 @@ def _fit(ratio: Floats, columns: Sequence[Floats]) -> _Fit:
         fitted = np.maximum(design @ beta, 0.05 * ratio)
         off = np.abs(ratio / fitted - 1)
         middle = max(float(np.median(off)) / 0.6745, 1e-6)
-        weights = np.minimum(1.0, HUBER * middle / np.maximum(off, 1e-12))
+        before, weights = weights, np.minimum(1.0, HUBER * middle / np.maximum(off, 1e-12))
+        if np.abs(weights - before).max() < SETTLED:
+            break
     # Huber (1973): the spread of what counts, over the share of things that count in full
     scatter = math.sqrt(float(((weights * off) ** 2).sum()) / dof) / float((weights == 1).mean())
+    scatter = max(scatter, LEAST_SPREAD)
     relative = design / fitted[:, None]
     spread = np.linalg.pinv(relative.T @ relative).diagonal()
     return _Fit(beta.astype(float), scatter * np.sqrt(spread), scatter, dof)

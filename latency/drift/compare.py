@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from palmette.latency.drift.causes import ALPHA, CONFIDENCE, Causes, causes_of
 from palmette.latency.drift.noise import RUN_SPREAD
 from palmette.latency.drift.pairs import Pair, Paired, paired, passports
 from palmette.latency.quantity import LATENCY, timings_of
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,28 +163,33 @@ def compare(rows_a: pd.DataFrame, rows_b: pd.DataFrame, quantity: str = LATENCY)
             them, or none of the quantity.
     """
     rows_a, rows_b = timings_of(rows_a, quantity), timings_of(rows_b, quantity)
+    every = paired(rows_a, rows_b)
+    p = [_p_values(found) for found in every]
+    # all units are one comparison: what is found by chance is counted over them together
+    q = np.split(adjusted(np.concatenate(p)), np.cumsum([len(one) for one in p])[:-1])
     units = [
-        UnitComparison(found, _moved(found), causes_of(found.pairs))
-        for found in paired(rows_a, rows_b)
+        UnitComparison(found, _moved(found, *tests), causes_of(found.pairs, ALPHA / len(every)))
+        for found, *tests in zip(every, p, q, strict=True)
     ]
     return Comparison(tuple(units), tuple(passports(rows_a, rows_b)))
 
 
-def _moved(found: Paired) -> tuple[Moved, ...]:
-    pairs, dof = found.pairs, min(found.a.noise.dof, found.b.noise.dof)
-    if not pairs:
-        return ()
-    logs = np.log([pair.ratio for pair in pairs])
-    spread = np.array([pair.spread for pair in pairs])
-    p = 2 * stdtr(dof, -np.abs(logs) / spread)
-    half = stdtrit(dof, (1 + CONFIDENCE) / 2) * spread
-    lower, upper = np.exp(logs - half), np.exp(logs + half)
-    columns = zip(pairs, *(v.tolist() for v in (lower, upper, p, adjusted(p))), strict=True)
-    rows = [Moved(*cells) for cells in columns]
+def _p_values(found: Paired) -> Floats:
+    """Of each pair, two-sided, that noise alone makes its ratio, shape (pairs,)."""
+    z = np.array([abs(math.log(pair.ratio)) / pair.spread for pair in found.pairs])
+    return np.asarray(2 * stdtr(found.dof, -z), dtype=np.float64)
+
+
+def _moved(found: Paired, p: Floats, q: Floats) -> tuple[Moved, ...]:
+    width = float(stdtrit(found.dof, (1 + CONFIDENCE) / 2))
+    rows = []
+    for pair, *tests in zip(found.pairs, p.tolist(), q.tolist(), strict=True):
+        factor = math.exp(width * pair.spread)
+        rows.append(Moved(pair, pair.ratio / factor, pair.ratio * factor, *tests))
     return tuple(sorted(rows, key=lambda row: -abs(math.log(row.pair.ratio))))
 
 
-def adjusted(p: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def adjusted(p: Floats) -> Floats:
     """P-values after Benjamini and Hochberg (1995), in their order."""
     order = np.argsort(p)
     ranked = p[order] * len(p) / np.arange(1, len(p) + 1)

@@ -122,6 +122,11 @@ class Paired:
         return self.a.target.partition("@")[0]
 
     @property
+    def dof(self) -> float:
+        """Degrees of freedom behind the noise of a ratio: no more than those of either table."""
+        return min(self.a.noise.dof, self.b.noise.dof)
+
+    @property
     def alone(self) -> tuple[int, int]:
         """How many things only the first timed, and only the second."""
         a, b = set(self.a.timed), set(self.b.timed)

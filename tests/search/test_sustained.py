@@ -17,7 +17,7 @@ from palmette.search.bundle import choose, open_fleet, report
 from palmette.search.bundle.manifest import _choice
 from palmette.search.figure import front_page
 from palmette.search.summary import default_folder, guard_lines
-from palmette.space import InputError
+from palmette.space import MOBILENET_LIKE, InputError
 
 PHONE = "iphone-11/cpu@coreml-ios13"
 SLOWER = 1.5
@@ -27,7 +27,7 @@ SLOWER = 1.5
 def predictors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Predictors of a phone that slows down by one factor: quantity -> file."""
     table = published_timings()
-    table = table[table["target"] == PHONE]
+    table = table[(table["target"] == PHONE) & table["subject"].isin(MOBILENET_LIKE)]
     table = table.assign(sustained_ms=SLOWER * table["latency_ms"])
     folder = tmp_path_factory.mktemp("predictors")
     found = {}
@@ -173,13 +173,13 @@ def test_fit_and_search_take_their_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = published_timings()
-    own = table[(table["target"] == PHONE) & (table["subject"] != "tinyyolo_v3")]
+    own = table[(table["target"] == PHONE) & table["subject"].isin(MOBILENET_LIKE)]
     own = own.assign(target="my-phone/cpu@coreml-ios18", sustained_ms=2 * own["latency_ms"])
     own.loc[own.index[0], "sustained_ms"] = float("nan")
     own.to_csv(tmp_path / "table.csv", index=False)
     monkeypatch.chdir(tmp_path)
     assert called(monkeypatch, "latency", "fit", "table.csv", "--sustained", "--out", "fits") == 0
-    assert "1 of 16 rows have no sustained_ms" in capsys.readouterr().err
+    assert "1 of 8 rows have no sustained_ms" in capsys.readouterr().err
     (file,) = (tmp_path / "fits").iterdir()
     assert json.loads(file.read_text("utf-8"))["quantity"] == SUSTAINED
     arguments = ("search", "--target", "my-phone/cpu@coreml-ios18", "--budget-ms", "50")
