@@ -524,6 +524,7 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
         "predictor": "iphone-13.json",
         "accuracy": "prior",
         "samples": 20,
+        "budget": "latency",
     }
     options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     found = palmette(

@@ -306,7 +306,7 @@ def test_fit_returns_itself_and_sets_what_it_found(
     assert predictor.fit(modern) is predictor
     assert predictor.target == "iphone-13/ane"
     assert predictor.to_dict() == refitted[MODERN].to_dict()
-    assert set(vars(predictor)) - {"target", "op_models"} == {
+    assert set(vars(predictor)) - {"target", "op_models", "quantity"} == {
         "model_",
         "uncertainty_",
         "support_",
@@ -316,6 +316,7 @@ def test_fit_returns_itself_and_sets_what_it_found(
         "compared_",
         "left_out_",
         "prior_",
+        "quantity_",
     }
     assert predictor.compared_ == {} and predictor.left_out_ == ()
     again = predictor.fit(modern).to_dict()
