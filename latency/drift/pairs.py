@@ -80,7 +80,7 @@ class Pair:
 
     key: Key
     sort: str
-    """Kind of op or of block, or `network`."""
+    """Kind of op or of block, `network` or `probe`."""
     a: Timed
     b: Timed
 
@@ -257,9 +257,9 @@ def _differences(a: Timed, b: Timed) -> Iterator[str]:
 
 @cache
 def sort_of(subject_kind: str, subject: str) -> str:
-    """Kind of op, convolutions told apart by groups and window; of block; or `network`."""
-    if subject_kind == "network":
-        return "network"
+    """Kind of op, convolutions told apart by groups and window; of block; `network` or `probe`."""
+    if subject_kind in ("network", "probe"):
+        return subject_kind
     if subject_kind == "chain":
         return f"block {Chain.from_text(subject).block.kind}"
     table = KernelTable.of([kernel_from_text(subject)])

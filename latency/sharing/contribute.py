@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from palmette.latency.op_lists import network_ops
+from palmette.latency.passports import NO_PASSPORT, lacking
 from palmette.latency.predictor import DATA
 from palmette.latency.quarantine import BadRow
 from palmette.latency.sharing.allowed import CLEANED, tool_of, unknown_target
@@ -26,9 +27,6 @@ from palmette.latency.timings import INCOMPLETE, REQUIRED, read_timing_tables, r
 from palmette.space import InputError
 from palmette.space.errors import expect
 
-PASSPORT = ("os_build", "repeats", "thermal_before", "power_mode", "placement")
-"""Columns without which a timing has no passport."""
-NO_PASSPORT = "no passport"
 SYNTHETIC = "synthetic"
 """In what the synthetic phone writes: nothing of it was measured."""
 LONGEST_NAME = 80
@@ -150,7 +148,7 @@ def _scrubbed(rows: pd.DataFrame, by: str) -> tuple[pd.DataFrame, dict[str, int]
     clean.loc[network, "subject"] = [names[text] for text in rows.loc[network, "subject"]]
     clean["part_of"] = [names.get(text, "") for text in rows["part_of"]]
     clean["family"] = _families(rows["family"].tolist())
-    bare = pd.concat([clean[name].str.strip() == "" for name in PASSPORT], axis=1).any(axis=1)
+    bare = lacking(clean)
     flags = [flag.replace(NO_PASSPORT, "") for flag in clean["flags"]]
     clean["flags"] = [
         " ".join(f"{flag} {NO_PASSPORT if lacks else ''}".split())

@@ -15,7 +15,7 @@ NAMED = ("CC-BY-4.0", "MIT")
 TABLE, NOTE, SUMS = "timings.csv", "README.md", "SHA256SUMS"
 
 MEANING = {
-    "subject_kind": "op, chain or network",
+    "subject_kind": "op, chain, network, or probe of a change of units",
     "subject": "what was timed; text of an op, a chain or an architecture, or a name",
     "target": "device/unit@runtime",
     "latency_ms": "milliseconds of one call, batch 1; the median unless flags say otherwise",
@@ -52,7 +52,7 @@ def readme(rows: pd.DataFrame, command: str, licence: str, by: str, digest: str)
         digest: SHA-256 of the table's file.
     """
     counts = rows.groupby("target")["subject_kind"].value_counts().unstack(fill_value=0)
-    kinds = ("op", "chain", "network")
+    kinds = ("op", "chain", "network", "probe")
     targets = [
         f"| {target} | " + " | ".join(str(int(row.get(kind, 0))) for kind in kinds) + " |"
         for target, row in counts.iterrows()
@@ -68,8 +68,8 @@ def readme(rows: pd.DataFrame, command: str, licence: str, by: str, digest: str)
         "",
         f"SHA-256 of `{TABLE}`: `{digest}` (also in `{SUMS}`: `shasum -a 256 -c {SUMS}`).",
         "",
-        "| target | ops | chains | networks |",
-        "|---|---|---|---|",
+        "| target | ops | chains | networks | probes |",
+        "|---|---|---|---|---|",
         *targets,
         "",
         "| column | meaning |",

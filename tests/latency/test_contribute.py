@@ -269,7 +269,7 @@ def test_equal_tables_give_equal_bytes_and_the_hashes_are_right(tmp_path: Path) 
     assert found[0].sha256 == found[1].sha256 and found[0].sha256 in note
     for words in (
         "Licence: MIT (use it and keep this line). By Ada.",
-        "| iphone-13/ane@coreml-ios18 | 1 | 0 | 2 |",
+        "| iphone-13/ane@coreml-ios18 | 1 | 0 | 2 | 0 |",
         '    palmette latency contribute TABLE.csv --out DIR --licence MIT --by "Ada"',
         "| `thermal_before` | thermal state before the timing |",
     ):

@@ -321,6 +321,7 @@ def test_kinds_of_ops_and_blocks_have_names() -> None:
     assert sort_of("chain", "4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24") == "block ir"
     assert sort_of("op", "pool 8x9x9 -> 8x9x9 k3") == "pool"
     assert sort_of("network", "mobilenet_v2") == "network"
+    assert sort_of("probe", "4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24 + 3*hswish@fp32") == "probe"
 
 
 def test_sustained_times_are_compared_by_themselves() -> None:
