@@ -30,6 +30,7 @@ MEANING = {
     "p90_ms": "last decile of the calls",
     "burst_ms": "of the first calls",
     "sustained_ms": "of a phone that has got warm",
+    "paced_ms": "of calls thirty times a second",
     "thermal_before": "thermal state before the timing",
     "thermal_after": "thermal state after it",
     "power_mode": "normal or low",
