@@ -34,9 +34,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from palmette.latency.foreign.importing import import_timings
-from palmette.latency.foreign.maps import find_map
-from palmette.latency.per_op.kernels import KernelTable, kernel_from_text
 from palmette.latency.per_op.network_cost import (
     NetworkCalibration,
     TimedNetworks,
@@ -46,7 +43,7 @@ from palmette.latency.per_op.network_cost import (
     least_kernel_ms,
 )
 from palmette.latency.per_op.op_cost import OP_MODELS, STRICT_MODELS
-from palmette.latency.timings import INCOMPLETE
+from palmette.latency.validation.inside import FOLDS, Loaded, read
 from palmette.latency.validation.per_op import BASELINES, CONFIDENCE, Score, baseline_ms
 from palmette.space import InputError
 from palmette.space.errors import expect
@@ -62,9 +59,7 @@ DEFAULTS = {
     "networks": DATA / "iphone_xs_gpu_tflite_networks.csv.gz",
     "families": DATA / "network_families.csv",
 }
-ANY = "any-phone/gpu@any-runtime"
-"""Target of all rows: nothing here depends on it."""
-FOLDS, DRAWS, CALIBRATION = 6, 200, 5
+DRAWS, CALIBRATION = 200, 5
 CHOSEN = "chosen"
 LABELS = {
     CHOSEN: "ops never measured, model chosen",
@@ -77,52 +72,6 @@ LABELS = {
     "macs_moved_count": "MACs, elements, kernels and offset",
     "raw_sum": "raw sum of measured ops",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Networks to score, their names, and a line for all that was put aside or left out."""
-
-    networks: TimedNetworks
-    names: tuple[str, ...]
-    put_aside: tuple[str, ...]
-
-
-def read(ops: Path, networks: Path, families: Path) -> Loaded:
-    """Networks with all their kernels from the three files.
-
-    Raises:
-        InputError: a file breaks a rule, the files are of two devices, or fewer than `FOLDS`
-            families remain.
-    """
-    sources = [(ops, find_map("mobile_ml_ops")), (networks, find_map("mobile_ml_networks"))]
-    imported = import_timings(sources, families, ANY)
-    rows = imported.rows[imported.rows["part_of"] != ""]
-    whole = imported.rows[imported.rows["subject_kind"] == "network"]
-    ms = dict(zip(whole["subject"], whole["latency_ms"].astype(float), strict=True))
-    family = dict(zip(rows["part_of"], rows["family"], strict=True))
-    family |= dict(zip(whole["subject"], whole["family"], strict=True))
-    timed_inside = set(rows["part_of"])
-    lost = set(rows.loc[rows["flags"].str.contains(INCOMPLETE), "part_of"])
-    left_out, usable = [], []
-    for name in sorted(family.keys() - lost):  # those are among the notes of the import
-        has = {"ops": name in timed_inside, "ms": name in ms, "family": family[name] != ""}
-        lacks = " and no ".join(what for what, given in has.items() if not given)
-        left_out += [f"{name}: left out: no {lacks}"] if lacks else []
-        usable += [] if lacks else [name]
-    count = len({family[name] for name in usable})
-    expect(count >= FOLDS, f"{ops}: {FOLDS} folds need as many families, got {count}")
-    place = {name: at for at, name in enumerate(usable)}
-    chosen = rows[rows["part_of"].isin(usable)]
-    timed = TimedNetworks(
-        KernelTable.of([kernel_from_text(text) for text in chosen["subject"]]),
-        chosen["latency_ms"].astype(float).to_numpy(),
-        np.array([place[name] for name in chosen["part_of"]]),
-        np.array([ms[name] for name in usable]),
-        tuple(family[name] for name in usable),
-    )
-    put_aside = (*map(str, imported.left_out), *imported.notes, *left_out)
-    return Loaded(timed, tuple(usable), put_aside)
 
 
 def measured_ops(networks: TimedNetworks, fold: Ints, draws: int = DRAWS) -> Floats:

@@ -6,18 +6,21 @@ same ops must be joined as that runtime joins them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.latency.per_op.kernels import TRAITS, WORK, KernelTable
-from palmette.space import ACTIVATIONS, OpTable
+from palmette.latency.per_op.kernels import TRAITS, WORK, Kernel, KernelTable
+from palmette.space import ACTIVATIONS, Op, OpTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+SPELT_KINDS = ("conv", "linear")
+"""Kinds of main ops whose activations a runtime may write otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,37 @@ class Fusion:
             first: ops that are never joined to the one before: those that begin a network or block.
         """
         follows = self._follows(ops, first)
-        silent = ops.broadcast & ops.is_kind("mul") if not self.gates_start else follows & False
-        kept = np.flatnonzero(~silent)
+        kept = np.flatnonzero(~self._silent(ops))
         starts = np.flatnonzero(~follows[kept])
         table = KernelTable.of_ops(ops.take(kept), starts)
         return self._written_out(table), kept[starts]
+
+    def groups(self, ops: Sequence[Op]) -> list[Kernel]:
+        """The same kernels as ops, as a timing table names them, of ops that begin a network."""
+        table = OpTable.of(ops)
+        follows = self._follows(table, np.zeros(1, dtype=np.int64))
+        silent = self._silent(table)
+        found: list[list[Op]] = []
+        for at, op in enumerate(ops):
+            if silent[at]:
+                continue
+            if not (follows[at] and found):
+                found.append([])
+            found[-1] += self._spelt(op)
+        return [tuple(kernel) for kernel in found]
+
+    def _spelt(self, op: Op) -> tuple[Op, ...]:
+        """An op as the runtime writes it: with a product behind, if its activation needs one."""
+        if op.act not in self.spelt_out or op.kind not in SPELT_KINDS:
+            return (op,)
+        product = Op("mul", (op.output, op.output), op.output)
+        return replace(op, act=self.spelt_out[op.act]), product
+
+    def _silent(self, ops: OpTable) -> Mask:
+        """Whether an op is not started at all: a gate's product that its map's reader makes."""
+        if self.gates_start:
+            return np.zeros(len(ops), dtype=np.bool_)
+        return ops.broadcast & ops.is_kind("mul")
 
     def _follows(self, ops: OpTable, first: Ints) -> Mask:
         """Whether each op is started with the one before."""
@@ -62,7 +91,7 @@ class Fusion:
         work, traits, slow = table.work.copy(), table.traits.copy(), table.slow.copy()
         act, muls = traits[:, TRAITS.index("act")], traits[:, TRAITS.index("muls")]
         for name, written in self.spelt_out.items():
-            rows = (act == ACTIVATIONS.index(name)) & table.is_sort("conv", "linear")
+            rows = (act == ACTIVATIONS.index(name)) & table.is_sort(*SPELT_KINDS)
             act[rows] = ACTIVATIONS.index(written)
             muls[rows] += 1
             slow[rows] -= 1

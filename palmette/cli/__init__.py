@@ -21,6 +21,7 @@ from palmette.cli.importing import import_command
 from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
+from palmette.cli.plan import latency_plan
 from palmette.cli.space import space, zoo
 from palmette.cli.suite import latency_probes, latency_suite
 from palmette.cli.supernet import supernet
@@ -44,6 +45,7 @@ latency.command("import")(import_command)
 latency.command()(placement)
 latency.command("compare")(passports.compare)
 latency.command("contribute")(passports.contribute)
+latency.command("plan")(latency_plan)
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)

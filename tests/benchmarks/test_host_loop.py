@@ -20,8 +20,10 @@ import pytest
 from palmette.latency.chains import Chain
 from palmette.latency.host import runtimes as host_module
 from palmette.latency.host.measure import Measured, measure
-from palmette.latency.host.plan import HostPlan, host_plan
+from palmette.latency.host.plan import host_plan
 from palmette.latency.op_lists import network_ops
+from palmette.latency.planning.space_plan import space_needs
+from palmette.latency.targets import parse_target
 from palmette.space import InputError, Op, SearchSpace
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "host_loop.py"
@@ -64,33 +66,43 @@ class MadeHost:
         return lambda: 1e-3 * ms * math.exp(0.02 * random.standard_normal())
 
 
-Made = tuple[Measured, Path, HostPlan, tuple[str, ...]]
+Subjects = list[tuple[str, str]]
+Made = tuple[Measured, Path, Subjects, Subjects, tuple[str, ...]]
+"""A measurement of the made machine, its table, what was planned and not, and what is predicted."""
 
 
 @pytest.fixture(scope="module")
 def made(benchmark: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """A measurement of the made machine, its table, and what was planned."""
-
     @contextmanager
     def opened(target: str, threads: int) -> Iterator[MadeHost]:
         yield MadeHost()
 
     out = tmp_path_factory.mktemp("made") / "timings.csv"
     space = SearchSpace.preset(benchmark.SPACE)
-    plan, tests = host_plan(space, ops=120, networks=6), benchmark.test_networks(space)
+    plan, tests = host_plan(space, minutes=0.8), benchmark.test_networks(space)
+    needs = space_needs(space, parse_target(benchmark.TARGET), broad=True, known=False)
+    others = benchmark.unplanned(needs, plan, times=2.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_module, "opened", opened)
-        subjects = [*plan.subjects, *(("network", name) for name in tests)]
-        return measure(benchmark.TARGET, subjects, out, rounds=6), out, plan, tests
+        subjects = [*plan.subjects, *others, *(("network", name) for name in tests)]
+        measured = measure(benchmark.TARGET, subjects, out, rounds=6)
+    return measured, out, plan.subjects, others, tests
 
 
-def test_a_planted_machine_is_found(benchmark: ModuleType, made: Made) -> None:
-    metrics: dict[str, Any] = benchmark.score(*made)
+@pytest.fixture(scope="module")
+def metrics(benchmark: ModuleType, made: Made) -> dict[str, Any]:
+    found: dict[str, Any] = benchmark.score(*made)
+    print({key: value for key, value in found.items() if key != "table"})
+    return found
+
+
+def test_a_planted_machine_is_found(metrics: dict[str, Any], made: Made) -> None:
     assert metrics["mape"] < 6 and metrics["kendall_tau"] > 0.93
     assert metrics["mape_flops"] > 1.5 * metrics["mape"]
     assert 0 < metrics["spread"] < 3
-    assert (metrics["networks"], metrics["calibration_networks"], metrics["refused"]) == (38, 6, 0)
-    assert set(metrics["table"]) == set(made[3])
+    assert metrics["networks"] >= 36 and metrics["refused"] == 0
+    assert metrics["calibration_networks"] >= 5
+    assert set(metrics["table"]) <= set(made[4])
     json.dumps(metrics)
 
 
@@ -104,15 +116,22 @@ def test_the_fit_never_sees_what_it_predicts(
         return np.ones(len(subjects))
 
     monkeypatch.setattr(benchmark, "predict", predict)
-    benchmark.score(*made)
-    _, _, plan, tests = made
-    assert set(seen) == {text for _, text in plan.subjects}
-    assert not set(seen) & set(tests)
+    metrics = benchmark.score(*made)
+    _, _, planned, others, tests = made
+    assert set(seen) == {text for _, text in (*planned, *others)}
+    assert not set(seen) & set(metrics["table"]) and set(metrics["table"]) <= set(tests)
 
 
 def test_there_are_enough_networks_of_both_kinds(benchmark: ModuleType, made: Made) -> None:
-    assert sum(name in benchmark.PUBLISHED for name in made[3]) >= 12
-    assert sum("|" in name for name in made[3]) == 20
+    assert sum(name in benchmark.PUBLISHED for name in made[4]) >= 12
+    assert sum("|" in name for name in made[4]) == 20
+
+
+def test_the_unplanned_table_takes_twice_as_long(metrics: dict[str, Any], made: Made) -> None:
+    _, _, planned, others, _ = made
+    assert 0.35 < metrics["time_share"] < 0.65
+    assert {kind for kind, _ in others} == {"op", "chain", "network"}
+    assert len(set(planned) - set(others)) > 0.4 * len(planned)
 
 
 def test_an_unknown_target_is_one_line_and_code_2() -> None:

@@ -47,6 +47,13 @@ def test_other_runtimes_start_every_op_by_itself(name: str) -> None:
     assert equal(table, KernelTable.of([(op,) for op in ops]))
 
 
+@pytest.mark.parametrize("name", MOBILENET_LIKE)
+@pytest.mark.parametrize("runtime", ["tflite-2.10", "coreml-ios16"])
+def test_kernels_as_ops_and_as_columns_are_the_same(name: str, runtime: str) -> None:
+    ops, fusion = network_ops(name), fusion_of(runtime)
+    assert equal(KernelTable.of(fusion.groups(ops)), fusion.kernels(OpTable.of(ops), START)[0])
+
+
 def test_joined_ops_are_the_kernel_that_a_table_of_timings_names(ops_of_texts: Table) -> None:
     texts = (
         "conv 8x4x4 -> 6x4x4 relu",

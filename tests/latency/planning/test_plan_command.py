@@ -1,0 +1,51 @@
+"""`palmette latency plan`: what it prints, and the file that it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from palmette import cli
+from palmette.latency.planning.plan import Plan
+from palmette.space import InputError
+
+Printed = pytest.CaptureFixture[str]
+HOST = ("--target", "host/cpu@torch-eager")
+
+
+def run(*arguments: object) -> None:
+    cli.app(["latency", "plan", *map(str, arguments)], standalone_mode=False)
+
+
+def test_a_plan_is_written_and_shown(space_file: Path, tmp_path: Path, capsys: Printed) -> None:
+    out = tmp_path / "plan.csv"
+    run("--space", space_file, *HOST, "--minutes", 1, "--out", out)
+    shown = capsys.readouterr().out
+    assert "To time for 'small' on host/cpu@torch-eager" in shown
+    assert "scales the sum" in shown and "price of kernels" in shown
+    assert "guessed, as no predictor is known" in shown
+    plan = Plan.read(out)
+    assert 30 < plan.seconds <= 60
+    assert {kind for kind, _ in plan.subjects} == {"op", "chain", "network"}
+
+
+def test_a_program_gets_the_rows(space_file: Path, capsys: Printed) -> None:
+    run("--space", space_file, "--target", "iphone-13/ane", "--minutes", 3, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["target"] == "iphone-13/ane@coreml-ios16" and found["guessed"] is False
+    assert found["seconds"] == pytest.approx(sum(row["seconds"] for row in found["rows"]))
+    assert [row["role"] for row in found["rows"][:5]] == ["calibration"] * 5
+    assert 0 < found["covered"] <= 1
+
+
+def test_few_minutes_and_unknown_names_are_refused(space_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "plan.csv"
+    with pytest.raises(InputError, match="minutes are too few"):
+        run("--space", space_file, "--target", "iphone-13/ane", "--minutes", 0.1, "--out", out)
+    with pytest.raises(InputError, match="target"):
+        run("--space", space_file, "--target", "nothing", "--out", out)
+    with pytest.raises(InputError, match="space"):
+        run("--space", "nothing", *HOST, "--out", out)
+    assert not out.exists()
