@@ -42,6 +42,7 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/predictor_throughput.py
 	$(RUN) $(BIN)/python benchmarks/prior_ranking.py
 	$(RUN) $(BIN)/python benchmarks/per_op_to_network.py
+	$(RUN) $(BIN)/python benchmarks/planning.py
 	$(RUN) $(BIN)/python benchmarks/few_shot.py
 	$(RUN) $(BIN)/python benchmarks/host_loop.py
 	$(RUN) $(BIN)/python benchmarks/selected_coverage.py

@@ -20,6 +20,7 @@ the same errors with five random ones stand beside it. Differences are paired by
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import sys
@@ -46,6 +47,7 @@ from palmette.latency.planning.herding import choose_kernels
 from palmette.latency.planning.rough import rough_ms
 from palmette.latency.validation.inside import FOLDS, Loaded, read
 from palmette.space import InputError
+from palmette.space.errors import expect
 from palmette.space.files import write_text
 
 Floats = NDArray[np.float64]
@@ -178,12 +180,37 @@ def predicted(
     return np.stack(rows)
 
 
-def measure(loaded: Loaded, draws: int = DRAWS, budgets: Sequence[int] = BUDGETS) -> dict[str, Any]:
-    """All metrics; prints how far it is."""
-    begin, errors = time.monotonic(), []
-    for draw in range(draws):
+def kept_draws(path: Path | None, about: Mapping[str, Any]) -> list[Floats]:
+    """Errors of the draws that a file holds, (arms, calibrations, budgets) each; or begin it.
+
+    Raises:
+        InputError: it holds draws of something else.
+    """
+    if path is None:
+        return []
+    if not path.exists():
+        write_text(path, json.dumps(about) + "\n")
+    head, *lines = path.read_text("utf-8").splitlines()
+    expect(json.loads(head) == about, f"{path}: holds draws of something else; name another file")
+    return [np.array(json.loads(line)) for line in lines]
+
+
+def measure(
+    loaded: Loaded,
+    draws: int = DRAWS,
+    budgets: Sequence[int] = BUDGETS,
+    kept: Path | None = None,
+) -> dict[str, Any]:
+    """All metrics; prints how far it is. Draws go to the file `kept`, and are not drawn again."""
+    names = hashlib.sha256(" ".join(loaded.names).encode()).hexdigest()[:12]
+    about = {"networks": names, "model": MODEL, "budgets": list(budgets)}
+    begin, errors = time.monotonic(), kept_draws(kept, about)[:draws]
+    for draw in range(len(errors), draws):
         with threadpool_limits(1):  # of small matrices: threads would wait for each other
             errors.append(one_draw(loaded.networks, draw, budgets))
+        if kept is not None:
+            with kept.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(errors[-1].tolist()) + "\n")
         seconds = time.monotonic() - begin
         print(f"draw {draw + 1} of {draws}, {seconds:.0f} s", file=sys.stderr, flush=True)
     return {
@@ -246,6 +273,7 @@ def main() -> int:
     for name, path in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=Path, default=path, help=f"CSV of {name}")
     parser.add_argument("--draws", type=int, default=DRAWS, help=f"2 or more, default {DRAWS}")
+    parser.add_argument("--kept", type=Path, help="file of draws, to go on with")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the metrics")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
     arguments = parser.parse_args()
@@ -255,9 +283,8 @@ def main() -> int:
         return 0
     try:
         loaded = read(**given)
-        if arguments.draws < 2:
-            raise InputError(f"--draws: must be 2 or more, got {arguments.draws}")
-        metrics = measure(loaded, arguments.draws)
+        expect(arguments.draws >= 2, f"--draws: must be 2 or more, got {arguments.draws}")
+        metrics = measure(loaded, arguments.draws, kept=arguments.kept)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
