@@ -100,12 +100,12 @@ class Heat:
     """How the phone warms up and slows down. Heat 0 is at rest, 1 what a unit reaches that never
     pauses; it nears what the load would hold it at with the time constant `tau_s`."""
 
-    tau_s: float = 40.0
+    tau_s: float = 10.0
     onset: float = 0.5
     """From here on busy units slow down."""
     slope: float = 1.5
     """Of the factor on busy time, by heat beyond the onset."""
-    states: tuple[tuple[str, float], ...] = (("critical", 0.95), ("serious", 0.7), ("fair", 0.45))
+    states: tuple[tuple[str, float], ...] = (("critical", 0.95), ("serious", 0.7), ("fair", 0.4))
     """Thermal states by the heat from which they hold, hottest first; below all: nominal."""
 
     def state(self, heat: float) -> str:

@@ -25,6 +25,7 @@ from palmette.cli.plan import latency_plan
 from palmette.cli.space import space, zoo
 from palmette.cli.suite import latency_probes, latency_suite
 from palmette.cli.supernet import supernet
+from palmette.cli.synthetic import synthetic
 from palmette.cli.train import train
 from palmette.cli.verify import verify
 
@@ -46,6 +47,7 @@ latency.command()(placement)
 latency.command("compare")(passports.compare)
 latency.command("contribute")(passports.contribute)
 latency.command("plan")(latency_plan)
+latency.command("synthetic")(synthetic)
 app.add_typer(latency, name="latency")
 app.command()(estimates.predict)
 app.command()(estimates.accuracy)

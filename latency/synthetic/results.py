@@ -1,0 +1,154 @@
+"""Results of the synthetic phone as files: `results.csv` row by row, `placement.csv` beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palmette.latency.suite.manifest import Entry
+from palmette.latency.suite.results import COLUMNS, MODES, PLACEMENT_COLUMNS, REQUESTED_UNITS
+from palmette.latency.synthetic.app import Conditions, build_of, run_suite
+from palmette.latency.synthetic.subjects import ops_to_run
+from palmette.latency.synthetic.truth import truth
+from palmette.latency.synthetic.units import UNIT_OF
+from palmette.space.errors import InputError, expect
+from palmette.space.files import write_text
+
+PLACEMENT = "placement.csv"
+DEFAULT_UNITS = ("cpuAndNeuralEngine",)
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many rows are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a run of the synthetic phone wrote."""
+
+    results: Path
+    rows: int
+    failed: int
+    kept: int
+    """Rows that were there before."""
+
+
+def write_results(
+    entries: Sequence[Entry],
+    out: Path,
+    *,
+    units: Sequence[str] = DEFAULT_UNITS,
+    seed: int = 0,
+    conditions: Conditions | None = None,
+    progress: Progress | None = None,
+) -> Timed:
+    """Time a suite on the synthetic phone; rows that are there already are kept.
+
+    Args:
+        entries: of the suite's manifest.
+        out: CSV file of the results; `placement.csv` is written beside it.
+        units: compute units to ask for, of `REQUESTED_UNITS`.
+        seed: of the noise, 0 or more.
+        conditions: what disturbs the timings.
+        progress: told of every row.
+
+    Raises:
+        InputError: an unknown unit or seed, or a file there that holds something else.
+    """
+    for name in units:
+        expect(
+            name in REQUESTED_UNITS,
+            f"units must be of {', '.join(REQUESTED_UNITS)}, got '{name}'",
+        )
+    expect(len(units) > 0 and len(set(units)) == len(units), "units must be given once each")
+    expect(0 <= seed < 2**32, f"seed must be from 0 to {2**32 - 1}, got {seed}")
+    known = {(str(entry.position), entry.sha256): entry.file for entry in entries}
+    done = _done(out, known, build_of(seed))
+    write_text(out.parent / PLACEMENT, _table(PLACEMENT_COLUMNS, _placements(entries, units)))
+    failed, count, total = 0, 0, len(entries) * len(units) * len(MODES)
+    with out.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if not done:
+            file.truncate(0)
+            writer.writeheader()
+        for row in run_suite(entries, units, MODES, seed, conditions):
+            count += 1
+            failed += row["error"] != ""
+            if tuple(str(row[name]) for name in _KEY) not in done:
+                writer.writerow(row)
+                file.flush()  # a kill leaves at most one torn row
+            if progress is not None:
+                progress("time", count, total)
+    return Timed(out, count, failed, len(done))
+
+
+_KEY = ("position", "file", "units", "mode")
+"""Of a timing: what tells whether it is done."""
+
+
+def _done(out: Path, known: dict[tuple[str, str], str], build: str) -> set[tuple[str, ...]]:
+    """Timings that a file has, after a row that was torn is cut off it.
+
+    Raises:
+        InputError: it holds something else than results of this suite on this phone.
+    """
+    if not out.exists():
+        return set()
+    try:
+        data = out.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        rows = list(csv.reader(io.StringIO(whole.decode("utf-8"), newline="")))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{out}: cannot be read as CSV ({error})") from None
+    expect(
+        rows[:1] in ([], [list(COLUMNS)]),
+        f"{out}: the header must be {','.join(COLUMNS)}; name another file",
+    )
+    done = set()
+    for number, cells in enumerate(rows[1:], start=2):
+        expect(
+            len(cells) == len(COLUMNS), f"{out}: row {number}: {len(cells)} cells; it is damaged"
+        )
+        row = dict(zip(COLUMNS, cells, strict=True))
+        expect(
+            known.get((row["position"], row["sha256"])) == row["file"] and row["os_build"] == build,
+            f"{out}: row {number}: is of another suite, seed or phone; name another file",
+        )
+        done.add(tuple(row[name] for name in _KEY))
+    if len(whole) < len(data):
+        with out.open("r+b") as file:
+            file.truncate(len(whole))
+    return done
+
+
+def _placements(entries: Sequence[Entry], units: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Rows of `placement.csv`: an op of each package with each choice of units."""
+    packages = {entry.file: entry for entry in entries}
+    for file, entry in packages.items():
+        for asked in units:
+            try:
+                ops, forced = ops_to_run(entry.subject_kind, entry.subject)
+            except InputError:
+                continue
+            cost = truth(ops, UNIT_OF[asked], forced)
+            for place, (op, ran) in enumerate(zip(ops, cost.units, strict=True)):
+                yield {
+                    "file": file,
+                    "units": asked,
+                    "place": place,
+                    "operator": op.kind,
+                    "output": f"{op.kind}_{place}",
+                    "preferred": ran,
+                    "supported": ";".join(sorted({ran, "cpu"})),
+                    "cost": f"{cost.op_ms[place] / cost.busy_ms:.6f}",
+                }
+
+
+def _table(columns: Sequence[str], rows: Iterator[dict[str, Any]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
