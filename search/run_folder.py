@@ -78,6 +78,11 @@ class RunFolder:
         return self.path / "trained.csv"
 
     @property
+    def retimed(self) -> Path:
+        """The front ranked anew by timings of its networks."""
+        return self.path / "retimed.csv"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that drives the run."""
         return self.path / "driver.lock"

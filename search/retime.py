@@ -1,0 +1,242 @@
+"""After a search: its front put right by timings of its picks, and ranked anew.
+
+What the timed networks were off by corrects the predictions of the others (`search.correction`); a
+network that was timed takes the time that was measured. What keeps all limits is ranked again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from palmette.latency.timings import read_timing_tables
+from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
+from palmette.search.correction import NOISE, Correction, sigma_of
+from palmette.search.front import non_dominated
+from palmette.search.problem import describe
+from palmette.search.retime_plan import finished_run, unbudgeted
+from palmette.search.run import Run
+from palmette.space import ZOO, Architecture, InputError, load
+from palmette.space.errors import expect
+from palmette.space.files import write_text
+from palmette.space.search_space import Codes
+
+Floats = NDArray[np.float64]
+
+STAYS, LEAVES, ENTERS, OUT = "stays", "leaves", "enters", "out"
+"""What becomes of a network: on the front before and after, only before, only after, never."""
+
+
+@dataclass(frozen=True)
+class Retimed:
+    """A front that was timed and ranked anew.
+
+    `table` has a row for each network of the front and each that was timed, fastest first: what was
+    predicted with its 80 % interval, what was measured (NaN: not timed), what is thought now with
+    the time that holds at the run's confidence, and what becomes of it.
+    """
+
+    run: Run
+    table: pd.DataFrame
+    left_out: tuple[str, ...]
+    """Timed networks that are none of the run's space."""
+
+    @property
+    def timed(self) -> pd.DataFrame:
+        """Rows that were timed."""
+        return self.table[self.table["measured_ms"].notna()]
+
+    @property
+    def optimism(self) -> float:
+        """By how much the front's timed networks are slower than predicted: mean log, as share."""
+        rows = self.timed[self.timed["fate"].isin([STAYS, LEAVES])]
+        logs = np.log(rows["measured_ms"] / rows["predicted_ms"])
+        return math.expm1(float(logs.mean())) if len(rows) else math.nan
+
+    def named(self, fate: str) -> list[str]:
+        """Ids of the networks of a fate, fastest first."""
+        return [str(name) for name in self.table.loc[self.table["fate"] == fate, "id"]]
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values, for programs; what is not a number is None."""
+        timed = self.timed
+        inside = timed["measured_ms"].between(timed["predicted_low"], timed["predicted_high"])
+        numbers = {
+            "optimism": self.optimism,
+            "mape": 100 * float((timed["predicted_ms"] / timed["measured_ms"] - 1).abs().mean()),
+            "rank_correlation": float(timed["predicted_ms"].corr(timed["measured_ms"], "spearman")),
+            "inside_interval": float(inside.mean()),
+        }
+        return {
+            "folder": str(self.run.folder.path),
+            "timed": len(timed),
+            **{name: None if math.isnan(value) else value for name, value in numbers.items()},
+            "pick_before": _only(self.table, "pick_before"),
+            "pick": _only(self.table, "pick"),
+            "enter": self.named(ENTERS),
+            "leave": self.named(LEAVES),
+            "left_out": list(self.left_out),
+            "networks": [
+                {key: None if _is_nan(value) else value for key, value in row.items()}
+                for row in self.table.to_dict("records")
+            ],
+        }
+
+    def lines(self) -> list[str]:
+        """What was found, in sentences."""
+        found, budget = self.summary(), self.run.config.budget_ms
+        before = self.table[self.table["pick_before"]].iloc[0]
+        lines = [
+            f"{found['timed']} networks were timed, {found['inside_interval']:.0%} of them inside"
+            f" their {DEFAULT_CONFIDENCE:.0%} intervals",
+            f"enter the front: {len(found['enter'])}; leave it: {len(found['leave'])}",
+        ]
+        if not math.isnan(self.optimism):
+            lines.insert(
+                1,
+                f"those of the front took {abs(self.optimism):.1%}"
+                f" {'more' if self.optimism > 0 else 'less'} than predicted, in the mean",
+            )
+        if not math.isnan(before["measured_ms"]):
+            kept = "inside" if before["measured_ms"] <= budget else "outside"
+            lines.append(
+                f"the pick of the search took {before['measured_ms']:.3g} ms, {kept} the budget of"
+                f" {budget:g} ms"
+            )
+        stays = found["pick"] == found["pick_before"]
+        lines.append("the pick stays" if stays else f"the pick is now {found['pick']}")
+        return lines
+
+
+def retime(folder: Path, timings: Sequence[Path]) -> Retimed:
+    """Rank the front of a run anew by timings of its networks; writes `retimed.csv` in its folder.
+
+    Args:
+        folder: of a finished run.
+        timings: tables with rows of its target.
+
+    Raises:
+        InputError: an unfinished run, an unreadable table, no timing of a network of the run's
+            space on its target, or no network that keeps the budget any more.
+    """
+    run = finished_run(folder)
+    networks, ms, left_out = _timed(run, timings)
+    front = [Architecture.from_text(str(text)) for text in run.front["architecture"]]
+    every = list(dict.fromkeys([*front, *networks]))
+    codes = run.problem.space.encode_batch(every)
+    measured = np.full(len(every), math.nan)
+    measured[[every.index(one) for one in networks]] = ms
+    table = _ranked(run, codes, measured)
+    table["fate"] = _fates(table, {one.id for one in front})
+    table = table.sort_values(["ms", "id"], ignore_index=True)
+    write_text(run.folder.retimed, table.to_csv(index=False, lineterminator="\n"))
+    return Retimed(run, table, left_out)
+
+
+def _timed(run: Run, paths: Sequence[Path]) -> tuple[list[Architecture], Floats, tuple[str, ...]]:
+    """Networks of the run's space that were timed on its target, their ms, and those of none."""
+    rows = read_timing_tables(paths).rows
+    rows = rows[(rows["target"] == run.config.target) & (rows["subject_kind"] == "network")]
+    logs: dict[Architecture, list[float]] = {}
+    left_out: dict[str, None] = {}
+    for subject, ms in zip(rows["subject"], rows["latency_ms"], strict=True):
+        network = _in_space(run, str(subject))
+        if network is None:
+            left_out[str(subject)] = None
+        else:
+            logs.setdefault(network, []).append(math.log(ms))
+    names = ", ".join(map(str, paths))
+    expect(
+        len(logs) > 0,
+        f"{names}: no timing on {run.config.target} of a network of this run's space; time what"
+        f" palmette latency plan --run {run.folder.path} names",
+    )
+    return list(logs), np.exp([np.mean(values) for values in logs.values()]), tuple(left_out)
+
+
+def _in_space(run: Run, subject: str) -> Architecture | None:
+    """The network that a timing names, if the run's space has it."""
+    try:
+        network = (
+            Architecture.from_text(subject)
+            if "|" in subject
+            else load(subject)
+            if subject in ZOO
+            else None
+        )
+        if network is not None:
+            run.problem.space.encode(network)
+    except InputError:
+        return None
+    return network
+
+
+def _ranked(run: Run, codes: Codes, measured: Floats) -> pd.DataFrame:
+    """Every network with what is thought of it now, and whether it is on the front."""
+    problem, limits = run.problem, run.problem.limits
+    known = np.isfinite(measured)
+    predictor = problem.latency.predictor
+    full = problem.compiled_codes.full(codes)
+    before = problem.latency.interval(full, DEFAULT_CONFIDENCE)
+    sigma = sigma_of(predictor.usual_factor(DEFAULT_CONFIDENCE), DEFAULT_CONFIDENCE)
+    errors = np.log(measured[known] / before.ms[known])
+    mean, spread = Correction.of(codes[known], errors, sigma).at(codes)
+    ms = np.where(known, measured, before.ms * np.exp(mean))
+    spread = np.where(known, NOISE, spread)
+    upper = ms * np.exp(NormalDist().inv_cdf(limits.confidence) * spread)
+    described = pd.DataFrame(describe(problem, codes))
+    keeps = (unbudgeted(problem, codes).violation == 0) & (upper <= limits.budget_ms)
+    expect(
+        bool(keeps.any()),
+        f"{run.folder.path}: no network keeps {limits.budget_ms:g} ms at confidence"
+        f" {limits.confidence:g} by these timings; the fastest takes {upper.min():.4g} ms there;"
+        " search again with a predictor that is fitted to them",
+    )
+    score = described["score"].to_numpy(np.float64)
+    own = np.flatnonzero(keeps)
+    best = own[non_dominated(np.stack([ms[own], -score[own]], axis=1))]
+    table = described[["id", "top1", "score", "params_m", "macs_m", "architecture"]].copy()
+    table.insert(1, "fate", "")
+    table.insert(2, "pick", _is_pick(best, score, problem.accuracy.tie_points))
+    table.insert(3, "pick_before", described["id"] == run.pick.id)
+    columns = {
+        "predicted_ms": before.ms,
+        "predicted_low": before.lower_ms,
+        "predicted_high": before.upper_ms,
+        "measured_ms": measured,
+        "ms": ms,
+        "ms_at_confidence": upper,
+        "on_front": np.isin(np.arange(len(codes)), best),
+    }
+    for at, (name, values) in enumerate(columns.items(), start=4):
+        table.insert(at, name, values)
+    return table
+
+
+def _is_pick(best: NDArray[np.int64], score: Floats, tie_points: float) -> NDArray[np.bool_]:
+    """Mask of the fastest of those of the front (by ms) that tie with the best score."""
+    ties = best[score[best] >= score[best].max() - tie_points]
+    mask: NDArray[np.bool_] = np.arange(len(score)) == ties[0]
+    return mask
+
+
+def _fates(table: pd.DataFrame, before: set[str]) -> list[str]:
+    fates = {(True, True): STAYS, (True, False): LEAVES, (False, True): ENTERS}
+    rows = zip(table["id"], table["on_front"], strict=True)
+    return [fates.get((name in before, bool(now)), OUT) for name, now in rows]
+
+
+def _only(table: pd.DataFrame, column: str) -> str:
+    return str(table.loc[table[column], "id"].iloc[0])
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)

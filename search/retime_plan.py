@@ -1,0 +1,115 @@
+"""What to time after a search: picks of its front, and networks beside them that may be better.
+
+A search takes the best of very many estimates, so its picks are estimated too well. Timed, they
+show by how much; and their neighbours, one gene away, show whether the order was right where it
+mattered.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from palmette.latency.planning.plan import Plan, Planned
+from palmette.search.problem import Candidates, SearchProblem
+from palmette.search.run import Run, resume
+from palmette.search.run_folder import RunFolder
+from palmette.search.trained_front import along
+from palmette.space import Architecture
+from palmette.space.errors import expect
+from palmette.space.search_space import Codes
+
+Floats = NDArray[np.float64]
+
+PICKS = 10
+NEIGHBOURS = 2
+"""Of each pick."""
+CALLS_S, LOAD_S = 3.0, 2.0
+"""Thought to be spent on a network: warming up and calls, loading."""
+
+
+def finished_run(folder: Path) -> Run:
+    """The finished run of a folder.
+
+    Raises:
+        InputError: no run, or one that is not finished.
+    """
+    found = RunFolder(folder)
+    found.read_config()
+    expect(
+        found.front.is_file(),
+        f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
+    )
+    return resume(folder)
+
+
+def retime_plan(run: Run, picks: int = PICKS, neighbours: int = NEIGHBOURS) -> Plan:
+    """Picks of a run's front and their neighbours, as a plan: the pick first, then by turns.
+
+    Args:
+        run: a finished one.
+        picks: networks of the front, the pick among them, the others spread along it.
+        neighbours: at most so many of each pick.
+
+    Raises:
+        InputError: no pick, or fewer than no neighbours.
+    """
+    expect(picks >= 1, f"picks: at least 1, got {picks}")
+    expect(neighbours >= 0, f"neighbours: must not be negative, got {neighbours}")
+    front = along(run.front, picks)
+    # whoever stops early has timed the pick and what is nearest to it
+    order = np.argsort(np.abs(np.arange(len(front)) - int(np.flatnonzero(front["pick"])[0])))
+    front = front.iloc[order]
+    known = set(run.front["id"])
+    rows = []
+    for text in front["architecture"]:
+        rows.append(_planned(run, str(text), "pick"))
+        for network in _beside(run, Architecture.from_text(str(text)), known, neighbours):
+            known.add(network.id)
+            rows.append(_planned(run, network.to_text(), "neighbour"))
+    return Plan(tuple(rows))
+
+
+def _planned(run: Run, text: str, role: str) -> Planned:
+    return Planned("network", text, role, run.config.target, CALLS_S + LOAD_S)
+
+
+def _beside(run: Run, pick: Architecture, known: set[str], count: int) -> list[Architecture]:
+    """Neighbours of a pick that may be better than what the front has, the likeliest first."""
+    problem = run.problem
+    codes = problem.space.neighbours(problem.space.encode(pick))
+    if not len(codes) or not count:
+        return []
+    found = unbudgeted(problem, codes)
+    gap, reach = gaps(run.front, problem, found), found.ms / found.lower_ms
+    close = (found.violation == 0) & (gap <= reach)
+    chosen: list[Architecture] = []
+    for at in np.argsort(gap, kind="stable"):
+        network = problem.space.decode(codes[at])
+        if close[at] and network.id not in known and len(chosen) < count:
+            chosen.append(network)
+    return chosen
+
+
+def unbudgeted(problem: SearchProblem, codes: Codes) -> Candidates:
+    """Estimates of codes (n, genes) whose violation leaves the budget out."""
+    free = replace(problem, limits=replace(problem.limits, budget_ms=math.inf))
+    return free.candidates(codes)
+
+
+def gaps(front: pd.DataFrame, problem: SearchProblem, found: Candidates) -> Floats:
+    """How much too slow networks are for the front, as factors of their predicted time, (n,).
+
+    That is over the time of the fastest network of the front whose score is as good; of a score
+    that the front does not reach, over the budget.
+    """
+    ms, score = front["ms"].to_numpy(np.float64), front["score"].to_numpy(np.float64)
+    own = found.top1 - problem.limits.lam * found.sigma
+    # the front is sorted by both; behind its last row stands the budget
+    places = np.searchsorted(score, own, side="left")
+    return np.asarray(found.ms / np.append(ms, problem.limits.budget_ms)[places])
