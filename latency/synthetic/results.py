@@ -40,6 +40,7 @@ def write_results(
     out: Path,
     *,
     units: Sequence[str] = DEFAULT_UNITS,
+    modes: Sequence[str] = MODES,
     seed: int = 0,
     conditions: Conditions | None = None,
     progress: Progress | None = None,
@@ -50,6 +51,7 @@ def write_results(
         entries: of the suite's manifest.
         out: CSV file of the results; `placement.csv` is written beside it.
         units: compute units to ask for, of `REQUESTED_UNITS`.
+        modes: ways of calling, of `MODES`.
         seed: of the noise, 0 or more.
         conditions: what disturbs the timings.
         progress: told of every row.
@@ -57,23 +59,22 @@ def write_results(
     Raises:
         InputError: an unknown unit or seed, or a file there that holds something else.
     """
-    for name in units:
+    for what, given, known in (("units", units, REQUESTED_UNITS), ("modes", modes, MODES)):
         expect(
-            name in REQUESTED_UNITS,
-            f"units must be of {', '.join(REQUESTED_UNITS)}, got '{name}'",
+            0 < len(given) == len(set(given)) and set(given) <= set(known),
+            f"{what} must be of {', '.join(known)}, once each, got {', '.join(given) or 'none'}",
         )
-    expect(len(units) > 0 and len(set(units)) == len(units), "units must be given once each")
     expect(0 <= seed < 2**32, f"seed must be from 0 to {2**32 - 1}, got {seed}")
-    known = {(str(entry.position), entry.sha256): entry.file for entry in entries}
-    done = _done(out, known, build_of(seed))
+    packages = {(str(entry.position), entry.sha256): entry.file for entry in entries}
+    done = _done(out, packages, build_of(seed))
     write_text(out.parent / PLACEMENT, _table(PLACEMENT_COLUMNS, _placements(entries, units)))
-    failed, count, total = 0, 0, len(entries) * len(units) * len(MODES)
+    failed, count, total = 0, 0, len(entries) * len(units) * len(modes)
     with out.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if not done:
             file.truncate(0)
             writer.writeheader()
-        for row in run_suite(entries, units, MODES, seed, conditions):
+        for row in run_suite(entries, units, modes, seed, conditions):
             count += 1
             failed += row["error"] != ""
             if tuple(str(row[name]) for name in _KEY) not in done:

@@ -164,8 +164,9 @@ def test_results_of_something_else_are_left_alone(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"units": ["npu"]}, "units must be of cpuOnly"),
-        ({"units": []}, "once each"),
+        ({"units": ["npu"]}, "units must be of cpuOnly.*got npu"),
+        ({"units": []}, "once each, got none"),
+        ({"modes": ["hot"]}, "modes must be of burst"),
         ({"units": ["all", "all"]}, "once each"),
         ({"seed": -1}, "seed must be from 0"),
     ],
