@@ -3,6 +3,10 @@
 from palmette.search.problem import Limits as Limits
 from palmette.search.problem import SearchProblem as SearchProblem
 from palmette.search.problem import pose as pose
+from palmette.search.retime import Retimed as Retimed
+from palmette.search.retime import retime as retime
+from palmette.search.retime_plan import finished_run as finished_run
+from palmette.search.retime_plan import retime_plan as retime_plan
 from palmette.search.run import Run as Run
 from palmette.search.run import SearchConfig as SearchConfig
 from palmette.search.run import resume as resume

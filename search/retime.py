@@ -1,7 +1,8 @@
 """After a search: its front put right by timings of its picks, and ranked anew.
 
 What the timed networks were off by corrects the predictions of the others (`search.correction`); a
-network that was timed takes the time that was measured. What keeps all limits is ranked again.
+network that was timed takes the time that was measured. The front, what was timed, and all that is
+one gene away from either are ranked again.
 """
 
 from __future__ import annotations
@@ -17,19 +18,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from palmette.latency import Interval
 from palmette.latency.timings import read_timing_tables
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 from palmette.search.correction import NOISE, Correction, sigma_of
 from palmette.search.front import non_dominated
 from palmette.search.problem import describe
 from palmette.search.retime_plan import finished_run, unbudgeted
-from palmette.search.run import Run
+from palmette.search.run import Run, thinned
 from palmette.space import ZOO, Architecture, InputError, load
 from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.search_space import Codes
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 STAYS, LEAVES, ENTERS, OUT = "stays", "leaves", "enters", "out"
 """What becomes of a network: on the front before and after, only before, only after, never."""
@@ -39,9 +43,9 @@ STAYS, LEAVES, ENTERS, OUT = "stays", "leaves", "enters", "out"
 class Retimed:
     """A front that was timed and ranked anew.
 
-    `table` has a row for each network of the front and each that was timed, fastest first: what was
-    predicted with its 80 % interval, what was measured (NaN: not timed), what is thought now with
-    the time that holds at the run's confidence, and what becomes of it.
+    `table` has a row for each network of the old front and the new one, and each that was timed,
+    fastest first: what was predicted with its 80 % interval, what was measured (NaN: not timed),
+    what is thought now with the time that holds at the run's confidence, and what becomes of it.
     """
 
     run: Run
@@ -130,15 +134,25 @@ def retime(folder: Path, timings: Sequence[Path]) -> Retimed:
     run = finished_run(folder)
     networks, ms, left_out = _timed(run, timings)
     front = [Architecture.from_text(str(text)) for text in run.front["architecture"]]
-    every = list(dict.fromkeys([*front, *networks]))
-    codes = run.problem.space.encode_batch(every)
-    measured = np.full(len(every), math.nan)
-    measured[[every.index(one) for one in networks]] = ms
-    table = _ranked(run, codes, measured)
-    table["fate"] = _fates(table, {one.id for one in front})
+    codes, places = _candidates(run, networks, front)
+    measured = np.full(len(codes), math.nan)
+    measured[places[: len(networks)]] = ms
+    before = np.isin(np.arange(len(codes)), places[len(networks) :])
+    table = _ranked(run, codes, measured, before)
     table = table.sort_values(["ms", "id"], ignore_index=True)
     write_text(run.folder.retimed, table.to_csv(index=False, lineterminator="\n"))
     return Retimed(run, table, left_out)
+
+
+def _candidates(
+    run: Run, networks: Sequence[Architecture], front: Sequence[Architecture]
+) -> tuple[Codes, NDArray[np.int64]]:
+    """Codes of networks and a front with all their neighbours, and where the former two are."""
+    space = run.problem.space
+    own = space.encode_batch([*networks, *front])
+    around = [space.neighbours(code) for code in own]
+    codes, places = np.unique(np.concatenate([own, *around]), axis=0, return_inverse=True)
+    return codes, places.ravel()[: len(own)]
 
 
 def _timed(run: Run, paths: Sequence[Path]) -> tuple[list[Architecture], Floats, tuple[str, ...]]:
@@ -179,59 +193,80 @@ def _in_space(run: Run, subject: str) -> Architecture | None:
     return network
 
 
-def _ranked(run: Run, codes: Codes, measured: Floats) -> pd.DataFrame:
-    """Every network with what is thought of it now, and whether it is on the front."""
-    problem, limits = run.problem, run.problem.limits
-    known = np.isfinite(measured)
-    predictor = problem.latency.predictor
-    full = problem.compiled_codes.full(codes)
-    before = problem.latency.interval(full, DEFAULT_CONFIDENCE)
-    sigma = sigma_of(predictor.usual_factor(DEFAULT_CONFIDENCE), DEFAULT_CONFIDENCE)
-    errors = np.log(measured[known] / before.ms[known])
-    mean, spread = Correction.of(codes[known], errors, sigma).at(codes)
-    ms = np.where(known, measured, before.ms * np.exp(mean))
-    spread = np.where(known, NOISE, spread)
-    upper = ms * np.exp(NormalDist().inv_cdf(limits.confidence) * spread)
-    described = pd.DataFrame(describe(problem, codes))
-    keeps = (unbudgeted(problem, codes).violation == 0) & (upper <= limits.budget_ms)
-    expect(
-        bool(keeps.any()),
-        f"{run.folder.path}: no network keeps {limits.budget_ms:g} ms at confidence"
-        f" {limits.confidence:g} by these timings; the fastest takes {upper.min():.4g} ms there;"
-        " search again with a predictor that is fitted to them",
-    )
-    score = described["score"].to_numpy(np.float64)
-    own = np.flatnonzero(keeps)
-    best = own[non_dominated(np.stack([ms[own], -score[own]], axis=1))]
-    table = described[["id", "top1", "score", "params_m", "macs_m", "architecture"]].copy()
-    table.insert(1, "fate", "")
-    table.insert(2, "pick", _is_pick(best, score, problem.accuracy.tie_points))
-    table.insert(3, "pick_before", described["id"] == run.pick.id)
+def _ranked(run: Run, codes: Codes, measured: Floats, before: Mask) -> pd.DataFrame:
+    """Networks of the old front and the new, and those that were timed, with what is thought now.
+
+    Args:
+        run: that is ranked anew.
+        codes: of all candidates, (n, genes).
+        measured: milliseconds, NaN where not timed, (n,).
+        before: whether each is on the old front, (n,).
+    """
+    problem, known = run.problem, np.isfinite(measured)
+    old, ms, upper = _corrected(run, codes, measured)
+    found = unbudgeted(problem, codes)
+    score = found.top1 - problem.limits.lam * found.sigma
+    points, allowed = np.stack([ms, -score], axis=1), found.violation == 0
+    best = _best(run, points, upper, allowed, known | before)
+    ties = best[score[best] >= score[best].max() - problem.accuracy.tie_points]
+    every = np.arange(len(codes))
+    now = np.isin(every, best)
+    rows = every[known | before | now]
+    described = pd.DataFrame(describe(problem, codes[rows]))
     columns = {
-        "predicted_ms": before.ms,
-        "predicted_low": before.lower_ms,
-        "predicted_high": before.upper_ms,
+        "fate": np.select([before & now, before, now], [STAYS, LEAVES, ENTERS], OUT),
+        "pick": every == ties[0],  # they are sorted by ms: the fastest
+        "predicted_ms": old.ms,
+        "predicted_low": old.lower_ms,
+        "predicted_high": old.upper_ms,
         "measured_ms": measured,
         "ms": ms,
         "ms_at_confidence": upper,
-        "on_front": np.isin(np.arange(len(codes)), best),
     }
-    for at, (name, values) in enumerate(columns.items(), start=4):
-        table.insert(at, name, values)
-    return table
+    table = pd.DataFrame({name: values[rows] for name, values in columns.items()})
+    table.insert(0, "id", described["id"])
+    table.insert(3, "pick_before", described["id"] == run.pick.id)
+    more = ["top1", "score", "params_m", "macs_m", "architecture"]
+    return pd.concat([table, described[more]], axis=1)
 
 
-def _is_pick(best: NDArray[np.int64], score: Floats, tie_points: float) -> NDArray[np.bool_]:
-    """Mask of the fastest of those of the front (by ms) that tie with the best score."""
-    ties = best[score[best] >= score[best].max() - tie_points]
-    mask: NDArray[np.bool_] = np.arange(len(score)) == ties[0]
-    return mask
+def _corrected(run: Run, codes: Codes, measured: Floats) -> tuple[Interval, Floats, Floats]:
+    """The prediction of each code, its milliseconds now, and those that hold at the confidence."""
+    problem, known = run.problem, np.isfinite(measured)
+    old = problem.latency.interval(problem.compiled_codes.full(codes), DEFAULT_CONFIDENCE)
+    factor = problem.latency.predictor.usual_factor(DEFAULT_CONFIDENCE)
+    errors = np.log(measured[known] / old.ms[known])
+    correction = Correction.of(codes[known], errors, sigma_of(factor, DEFAULT_CONFIDENCE))
+    mean, spread = correction.at(codes)
+    ms = np.where(known, measured, old.ms * np.exp(mean))
+    reach = NormalDist().inv_cdf(problem.limits.confidence)
+    return old, ms, np.asarray(ms * np.exp(reach * np.where(known, NOISE, spread)))
 
 
-def _fates(table: pd.DataFrame, before: set[str]) -> list[str]:
-    fates = {(True, True): STAYS, (True, False): LEAVES, (False, True): ENTERS}
-    rows = zip(table["id"], table["on_front"], strict=True)
-    return [fates.get((name in before, bool(now)), OUT) for name, now in rows]
+def _best(run: Run, points: Floats, upper_ms: Floats, allowed: Mask, kept: Mask) -> Ints:
+    """Places of the new front, fastest first; of newcomers that were not timed evenly spaced ones.
+
+    Args:
+        run: that is ranked anew.
+        points: milliseconds and minus the score, (n, 2).
+        upper_ms: milliseconds that hold at the confidence, (n,).
+        allowed: what keeps the other limits, (n,).
+        kept: what stands on the front wherever it belongs there, (n,).
+
+    Raises:
+        InputError: nothing keeps the budget.
+    """
+    limits = run.problem.limits
+    own = np.flatnonzero(allowed & (upper_ms <= limits.budget_ms))
+    expect(
+        len(own) > 0,
+        f"{run.folder.path}: no network keeps {limits.budget_ms:g} ms at confidence"
+        f" {limits.confidence:g} by these timings; the fastest takes {upper_ms.min():.4g} ms there;"
+        " search again with a predictor that is fitted to them",
+    )
+    best = own[non_dominated(points[own])]
+    spaced = best[thinned(points[best], run.config.shortlist)]
+    return np.asarray(best[kept[best] | np.isin(best, spaced)])
 
 
 def _only(table: pd.DataFrame, column: str) -> str:

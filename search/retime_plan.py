@@ -27,7 +27,7 @@ from palmette.space.search_space import Codes
 Floats = NDArray[np.float64]
 
 PICKS = 10
-NEIGHBOURS = 2
+NEIGHBOURS = 3
 """Of each pick."""
 CALLS_S, LOAD_S = 3.0, 2.0
 """Thought to be spent on a network: warming up and calls, loading."""

@@ -368,14 +368,14 @@ def _shortlist(
     )
     # a budget just above the fastest leaves so few networks that a short search finds none
     codes = found.codes if len(found) else problem.fastest()[None, :]
-    kept = _thinned(found.objectives if len(found) else np.zeros((1, 2)), config.shortlist)[::-1]
+    kept = thinned(found.objectives if len(found) else np.zeros((1, 2)), config.shortlist)[::-1]
     return [
         {gene.name: gene.choices[int(i)] for gene, i in zip(problem.space.genes, code, strict=True)}
         for code in codes[kept]
     ]
 
 
-def _thinned(objectives: Any, count: int) -> Any:
+def thinned(objectives: Any, count: int) -> Any:
     """Indices of at most `count` points of a front, evenly spaced along it, both ends included."""
     reach = np.ptp(objectives, axis=0)
     steps = np.diff(objectives, axis=0) / np.where(reach > 0, reach, 1.0)

@@ -17,6 +17,7 @@ from palmette.latency.effects import (
     Support,
     effects,
 )
+from palmette.latency.per_op.kernels import KernelTable
 from palmette.latency.per_op.network_cost import NetworkModel, TimedKernels, choose, fit_networks
 from palmette.latency.per_op.op_cost import STRICT_MODELS
 from palmette.latency.per_op.op_timed import OpHull, OpTimedModel
@@ -49,7 +50,7 @@ def fit_ops(timings: OpTimings, chosen: NetworkModel) -> Fitted:
     errors = dict(zip(timings.names, chosen.errors.tolist(), strict=True))
     kin = dict(zip(timings.names, timings.networks.families, strict=True))
     sums = dict(zip(timings.names, timings.sums, strict=True))
-    known = support(every)
+    known = support(every, timings.networks.kernels)
     members = [replace(model, ops=ops) for ops in chosen.members]
     return Fitted(
         model,
@@ -61,18 +62,24 @@ def fit_ops(timings: OpTimings, chosen: NetworkModel) -> Fitted:
     )
 
 
-def support(timed: TimedKernels) -> Support:
+def support(timed: TimedKernels, whole: KernelTable | None = None) -> Support:
     """Choices shown by timed kernels of at least `LEAST_SHAPES` shapes.
 
     A kernel is timed for itself, beside others that differ in one thing: unlike with whole
-    networks, shapes of one design tell what a choice costs.
+    networks, shapes of one design tell what a choice costs. Sides of images are also those of
+    `whole`, the kernels of networks that were timed: where a call costs more than a first
+    convolution does, no op tells them.
     """
     table = timed.kernels.distinct()[0]
     window, act = table.column("window"), table.column("act")
     depthwise, gates = table.is_sort("depthwise"), table.is_sort("mul") | (table.column("muls") > 0)
     first = table.column("in_channels") == 3
     images, dense = table.is_sort("conv") & first, table.is_sort("conv") & ~first
-    sides = np.sqrt(table.column("in_area")[images if images.any() else slice(None)])
+    areas = table.column("in_area")[images]
+    if whole is not None:
+        seen = whole.is_sort("conv") & (whole.column("in_channels") == 3)
+        areas = np.concatenate([areas, whole.column("in_area")[seen]])
+    sides = np.sqrt(areas if len(areas) else table.column("in_area"))
     shown = {
         **{f"kernel:{k}": depthwise & (window == k * k) for k in KERNELS},
         **{f"activation:{a}": act == ALL_ACTIVATIONS.index(a) for a in ACTIVATIONS},

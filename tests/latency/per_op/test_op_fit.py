@@ -152,6 +152,12 @@ def test_resolutions_are_those_of_the_first_convolutions() -> None:
     assert without.resolutions == (round(14 / RESOLUTION_REACH), round(14 * RESOLUTION_REACH))
 
 
+def test_networks_that_were_timed_whole_show_sides_of_images_too() -> None:
+    stem = [Op("conv", ((3, 2 * n, 2 * n),), (16, n, n), (3, 3), (2, 2)) for n in (40, 112)]
+    found = support(timed(*depthwise(3, 2)), KernelTable.of([(op,) for op in stem]))
+    assert found.resolutions == (round(80 / RESOLUTION_REACH), round(224 * RESOLUTION_REACH))
+
+
 # Chains
 
 

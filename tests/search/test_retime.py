@@ -1,0 +1,306 @@
+"""Picks of a search are timed on a phone whose truth is known, and its front is ranked anew."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from palmette.latency import LatencyPredictor, read_timings
+from palmette.latency.chains import Chain
+from palmette.latency.planning.plan import Plan, Planned
+from palmette.latency.synthetic import SOURCE, target_of
+from palmette.latency.synthetic.app import run_suite
+from palmette.latency.synthetic.planned import manifest_of
+from palmette.latency.synthetic.truth import truth_of_codes
+from palmette.search import Run, run
+from palmette.search.retime import ENTERS, LEAVES, OUT, STAYS, Retimed, retime
+from palmette.search.retime_plan import finished_run, gaps, retime_plan, unbudgeted
+from palmette.space import Architecture, InputError, SearchSpace, compile_space
+
+Floats = NDArray[np.float64]
+
+ANE = target_of("ane")
+BUDGET_MS = 0.42
+SPACE = """
+format = "palmette/space@1"
+[network]
+resolution = [160, 192, 224]
+activation = "relu"
+se = 0
+[stem]
+channels = 32
+[[stages]]
+stride = 1
+channels = 16
+kernel = 3
+expansion = 1
+depth = 1
+[[stages]]
+stride = 2
+channels = [20, 24, 32]
+kernel = [3, 5]
+expansion = [3, 6]
+depth = [1, 2, 3]
+[[stages]]
+stride = 2
+channels = [40, 48]
+kernel = [3, 5]
+expansion = 6
+depth = [1, 2, 3]
+[[stages]]
+stride = 2
+channels = [80, 96]
+kernel = 3
+expansion = 6
+depth = [1, 3]
+[[stages]]
+stride = 2
+channels = [160, 192]
+kernel = 3
+expansion = 6
+depth = 2
+[head]
+channels = 1280
+"""
+
+
+def small_plan(space: SearchSpace) -> Plan:
+    """Networks, and blocks of theirs as chains at two depths."""
+    networks = space.decode_batch(space.sample(30, np.random.default_rng(1)))
+    blocks = {
+        (part.block, (part.in_channels, part.height, part.width))
+        for network in networks
+        for part in network.parts()
+        if 0 <= part.stage < 5
+        and part.block.downsampling == 1
+        and part.block.out_channels == part.in_channels
+    }
+    by_kernel = [sorted((b for b in blocks if b[0].kernel == k), key=repr)[:14] for k in (3, 5)]
+    chosen = [block for own in by_kernel for block in own]
+    chains = [Chain(depth, *block).to_text() for block in chosen for depth in (4, 16)]
+    texts = [network.to_text() for network in networks[:8]]
+    return Plan(
+        (
+            *(Planned("network", text, "calibration", ANE, 3.0) for text in texts),
+            *(Planned("chain", text, "chain", ANE, 3.0) for text in chains),
+        )
+    )
+
+
+def timed(plan: Plan, path: Path, seed: int = 0) -> Path:
+    """A timing table of a plan on the synthetic phone."""
+    entries = manifest_of(plan, seed)
+    rows = [
+        {
+            "subject_kind": entries[row["position"] - 1].subject_kind,
+            "subject": entries[row["position"] - 1].subject,
+            "target": ANE,
+            "latency_ms": row["median_ms"],
+            "source": SOURCE,
+        }
+        for row in run_suite(entries, modes=["burst"], seed=seed)
+    ]
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Every network of a run's space: true milliseconds and scores; see `regret`."""
+
+    ms: Floats
+    score: Floats
+
+    @classmethod
+    def of(cls, found: Run) -> Truth:
+        problem = found.problem
+        sizes = problem.space.cardinalities
+        codes = np.array(list(itertools.product(*map(range, sizes))), dtype=np.int64)
+        allowed = unbudgeted(problem, codes).violation == 0
+        return cls(*_true(found, codes[allowed]))
+
+    def regret(self, found: Run, networks: list[str]) -> Floats:
+        """Points by which a network that is as fast is better, for each of some networks."""
+        own = [Architecture.from_text(text) for text in networks]
+        ms, score = _true(found, found.problem.space.encode_batch(own))
+        order = np.argsort(self.ms)
+        best = np.maximum.accumulate(self.score[order])
+        places = np.searchsorted(self.ms[order], ms * (1 + 1e-12), side="right") - 1
+        return np.asarray(best[places] - score)
+
+
+def _true(found: Run, codes: Any) -> tuple[Floats, Floats]:
+    problem = found.problem
+    compiled = compile_space(SearchSpace.from_toml(SPACE, "retimed"))
+    ms = truth_of_codes(compiled, problem.compiled_codes.full(codes))
+    candidates = problem.candidates(codes)
+    return ms, candidates.top1 - problem.limits.lam * candidates.sigma
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Space, timings and a predictor fitted to them."""
+    path = tmp_path_factory.mktemp("retime")
+    (path / "space.toml").write_text(SPACE)
+    plan = small_plan(SearchSpace.from_toml(SPACE, "retimed"))
+    table = timed(plan, path / "first.csv")
+    predictor = LatencyPredictor(ANE, ("power",)).fit(read_timings(table))
+    predictor.write(path / "predictor.json")
+    return path
+
+
+@pytest.fixture(scope="module")
+def searched(folder: Path) -> Run:
+    options = {"space": str(folder / "space.toml"), "evaluations": 6000, "shortlist": 40}
+    predictor = str(folder / "predictor.json")
+    return run(ANE, BUDGET_MS, folder / "run", predictor=predictor, **options)
+
+
+@pytest.fixture(scope="module")
+def retimed(searched: Run, folder: Path) -> Retimed:
+    table = timed(retime_plan(searched), folder / "second.csv", seed=1)
+    return retime(searched.folder.path, [table])
+
+
+def test_a_planned_table_predicts_networks_that_nobody_timed(folder: Path, searched: Run) -> None:
+    space = searched.problem.space
+    codes = space.sample(200, np.random.default_rng(9))
+    ms, _ = _true(searched, codes)
+    predicted = searched.problem.latency.ms(searched.problem.compiled_codes.full(codes))
+    assert 100 * np.abs(predicted / ms - 1).mean() < 6
+    assert pd.Series(predicted).corr(pd.Series(ms), "spearman") > 0.95
+    assert searched.problem.barred == ()
+
+
+def test_the_plan_has_ten_picks_and_neighbours_that_may_be_better(searched: Run) -> None:
+    plan = retime_plan(searched)
+    picks = [row.subject for row in plan.rows if row.role == "pick"]
+    others = [row.subject for row in plan.rows if row.role == "neighbour"]
+    assert len(picks) == 10 and picks[0] == searched.pick.to_text() == plan.rows[0].subject
+    assert set(picks) <= set(searched.front["architecture"])
+    assert 10 <= len(others) == len(set(others)) <= 30
+    assert not set(others) & set(searched.front["architecture"])
+    space, problem = searched.problem.space, searched.problem
+    codes = space.encode_batch([Architecture.from_text(text) for text in picks])
+    beside = space.encode_batch([Architecture.from_text(text) for text in others])
+    assert (beside[:, None, :] != codes[None]).sum(axis=2).min(axis=1).tolist() == [1] * len(others)
+    found = unbudgeted(problem, beside)
+    assert (gaps(searched.front, problem, found) <= found.ms / found.lower_ms).all()
+    assert {row.target for row in plan.rows} == {ANE}
+
+
+def test_fewer_picks_and_no_neighbours_may_be_asked_for(searched: Run) -> None:
+    plan = retime_plan(searched, picks=3, neighbours=0)
+    assert [row.role for row in plan.rows] == ["pick"] * 3
+    with pytest.raises(InputError, match="picks: at least 1"):
+        retime_plan(searched, picks=0)
+
+
+def test_the_true_regret_of_the_front_falls(searched: Run, retimed: Retimed) -> None:
+    truth = Truth.of(searched)
+    after = retimed.table[retimed.table["fate"].isin([STAYS, ENTERS])]
+    regrets = [
+        float(truth.regret(searched, list(front["architecture"])).mean())
+        for front in (searched.front, after)
+    ]
+    assert regrets[1] < 0.8 * regrets[0]
+
+
+def test_a_timed_network_takes_its_time_and_the_others_are_corrected(
+    searched: Run, retimed: Retimed
+) -> None:
+    table, rows = retimed.table, retimed.timed
+    assert len(rows) == len(retime_plan(searched).rows)
+    assert (rows["ms"] == rows["measured_ms"]).all()
+    others = table[table["measured_ms"].isna()]
+    true = {
+        name: ms
+        for name, ms in zip(
+            others["id"],
+            _true(
+                searched,
+                searched.problem.space.encode_batch(
+                    [Architecture.from_text(text) for text in others["architecture"]]
+                ),
+            )[0],
+            strict=True,
+        )
+    }
+    errors = [
+        np.abs(np.log(others[column] / others["id"].map(true))).mean()
+        for column in ("predicted_ms", "ms")
+    ]
+    assert errors[1] < errors[0]
+
+
+def test_fates_add_up_and_the_table_is_in_the_folder(searched: Run, retimed: Retimed) -> None:
+    table = retimed.table
+    before = set(searched.front["id"])
+    assert set(retimed.named(STAYS)) | set(retimed.named(LEAVES)) == before
+    assert not (set(retimed.named(ENTERS)) | set(retimed.named(OUT))) & before
+    assert table["pick"].sum() == table["pick_before"].sum() == 1
+    kept = table[table["fate"].isin([STAYS, ENTERS])]
+    assert kept["ms"].is_monotonic_increasing and kept["score"].is_monotonic_increasing
+    assert (kept["ms_at_confidence"] <= BUDGET_MS).all() and kept["pick"].sum() == 1
+    written = pd.read_csv(searched.folder.retimed)
+    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+    summary = json.loads(json.dumps(retimed.summary()))
+    assert summary["timed"] == len(retimed.timed) and summary["pick"] in set(kept["id"])
+    assert summary["optimism"] == pytest.approx(retimed.optimism)
+    assert any("enter the front" in line for line in retimed.lines())
+
+
+def test_the_same_timings_give_the_same_bytes(
+    searched: Run, retimed: Retimed, folder: Path
+) -> None:
+    first = searched.folder.retimed.read_bytes()
+    retime(searched.folder.path, [folder / "second.csv"])
+    assert searched.folder.retimed.read_bytes() == first
+
+
+def test_networks_of_no_use_are_told_and_a_zoo_network_is_one(
+    searched: Run, retimed: Retimed, folder: Path
+) -> None:
+    rows = read_timings(folder / "second.csv").head(1)
+    more = pd.concat([rows, rows.assign(subject="mobilenet_v2", latency_ms=0.6)])
+    more.to_csv(folder / "more.csv", index=False)
+    found = retime(searched.folder.path, [folder / "more.csv"])
+    assert found.left_out == ("mobilenet_v2",) and len(found.timed) == 1
+    retime(searched.folder.path, [folder / "second.csv"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"target": "iphone-13/ane"}, "no timing on synthetic-phone/ane@synthetic"),
+        ({"subject": "mobilenet_v2"}, "of a network of this run's space"),
+        ({"latency_ms": 9.0}, "no network keeps 0.42 ms"),
+    ],
+)
+def test_timings_that_tell_nothing_are_refused(
+    change: dict[str, Any], words: str, searched: Run, retimed: Retimed, folder: Path
+) -> None:
+    before = searched.folder.retimed.read_bytes()
+    rows = read_timings(folder / "second.csv").assign(**change)
+    rows.to_csv(folder / "wrong.csv", index=False)
+    with pytest.raises(InputError, match=words):
+        retime(searched.folder.path, [folder / "wrong.csv"])
+    assert searched.folder.retimed.read_bytes() == before
+
+
+def test_a_run_that_is_not_finished_is_refused(searched: Run, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(searched.folder.path, tmp_path / "copy"))
+    (copy / "front.csv").unlink()
+    with pytest.raises(InputError, match="its search is not finished"):
+        finished_run(copy)
+    with pytest.raises(InputError, match="holds no run"):
+        finished_run(tmp_path)
