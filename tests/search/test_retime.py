@@ -22,6 +22,7 @@ from palmette.latency.synthetic.app import run_suite
 from palmette.latency.synthetic.planned import manifest_of
 from palmette.latency.synthetic.truth import truth_of_codes
 from palmette.search import Run, run
+from palmette.search.front import hypervolume_share, non_dominated
 from palmette.search.retime import ENTERS, LEAVES, OUT, STAYS, Retimed, retime
 from palmette.search.retime_plan import finished_run, gaps, retime_plan, unbudgeted
 from palmette.space import Architecture, InputError, SearchSpace, compile_space
@@ -73,9 +74,9 @@ channels = 1280
 """
 
 
-def small_plan(space: SearchSpace) -> Plan:
-    """Networks, and blocks of theirs as chains at two depths."""
-    networks = space.decode_batch(space.sample(30, np.random.default_rng(1)))
+def hasty_plan(space: SearchSpace) -> Plan:
+    """A few networks, and a few of their blocks as chains at two depths: too little for comfort."""
+    networks = space.decode_batch(space.sample(12, np.random.default_rng(1)))
     blocks = {
         (part.block, (part.in_channels, part.height, part.width))
         for network in networks
@@ -84,10 +85,9 @@ def small_plan(space: SearchSpace) -> Plan:
         and part.block.downsampling == 1
         and part.block.out_channels == part.in_channels
     }
-    by_kernel = [sorted((b for b in blocks if b[0].kernel == k), key=repr)[:14] for k in (3, 5)]
-    chosen = [block for own in by_kernel for block in own]
+    chosen = sorted(blocks, key=repr)[::4][:6]
     chains = [Chain(depth, *block).to_text() for block in chosen for depth in (4, 16)]
-    texts = [network.to_text() for network in networks[:8]]
+    texts = [network.to_text() for network in networks[:5]]
     return Plan(
         (
             *(Planned("network", text, "calibration", ANE, 3.0) for text in texts),
@@ -115,8 +115,9 @@ def timed(plan: Plan, path: Path, seed: int = 0) -> Path:
 
 @dataclass(frozen=True)
 class Truth:
-    """Every network of a run's space: true milliseconds and scores; see `regret`."""
+    """Every network of a run's space: true milliseconds and scores."""
 
+    found: Run
     ms: Floats
     score: Floats
 
@@ -126,16 +127,29 @@ class Truth:
         sizes = problem.space.cardinalities
         codes = np.array(list(itertools.product(*map(range, sizes))), dtype=np.int64)
         allowed = unbudgeted(problem, codes).violation == 0
-        return cls(*_true(found, codes[allowed]))
+        return cls(found, *_true(found, codes[allowed]))
 
-    def regret(self, found: Run, networks: list[str]) -> Floats:
-        """Points by which a network that is as fast is better, for each of some networks."""
-        own = [Architecture.from_text(text) for text in networks]
-        ms, score = _true(found, found.problem.space.encode_batch(own))
+    def regret(self, networks: pd.DataFrame) -> float:
+        """Points by which another network of the same time is better, mean over a front."""
+        ms, score = true_of(self.found, networks)
         order = np.argsort(self.ms)
         best = np.maximum.accumulate(self.score[order])
         places = np.searchsorted(self.ms[order], ms * (1 + 1e-12), side="right") - 1
-        return np.asarray(best[places] - score)
+        return float(np.mean(best[places] - score))
+
+    def missing(self, networks: pd.DataFrame) -> float:
+        """Share of the true front's hypervolume inside the budget that a front lacks."""
+        inside = self.ms <= BUDGET_MS
+        exact = np.stack([self.ms, -self.score], axis=1)[inside]
+        ms, score = true_of(self.found, networks)
+        own = np.stack([ms, -score], axis=1)[ms <= BUDGET_MS]
+        return 1 - hypervolume_share(own, exact[non_dominated(exact)])
+
+
+def true_of(found: Run, networks: pd.DataFrame) -> tuple[Floats, Floats]:
+    """True milliseconds of the networks of a table, and their scores."""
+    own = [Architecture.from_text(str(text)) for text in networks["architecture"]]
+    return _true(found, found.problem.space.encode_batch(own))
 
 
 def _true(found: Run, codes: Any) -> tuple[Floats, Floats]:
@@ -151,7 +165,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Space, timings and a predictor fitted to them."""
     path = tmp_path_factory.mktemp("retime")
     (path / "space.toml").write_text(SPACE)
-    plan = small_plan(SearchSpace.from_toml(SPACE, "retimed"))
+    plan = hasty_plan(SearchSpace.from_toml(SPACE, "retimed"))
     table = timed(plan, path / "first.csv")
     predictor = LatencyPredictor(ANE, ("power",)).fit(read_timings(table))
     predictor.write(path / "predictor.json")
@@ -160,9 +174,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def searched(folder: Path) -> Run:
-    options = {"space": str(folder / "space.toml"), "evaluations": 6000, "shortlist": 40}
-    predictor = str(folder / "predictor.json")
-    return run(ANE, BUDGET_MS, folder / "run", predictor=predictor, **options)
+    options = {"evaluations": 6000, "shortlist": 40, "extrapolate": True}
+    files = {"space": str(folder / "space.toml"), "predictor": str(folder / "predictor.json")}
+    return run(ANE, BUDGET_MS, folder / "run", **files, **options)
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +185,13 @@ def retimed(searched: Run, folder: Path) -> Retimed:
     return retime(searched.folder.path, [table])
 
 
-def test_a_planned_table_predicts_networks_that_nobody_timed(folder: Path, searched: Run) -> None:
+def test_a_little_table_predicts_networks_that_nobody_timed(folder: Path, searched: Run) -> None:
     space = searched.problem.space
     codes = space.sample(200, np.random.default_rng(9))
     ms, _ = _true(searched, codes)
     predicted = searched.problem.latency.ms(searched.problem.compiled_codes.full(codes))
-    assert 100 * np.abs(predicted / ms - 1).mean() < 6
+    assert 100 * np.abs(predicted / ms - 1).mean() < 8
     assert pd.Series(predicted).corr(pd.Series(ms), "spearman") > 0.95
-    assert searched.problem.barred == ()
 
 
 def test_the_plan_has_ten_picks_and_neighbours_that_may_be_better(searched: Run) -> None:
@@ -207,12 +220,9 @@ def test_fewer_picks_and_no_neighbours_may_be_asked_for(searched: Run) -> None:
 
 def test_the_true_regret_of_the_front_falls(searched: Run, retimed: Retimed) -> None:
     truth = Truth.of(searched)
-    after = retimed.table[retimed.table["fate"].isin([STAYS, ENTERS])]
-    regrets = [
-        float(truth.regret(searched, list(front["architecture"])).mean())
-        for front in (searched.front, after)
-    ]
-    assert regrets[1] < 0.8 * regrets[0]
+    before, after = searched.front, retimed.table[retimed.table["fate"].isin([STAYS, ENTERS])]
+    assert truth.regret(after) < truth.regret(before)
+    assert truth.missing(after) < truth.missing(before)
 
 
 def test_a_timed_network_takes_its_time_and_the_others_are_corrected(
@@ -222,24 +232,9 @@ def test_a_timed_network_takes_its_time_and_the_others_are_corrected(
     assert len(rows) == len(retime_plan(searched).rows)
     assert (rows["ms"] == rows["measured_ms"]).all()
     others = table[table["measured_ms"].isna()]
-    true = {
-        name: ms
-        for name, ms in zip(
-            others["id"],
-            _true(
-                searched,
-                searched.problem.space.encode_batch(
-                    [Architecture.from_text(text) for text in others["architecture"]]
-                ),
-            )[0],
-            strict=True,
-        )
-    }
-    errors = [
-        np.abs(np.log(others[column] / others["id"].map(true))).mean()
-        for column in ("predicted_ms", "ms")
-    ]
-    assert errors[1] < errors[0]
+    ms, _ = true_of(searched, others)
+    errors = [np.abs(np.log(others[name] / ms)).mean() for name in ("predicted_ms", "ms")]
+    assert errors[1] < 0.7 * errors[0]
 
 
 def test_fates_add_up_and_the_table_is_in_the_folder(searched: Run, retimed: Retimed) -> None:
