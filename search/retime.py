@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from palmette.latency import Interval
+from palmette.latency.quantity import timings_of
 from palmette.latency.timings import read_timing_tables
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 from palmette.search.correction import NOISE, Correction, sigma_of
@@ -157,7 +158,7 @@ def _candidates(
 
 def _timed(run: Run, paths: Sequence[Path]) -> tuple[list[Architecture], Floats, tuple[str, ...]]:
     """Networks of the run's space that were timed on its target, their ms, and those of none."""
-    rows = read_timing_tables(paths).rows
+    rows = timings_of(read_timing_tables(paths).rows, run.config.budget)
     rows = rows[(rows["target"] == run.config.target) & (rows["subject_kind"] == "network")]
     logs: dict[Architecture, list[float]] = {}
     left_out: dict[str, None] = {}

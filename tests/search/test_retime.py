@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from palmette.cli.retime import plan_run, rank_anew
 from palmette.latency import LatencyPredictor, read_timings
 from palmette.latency.chains import Chain
 from palmette.latency.planning.plan import Plan, Planned
@@ -290,6 +291,23 @@ def test_timings_that_tell_nothing_are_refused(
     with pytest.raises(InputError, match=words):
         retime(searched.folder.path, [folder / "wrong.csv"])
     assert searched.folder.retimed.read_bytes() == before
+
+
+def test_the_command_line_plans_and_ranks(
+    searched: Run, retimed: Retimed, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan_run(searched.folder.path, folder / "plan.csv", as_json=True)
+    answer = json.loads(capsys.readouterr().out)
+    assert Plan.read(folder / "plan.csv") == retime_plan(searched)
+    assert (answer["pick"], len(answer["rows"])) == (10, 10 + answer["neighbour"])
+    plan_run(searched.folder.path, None, as_json=False)
+    printed = capsys.readouterr()
+    assert "10 picks of the front" in printed.out and "not written" in printed.err
+    rank_anew(searched.folder.path, [folder / "second.csv"], as_json=True)
+    assert json.loads(capsys.readouterr().out)["timed"] == len(retimed.timed)
+    rank_anew(searched.folder.path, [folder / "second.csv"], as_json=False)
+    printed = capsys.readouterr()
+    assert "written: " in printed.out and f"pick {retimed.summary()['pick'][:8]}" in printed.out
 
 
 def test_a_run_that_is_not_finished_is_refused(searched: Run, tmp_path: Path) -> None:
