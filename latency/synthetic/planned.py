@@ -6,18 +6,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from palmette.latency.foreign.anchors import ANCHOR
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.manifest import Entry
+from palmette.latency.suite.order import run_order
+
 from palmette.latency.synthetic import LABEL
 from palmette.latency.synthetic.subjects import ops_to_run
-
-EVERY = 20
-"""Packages between two timings of the anchors."""
 
 
 def manifest_of(plan: Plan, seed: int = 0) -> list[Entry]:
@@ -30,23 +27,14 @@ def manifest_of(plan: Plan, seed: int = 0) -> list[Entry]:
     Raises:
         InputError: a subject that cannot be read.
     """
-    packages = {(row.kind, row.subject): at for at, row in reversed(list(enumerate(plan.rows)))}
-    entries = {key: _entry(plan.rows[at], at) for key, at in packages.items()}
-    return [
-        replace(entries[row.kind, row.subject], position=place)
-        for place, row in _ordered(plan.rows, seed)
-    ]
-
-
-def _ordered(rows: Sequence[Planned], seed: int) -> list[tuple[int, Planned]]:
-    """Positions from 1 and rows: at random, with the anchors first, last and again and again."""
-    once = list(dict.fromkeys(row for row in rows if row.role != "anchor"))
-    anchors = list(dict.fromkeys(row for row in rows if row.role == "anchor"))
-    shuffled = [once[at] for at in np.random.default_rng(seed).permutation(len(once))]
-    order = [*anchors]
-    for at in range(0, len(shuffled), EVERY):
-        order += [*shuffled[at : at + EVERY], *anchors]
-    return list(enumerate(order, start=1))
+    rows = list(dict.fromkeys(replace(row, seconds=1.0) for row in plan.rows))
+    subjects = dict.fromkeys((row.kind, row.subject) for row in rows)
+    numbers = {subject: number for number, subject in enumerate(subjects, start=1)}
+    entries = [_entry(row, numbers[row.kind, row.subject]) for row in rows]
+    anchors = [entry for entry in entries if entry.role == ANCHOR]
+    others = [entry for entry in entries if entry.role != ANCHOR]
+    order = run_order(others, anchors, seed)
+    return [replace(entry, position=at) for at, entry in enumerate(order, start=1)]
 
 
 def _entry(row: Planned, number: int) -> Entry:
@@ -55,7 +43,7 @@ def _entry(row: Planned, number: int) -> Entry:
     names = ["image"] if len(shapes) == 1 else [f"input{at}" for at in range(len(shapes))]
     return Entry(
         0,
-        f"{LABEL}_{number + 1:04d}.mlpackage",
+        f"{LABEL}_{number:04d}.mlpackage",
         hashlib.sha256(f"{row.kind}\n{row.subject}".encode()).hexdigest(),
         row.kind,
         row.subject,
