@@ -12,7 +12,6 @@ from palmette.latency.foreign.anchors import ANCHOR
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.manifest import Entry
 from palmette.latency.suite.order import run_order
-
 from palmette.latency.synthetic import LABEL
 from palmette.latency.synthetic.subjects import ops_to_run
 
