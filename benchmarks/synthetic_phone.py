@@ -6,7 +6,7 @@ are slow are put aside or flagged. The loop: predictors fitted to planned tables
 networks that nobody timed, and of each search the regret of its front before and after its picks
 were timed, over every network of the space. Nothing here says anything about a real phone.
 
-    python benchmarks/synthetic_phone.py [--seeds N --loops N --minutes M --out FILE] [--json]
+    python benchmarks/synthetic_phone.py [--seeds N --loops N --minutes M... --out FILE] [--json]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import itertools
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ Floats = NDArray[np.float64]
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results" / "synthetic_phone.json"
 ANE = target_of("ane")
-SEEDS, LOOPS, MINUTES = 20, 3, 15.0
+SEEDS, LOOPS, MINUTES = 20, 3, (4.0, 15.0)
 BUDGETS_MS = {LATENCY: (0.4, 0.5), SUSTAINED: (0.55,)}
 HELD_OUT = 500
 SLOW = 1.05
@@ -259,21 +260,20 @@ def show(metrics: dict[str, Any]) -> None:
     print(pd.DataFrame(metrics["searches"]).to_string(index=False, float_format="%.3g"))
 
 
-def measure(seeds: int, loops: int, minutes: float, space_file: Path) -> dict[str, Any]:
-    """All metrics."""
+def measure(seeds: int, loops: int, minutes: Sequence[float], space_file: Path) -> dict[str, Any]:
+    """All metrics; those of the loop as means over its afternoons, named by their minutes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         metrics = {"seeds": seeds, **recovery(seeds, folder), **heat(seeds, folder)}
         searches = [
-            row
-            for seed in range(loops)
-            for row in loop(seed, minutes, space_file, folder / f"loop{seed}")
+            {"minutes": spent, "seed": seed, **row}
+            for spent, seed in itertools.product(minutes, range(loops))
+            for row in loop(seed, spent, space_file, folder / f"loop{seed}-{spent:g}")
         ]
     table = pd.DataFrame(searches)
-    for quantity in BUDGETS_MS:
-        own = table[table["quantity"] == quantity]
-        means = own.drop(columns=["quantity", "budget_ms"]).mean()
-        metrics |= {f"{quantity}_{name}": float(value) for name, value in means.items()}
+    for (quantity, spent), own in table.groupby(["quantity", "minutes"], sort=False):
+        means = own.drop(columns=["quantity", "minutes", "seed", "budget_ms"]).mean()
+        metrics |= {f"{quantity}_{spent:g}min_{n}": float(v) for n, v in means.items()}
     return {**metrics, "searches": searches}
 
 
@@ -282,7 +282,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"runs; default {SEEDS}")
     parser.add_argument("--loops", type=int, default=LOOPS, help=f"afternoons; default {LOOPS}")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help=f"default {MINUTES:g}")
+    parser.add_argument(
+        "--minutes", type=float, nargs="+", default=MINUTES, help="of a plan; default 4 and 15"
+    )
     parser.add_argument("--space", type=Path, default=ROOT / "examples" / "afternoon.toml")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the metrics")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
@@ -294,7 +296,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     show(metrics)
-    words = "--seeds {} --loops {} --minutes {:g}".format(*counts)
+    spent = " ".join(f"{minutes:g}" for minutes in arguments.minutes)
+    words = f"--seeds {arguments.seeds} --loops {arguments.loops} --minutes {spent}"
     command = f"python benchmarks/synthetic_phone.py {words}"
     write_text(arguments.out, json.dumps({"command": command, **metrics}, indent=1) + "\n")
     if arguments.json:

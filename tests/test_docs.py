@@ -274,6 +274,29 @@ def test_python_examples_run(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_the_afternoons_space_is_the_example() -> None:
+    assert text("examples/afternoon.toml").endswith(fenced("docs/synthetic.md", "toml")[0])
+
+
+@pytest.mark.slow
+def test_the_afternoon_on_the_synthetic_phone_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, tutorial = (
+        "docs/synthetic.md",
+        text("docs/synthetic.md").partition("An afternoon on it")[2],
+    )
+    monkeypatch.chdir(tmp_path)
+    Path("afternoon.toml").write_text(fenced(name, "toml")[0])
+    blocks = [body for language, body in FENCE.findall(tutorial) if language == ""]
+    lines = [line for body in blocks for line in body.splitlines() if line.startswith("palmette ")]
+    assert len(lines) == 12
+    for line in lines:
+        assert not cli.app(shlex.split(line)[1:], standalone_mode=False), line
+    assert Path("run/retimed.csv").is_file() and Path("warm/front.csv").is_file()
+    assert "enter the front" in capsys.readouterr().out
+
+
 # Figures
 
 
