@@ -65,8 +65,7 @@ def write_results(
             f"{what} must be of {', '.join(known)}, once each, got {', '.join(given) or 'none'}",
         )
     expect(0 <= seed < 2**32, f"seed must be from 0 to {2**32 - 1}, got {seed}")
-    packages = {(str(entry.position), entry.sha256): entry.file for entry in entries}
-    done = _done(out, packages, build_of(seed))
+    done = rows_done(entries, out, seed)
     write_text(out.parent / PLACEMENT, _table(PLACEMENT_COLUMNS, _placements(entries, units)))
     failed, count, total = 0, 0, len(entries) * len(units) * len(modes)
     with out.open("a", encoding="utf-8", newline="") as file:
@@ -89,14 +88,15 @@ _KEY = ("position", "file", "units", "mode")
 """Of a timing: what tells whether it is done."""
 
 
-def _done(out: Path, known: dict[tuple[str, str], str], build: str) -> set[tuple[str, ...]]:
-    """Timings that a file has, after a row that was torn is cut off it.
+def rows_done(entries: Sequence[Entry], out: Path, seed: int = 0) -> set[tuple[str, ...]]:
+    """Timings that a file of results has, after a row that was torn is cut off it.
 
     Raises:
-        InputError: it holds something else than results of this suite on this phone.
+        InputError: it holds something else than results of this suite and seed.
     """
     if not out.exists():
         return set()
+    known = {(str(entry.position), entry.sha256): entry.file for entry in entries}
     try:
         data = out.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
@@ -114,7 +114,8 @@ def _done(out: Path, known: dict[tuple[str, str], str], build: str) -> set[tuple
         )
         row = dict(zip(COLUMNS, cells, strict=True))
         expect(
-            known.get((row["position"], row["sha256"])) == row["file"] and row["os_build"] == build,
+            known.get((row["position"], row["sha256"])) == row["file"]
+            and row["os_build"] == build_of(seed),
             f"{out}: row {number}: is of another suite, seed or phone; name another file",
         )
         done.add(tuple(row[name] for name in _KEY))

@@ -29,7 +29,7 @@ def synthetic(
     from palmette.latency.planning.plan import Plan
     from palmette.latency.suite.manifest import read_manifest, write_manifest
     from palmette.latency.synthetic.planned import manifest_of
-    from palmette.latency.synthetic.results import DEFAULT_UNITS, write_results
+    from palmette.latency.synthetic.results import DEFAULT_UNITS, rows_done, write_results
     from palmette.space.errors import expect
 
     expect(out.suffix == ".csv", f"--out: must be a .csv file, got {out}")
@@ -37,6 +37,7 @@ def synthetic(
         entries = read_manifest(suite)
     else:
         entries = manifest_of(Plan.read(suite), seed)
+        rows_done(entries, out, seed)  # before another suite's manifest is written over
         write_manifest(out.parent, entries)
     try:
         with counting() as tell:

@@ -1,4 +1,5 @@
 import csv
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palmette import cli
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.manifest import read_manifest, write_manifest
 from palmette.latency.suite.results import COLUMNS, MODES, PLACEMENT_COLUMNS
@@ -192,3 +194,25 @@ def test_a_plan_is_a_suite_without_packages(tmp_path: Path) -> None:
 def test_a_plan_with_an_unreadable_subject_is_refused() -> None:
     with pytest.raises(InputError, match="op 'conv what'"):
         manifest_of(plan_of("conv what"))
+
+
+def test_the_command_times_a_plan_and_leaves_another_ones_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan_of(*OPS[:2]).write(Path("plan.csv"))
+    plan_of(*OPS[:3]).write(Path("other.csv"))
+    command = ["latency", "synthetic", "plan.csv", "--out", "first/results.csv", "--json"]
+    assert not cli.app(command, standalone_mode=False)
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["rows"], answer["kept"]) == (6, 0)
+    before = {path.name: path.read_bytes() for path in Path("first").iterdir()}
+    assert set(before) == {"results.csv", "placement.csv", "manifest.csv"}
+    assert not cli.app(command, standalone_mode=False)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["kept"] == 6 and "never quote" in printed.err
+    with pytest.raises(InputError, match="another suite"):
+        cli.app([*command[:2], "other.csv", *command[3:]], standalone_mode=False)
+    # a folder is a suite
+    assert not cli.app([*command[:2], "first", *command[3:]], standalone_mode=False)
+    assert {path.name: path.read_bytes() for path in Path("first").iterdir()} == before
