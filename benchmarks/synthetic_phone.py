@@ -43,7 +43,7 @@ from palmette.latency.synthetic.truth import truth_ms, truth_of_codes
 from palmette.latency.synthetic.units import UNITS
 from palmette.search import Run, retime, retime_plan, run
 from palmette.search.front import hypervolume_share, non_dominated
-from palmette.search.retime import ENTERS, STAYS
+from palmette.search.rerank import ENTERS, STAYS
 from palmette.search.retime_plan import unbudgeted
 from palmette.space import Architecture, InputError, SearchSpace, compile_space
 from palmette.space.files import write_text
