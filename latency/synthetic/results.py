@@ -97,6 +97,25 @@ def rows_done(entries: Sequence[Entry], out: Path, seed: int = 0) -> set[tuple[s
     if not out.exists():
         return set()
     known = {(str(entry.position), entry.sha256): entry.file for entry in entries}
+    rows, torn_at = _whole_rows(out)
+    done = set()
+    for number, cells in enumerate(rows, start=2):
+        where = f"{out}: row {number}"
+        expect(len(cells) == len(COLUMNS), f"{where}: {len(cells)} cells; it is damaged")
+        row = dict(zip(COLUMNS, cells, strict=True))
+        expect(
+            known.get((row["position"], row["sha256"])) == row["file"]
+            and row["os_build"] == build_of(seed),
+            f"{where}: is of another suite, seed or phone; name another file",
+        )
+        done.add(tuple(row[name] for name in _KEY))
+    with out.open("r+b") as file:
+        file.truncate(torn_at)
+    return done
+
+
+def _whole_rows(out: Path) -> tuple[list[list[str]], int]:
+    """Cells of the rows of a file of results, and its length without a row that was torn."""
     try:
         data = out.read_bytes()
         whole = data[: data.rfind(b"\n") + 1]
@@ -107,22 +126,7 @@ def rows_done(entries: Sequence[Entry], out: Path, seed: int = 0) -> set[tuple[s
         rows[:1] in ([], [list(COLUMNS)]),
         f"{out}: the header must be {','.join(COLUMNS)}; name another file",
     )
-    done = set()
-    for number, cells in enumerate(rows[1:], start=2):
-        expect(
-            len(cells) == len(COLUMNS), f"{out}: row {number}: {len(cells)} cells; it is damaged"
-        )
-        row = dict(zip(COLUMNS, cells, strict=True))
-        expect(
-            known.get((row["position"], row["sha256"])) == row["file"]
-            and row["os_build"] == build_of(seed),
-            f"{out}: row {number}: is of another suite, seed or phone; name another file",
-        )
-        done.add(tuple(row[name] for name in _KEY))
-    if len(whole) < len(data):
-        with out.open("r+b") as file:
-            file.truncate(len(whole))
-    return done
+    return rows[1:], len(whole)
 
 
 def _placements(entries: Sequence[Entry], units: Sequence[str]) -> Iterator[dict[str, Any]]:
