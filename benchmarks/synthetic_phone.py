@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from palmette.latency.planning.space_plan import plan_space
 
 from palmette.latency import LatencyPredictor, parse_target, read_timings
 from palmette.latency.chains import Chain
 from palmette.latency.foreign.forms import import_files
 from palmette.latency.planning.plan import Plan, Planned
+from palmette.latency.planning.space_plan import plan_space
 from palmette.latency.quantity import LATENCY, SUSTAINED
 from palmette.latency.suite.manifest import write_manifest
 from palmette.latency.suite.probes import series

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from palmette.latency.planning.plan import Plan, Planned
+from palmette.latency.planning.seconds import timing_seconds
 from palmette.search.problem import Candidates, SearchProblem
 from palmette.search.run import Run, resume
 from palmette.search.run_folder import RunFolder
@@ -29,8 +30,6 @@ Floats = NDArray[np.float64]
 PICKS = 10
 NEIGHBOURS = 3
 """Of each pick."""
-CALLS_S, LOAD_S = 3.0, 2.0
-"""Thought to be spent on a network: warming up and calls, loading."""
 
 
 def finished_run(folder: Path) -> Run:
@@ -68,15 +67,20 @@ def retime_plan(run: Run, picks: int = PICKS, neighbours: int = NEIGHBOURS) -> P
     known = set(run.front["id"])
     rows = []
     for text in front["architecture"]:
-        rows.append(_planned(run, str(text), "pick"))
-        for network in _beside(run, Architecture.from_text(str(text)), known, neighbours):
+        pick = Architecture.from_text(str(text))
+        rows.append(_planned(run, pick, "pick"))
+        for network in _beside(run, pick, known, neighbours):
             known.add(network.id)
-            rows.append(_planned(run, network.to_text(), "neighbour"))
+            rows.append(_planned(run, network, "neighbour"))
     return Plan(tuple(rows))
 
 
-def _planned(run: Run, text: str, role: str) -> Planned:
-    return Planned("network", text, role, run.config.target, CALLS_S + LOAD_S)
+def _planned(run: Run, network: Architecture, role: str) -> Planned:
+    problem = run.problem
+    codes = problem.compiled_codes.full(problem.space.encode(network)[None, :])
+    target, ms = problem.latency.predictor.model_.target, float(problem.latency.ms(codes)[0])
+    seconds = timing_seconds(target, "network", ms)
+    return Planned("network", network.to_text(), role, run.config.target, seconds)
 
 
 def _beside(run: Run, pick: Architecture, known: set[str], count: int) -> list[Architecture]:

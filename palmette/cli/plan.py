@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.output import note, print_table, status
-from palmette.cli.subjects import Json, PredictorFile
+from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
     from palmette.latency.planning.choose import Proposal
 
 
 def latency_plan(
-    space_name: Annotated[str, typer.Option("--space", help="Preset or .toml.")],
+    context: typer.Context,
+    space_name: Annotated[
+        str | None, typer.Option("--space", help="Preset or .toml; with --target.")
+    ] = None,
     target: Annotated[
-        str, typer.Option(help="What is to be timed: any device/unit@runtime, or an alias.")
-    ],
+        str | None,
+        typer.Option(help="What is to be timed: any device/unit@runtime, or an alias."),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Instead: picks of the run in a folder, to check them.")
+    ] = None,
+    timings: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --run: tables of these timings; the front is ranked anew."),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="That the device is to spend.")] = 20.0,
     out: Annotated[Path | None, typer.Option(help="CSV file for the plan.")] = None,
     broad: Annotated[
@@ -31,6 +42,14 @@ def latency_plan(
     as_json: Json = False,
 ) -> None:
     """Say what to time first, so that a predictor gets good for a space soonest."""
+    from palmette.space.errors import InputError, expect
+
+    expect(run is not None or not timings, "--timings: needs --run, the folder of a search")
+    if run is not None:
+        _of_run(context, run, timings, out, as_json)
+        return
+    if space_name is None or target is None:
+        raise InputError("plan: give --space and --target, or --run FOLDER")
     from palmette.latency.planning.explained import explain
     from palmette.latency.planning.space_plan import plan_space
     from palmette.latency.predictor import LatencyPredictor
@@ -58,6 +77,20 @@ def latency_plan(
         print(line)
     if out is None:
         note("no --out: the plan was not written")
+
+
+def _of_run(
+    context: typer.Context, run: Path, timings: list[Path] | None, out: Path | None, as_json: bool
+) -> None:
+    """Plan the picks of a run, or rank its front anew by their timings."""
+    from palmette.cli.retime import plan_run, rank_anew
+
+    if timings:
+        expect_only(context, "with --run and --timings", "run", "timings", "as_json")
+        rank_anew(run, timings, as_json)
+    else:
+        expect_only(context, "with --run", "run", "out", "as_json")
+        plan_run(run, out, as_json)
 
 
 def _answer(found: Proposal, target: str, out: Path | None) -> dict[str, object]:

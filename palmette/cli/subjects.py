@@ -119,3 +119,16 @@ def given_predictor(command: str, target: str | None, file: Path | None) -> Late
     if target is not None and file is None:
         return load_predictor(target)
     raise InputError(f"{command}: give either --target or --predictor")
+
+
+def expect_only(context: typer.Context, when: str, *allowed: str) -> None:
+    """Raise InputError if another option than these was given."""
+    from palmette.space.errors import expect
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        expect(
+            not given or parameter.name in allowed,
+            f"{parameter.opts[0]}: has no meaning {when}; leave it out",
+        )

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from palmette.cli.retime import plan_run, rank_anew
+from palmette import cli
 from palmette.latency import LatencyPredictor, read_timings
 from palmette.latency.chains import Chain
 from palmette.latency.planning.plan import Plan, Planned
@@ -313,13 +313,30 @@ def test_timings_that_tell_nothing_are_refused(
 def test_the_command_line_plans_and_ranks(
     searched: Run, retimed: Retimed, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan_run(searched.folder.path, folder / "plan.csv", as_json=True)
+    command = ["latency", "plan", "--run", str(searched.folder.path)]
+    cli.app([*command, "--out", str(folder / "plan.csv"), "--json"], standalone_mode=False)
     answer = json.loads(capsys.readouterr().out)
-    assert Plan.read(folder / "plan.csv") == retime_plan(searched)
+    written, made = Plan.read(folder / "plan.csv"), retime_plan(searched)
+    assert written.subjects == made.subjects
+    assert written.seconds == pytest.approx(made.seconds, rel=1e-5)
     assert (answer["pick"], len(answer["rows"])) == (10, 10 + answer["neighbour"])
-    rank_anew(searched.folder.path, [folder / "second.csv"], as_json=False)
+    cli.app([*command, "--timings", str(folder / "second.csv")], standalone_mode=False)
     printed = capsys.readouterr()
     assert "written: " in printed.out and f"pick {retimed.summary()['pick'][:8]}" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give --space and --target, or --run"),
+        (["--timings", "x.csv"], "--timings: needs --run"),
+        (["--run", "x", "--minutes", "3"], "--minutes: has no meaning with --run;"),
+        (["--run", "x", "--timings", "y", "--out", "z"], "--out: has no meaning with --run and"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        cli.app(["latency", "plan", *words], standalone_mode=False)
 
 
 def test_a_run_that_is_not_finished_is_refused(searched: Run, tmp_path: Path) -> None:
