@@ -22,13 +22,12 @@ from palmette.latency.quarantine import BadRow
 from palmette.latency.sharing.allowed import CLEANED, tool_of, unknown_target
 from palmette.latency.sharing.private import private_in
 from palmette.latency.sharing.readme import LICENCES, NAMED, NOTE, SUMS, TABLE, readme
+from palmette.latency.synthetic import is_synthetic
 from palmette.latency.tables import read_csv
 from palmette.latency.timings import INCOMPLETE, REQUIRED, read_timing_tables, read_timings
 from palmette.space import InputError
 from palmette.space.errors import expect
 
-SYNTHETIC = "synthetic"
-"""In what the synthetic phone writes: nothing of it was measured."""
 LONGEST_NAME = 80
 
 
@@ -110,7 +109,7 @@ def _shareable(rows: pd.DataFrame, file: str, refused: list[BadRow]) -> pd.DataF
 def _reason(row: dict[str, str], published: set[str]) -> str:
     """Why a row can't be shared; blank if it can."""
     labelled = (row[name] for name in ("target", "source", "os_build", "subject", "flags"))
-    if any(SYNTHETIC in cell.lower() for cell in labelled):
+    if any(map(is_synthetic, labelled)):
         return "it is of the synthetic phone; nothing was measured"
     if row["subject_kind"] == "network" and row["subject"].endswith(".csv"):
         return "it names the path of an op list; give the architecture's text instead"

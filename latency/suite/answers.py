@@ -11,13 +11,13 @@ from typing import Any
 
 from palmette.latency.quarantine import BadRow
 from palmette.latency.suite.results import COLUMNS, MODES, REQUESTED_UNITS, THERMAL_STATES
+from palmette.latency.synthetic import LABEL
 from palmette.latency.timings import LONGEST_MS
 from palmette.space.errors import InputError, expect
 
 OPS = {"ane": "ops_ane", "gpu": "ops_gpu", "cpu": "ops_cpu"}
 """Unit -> the column that counts its ops."""
-SYNTHETIC = "synthetic"
-_SYSTEMS = {"Mac": "macos", SYNTHETIC: SYNTHETIC}
+_SYSTEMS = {"Mac": "macos", LABEL: LABEL}
 """What a machine's name begins with -> its system; phones and tablets run iOS."""
 
 
@@ -58,7 +58,7 @@ class Result:
     def runtime(self) -> str:
         """As targets name it, such as `coreml-ios18`; the synthetic phone's has no version."""
         major = int(self.os_version.partition(".")[0])
-        return SYNTHETIC if self.system == SYNTHETIC else f"coreml-{self.system}{major}"
+        return LABEL if self.system == LABEL else f"coreml-{self.system}{major}"
 
 
 def is_results(path: Path) -> bool:
