@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -50,3 +51,13 @@ def test_the_stored_figures_are_those_of_a_loop_that_works() -> None:
     for loop in ("latency_15min", "sustained_15min"):
         assert stored[f"{loop}_missing_after"] < stored[f"{loop}_missing_before"]
         assert stored[f"{loop}_over_budget_after"] < 0.2
+
+
+def test_the_shares_in_the_documentation_are_the_stored_ones() -> None:
+    stored = json.loads(RESULTS.read_text("utf-8"))
+    page = (ROOT / "docs" / "synthetic.md").read_text("utf-8")
+    assert stored["command"].startswith("python benchmarks/synthetic_phone.py --seeds 10 --loops 2")
+    for quantity, minutes in itertools.product(("latency", "sustained"), (4, 15)):
+        shares = [stored[f"{quantity}_{minutes}min_missing_{when}"] for when in ("before", "after")]
+        cells = " | ".join(f"{100 * share:.1f} %" for share in shares)
+        assert f"| {quantity} | {minutes} minutes | {cells} |" in page
