@@ -3,6 +3,7 @@
     calibration networks    without whole networks the sum of kernels says little
     anchors                 on a phone: timed again and again, so that drift shows
     ops, chains by turns    by what they add for the space, from time to time one more network
+    probes                  on a Neural Engine, behind the first chains: what changing units costs
 
 Ops and chains come in the order of `palmette.latency.planning.herding`. An op that takes less than
 half of what a call of anything costs is not timed by itself: that would measure the call. Chains
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from palmette.latency.chains import Chain
 from palmette.latency.planning.calibration import choose_networks
 from palmette.latency.planning.herding import (
     WEIGHT_POWER,
@@ -29,6 +31,7 @@ from palmette.latency.planning.herding import (
 from palmette.latency.planning.needs import Needs
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import HOST, timing_seconds
+from palmette.latency.suite.probes import series
 from palmette.latency.targets import Target
 from palmette.space.errors import expect
 
@@ -223,6 +226,14 @@ def _block_steps(needs: Needs, target: Target, seconds: float) -> Iterator[Step]
         yield Step(
             tuple(rows), f"blocks {blocks.chains[at].block.kind}, as chains", shows, share[at]
         )
+        if at == order[0] and target.unit == "ane" and call_ms(target):
+            yield _probes(Chain.from_text(rows[-1].subject), target, rows[-1].seconds)
+
+
+def _probes(chain: Chain, target: Target, seconds: float) -> Step:
+    """Transfer probes of a chain, each for about as long as the chain."""
+    rows = [Planned("probe", one.to_text(), "probe", str(target), seconds) for one in series(chain)]
+    return Step(tuple(rows), "changes of unit")
 
 
 def depths(block_ms: float, of_call_ms: float) -> tuple[int, int]:

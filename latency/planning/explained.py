@@ -14,6 +14,7 @@ WHY = {
     "anchor": "shows drift",
     "op": "price of kernels",
     "chain": "price of blocks",
+    "probe": "price of a change",
 }
 """Role -> what it is for, in as few words as a column takes; in full: `ROLES`."""
 

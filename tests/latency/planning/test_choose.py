@@ -15,6 +15,7 @@ from palmette.latency.planning.explained import explain
 from palmette.latency.planning.needs import Needs
 from palmette.latency.planning.plan import Planned
 from palmette.latency.planning.space_plan import plan_space
+from palmette.latency.suite.probes import Probe
 from palmette.latency.targets import parse_target
 from palmette.space import InputError, SearchSpace
 
@@ -110,6 +111,17 @@ def test_anchors_cost_all_their_repeats(ten: Proposal) -> None:
     for row in repeated:
         own = rows[row.subject, "calibration" if row.kind == "network" else "chain"]
         assert row.seconds == pytest.approx(rounds * own.seconds)
+
+
+def test_a_neural_engine_is_probed_behind_the_first_chains(phone_needs: Needs) -> None:
+    found = propose(phone_needs, parse_target("iphone-99/ane@coreml-ios30"), 5)
+    kinds = [row.kind for row in found.plan.rows if row.role in ("chain", "probe")]
+    assert kinds[:10] == ["chain"] * 2 + ["probe"] * 8 and set(kinds[10:]) == {"chain"}
+    probes = [Probe.from_text(row.subject) for row in found.plan.rows if row.kind == "probe"]
+    first = next(
+        row.subject for row in found.plan.rows if row.role == "anchor" and "*(" in row.subject
+    )
+    assert {probe.chain.to_text() for probe in probes} == {first}
 
 
 def test_this_machine_needs_no_anchors_and_takes_other_ops_besides(host_needs: Needs) -> None:
