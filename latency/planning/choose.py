@@ -32,6 +32,7 @@ from palmette.latency.planning.needs import Needs
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import HOST, timing_seconds
 from palmette.latency.suite.probes import series
+from palmette.latency.synthetic import LABEL
 from palmette.latency.targets import Target
 from palmette.space.errors import expect
 
@@ -47,7 +48,9 @@ OPS_PER_CHAIN, HOST_OPS_PER_CHAIN = 2, 24
 DEPTHS = ((2, 6), (4, 16), (8, 32))
 """Depths of the two chains of a block, the first pair whose difference is long enough."""
 CALL_MS = {"ane": 0.15, "gpu": 0.15, "cpu": 0.03}
-"""What a call of anything may cost in Core ML; other runtimes are timed op by op from inside."""
+"""What a call of anything may cost."""
+CALLED = ("coreml", LABEL)
+"""How runtimes begin in which an op alone is a call; others are timed op by op from inside."""
 LEAST_OVER_CALL, SLOPE_OVER_CALL = 0.5, 2.0
 """Calls of nothing that an op, and the difference of two chains, must take to be seen."""
 EXTRA_EVERY = 10
@@ -246,7 +249,7 @@ def depths(block_ms: float, of_call_ms: float) -> tuple[int, int]:
 
 def call_ms(target: Target) -> float:
     """What a call of anything may cost on a target; 0 where ops are timed from inside."""
-    return CALL_MS[target.unit] if target.runtime.startswith("coreml") else 0.0
+    return CALL_MS[target.unit] if target.runtime.startswith(CALLED) else 0.0
 
 
 def _row(kind: str, subject: str, role: str, target: Target, ms: float) -> Planned:
