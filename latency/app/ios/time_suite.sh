@@ -7,7 +7,7 @@
 # SUITE   folder of `palmette latency suite`: packages and manifest.csv, settings.json if you wrote one
 # DEVICE  identifier of the phone; its name will not do, a simulator may have the same
 # TEAM    ten letters of your Apple developer team
-# OUT     folder for results.csv and placement.csv
+# OUT     folder for results.csv and placement.csv; each suite and each phone has its own
 #
 # Whatever ends it, the same command goes on where it was. Not run by us on a Mac.
 set -euo pipefail
@@ -18,7 +18,7 @@ readonly build="$here/build"
 readonly log="$build/log.txt"
 readonly limit_s=1800     # of installing, and of copying the suite
 readonly small_limit_s=60 # of a small file; a file that is not there may make devicectl wait
-readonly most_idle_launches=3 # a package that ends the app twice has its row after the third
+readonly most_idle_launches=3 # of launches that begin no timing
 
 fail() {
   echo "time_suite: $1" >&2
@@ -51,6 +51,15 @@ check_arguments() {
   [[ "$2" =~ ^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{16}$ || "$2" =~ ^[0-9A-Fa-f]{40}$ ]] ||
     fail "'$2' is no identifier of a phone; ./time_suite.sh without arguments lists them"
   [[ "$3" =~ ^[A-Z0-9]{10}$ ]] || fail "'$3' is no team: ten capitals and digits, as in Xcode's settings"
+}
+
+# The folder's owner.txt says whose timings are in it, by a hash: a phone's identifier is its owner's.
+check_owner() {
+  local owner
+  owner="$(echo "$key $device" | sha256)"
+  [ ! -e "$out/results.csv" ] || [ "$(cat "$out/owner.txt" 2>/dev/null)" = "$owner" ] ||
+    fail "$out: has timings of another suite or another phone; name another folder"
+  echo "$owner" >"$out/owner.txt"
 }
 
 check_tools() {
@@ -152,37 +161,54 @@ copy_suite() {
   quietly "the suite is not copied whole" to_phone "$build/copy.txt" "$on_phone/copy.txt"
 }
 
-# A file of the results, if the phone has it; an older one stays until a new one is whole.
+# A file of the app's, if the phone has it, into the build folder.
 fetch() {
   rm -f "$build/$1"
-  if from_phone "$on_phone/$1" "$build/$1" >>"$log" 2>&1 && [ -f "$build/$1" ]; then
-    mv -f "$build/$1" "$out/$1"
-  fi
+  from_phone "$on_phone/$1" "$build/$1" >>"$log" 2>&1 && [ -f "$build/$1" ]
+}
+
+# A file of the results; an older one stays until a new one is whole.
+fetch_result() {
+  if fetch "$1"; then mv -f "$build/$1" "$out/$1"; fi
+}
+
+# Rows of results only grow; fewer are those of an app that was deleted and installed again.
+fetch_results() {
+  fetch results.csv || return 0
+  [ "$(rows "$build/results.csv")" -ge "$(rows "$out/results.csv")" ] ||
+    fail "the phone has fewer timings than $out/results.csv; name another folder for its new ones"
+  mv -f "$build/results.csv" "$out/results.csv"
 }
 
 rows() {
-  if [ -f "$out/results.csv" ]; then tail -n +2 "$out/results.csv" | wc -l; else echo 0; fi
+  if [ -f "$1" ]; then tail -n +2 "$1" | wc -l; else echo 0; fi
 }
 
-# The app ends when all rows are there; what a crash left out is timed by the next launch.
+# Grows with each timing that was begun, whether it has a row or ended the app.
+begun() {
+  echo "$(($(rows "$out/results.csv") + $(rows "$build/started.csv")))"
+}
+
+# The app ends when all rows are there; what a crash left out is timed by the next launch. It writes
+# the name of the run into finished.txt, so that of an earlier run says nothing.
 time_packages() {
-  local before idle=0
-  rm -f "$out/finished.txt"
+  local before run idle=0
+  run="$(date +%s)-$$"
+  rm -f "$build/started.csv"
   while true; do
-    before="$(rows)"
+    before="$(begun)"
     say "timing; leave the phone alone, unlocked and out of the sun"
     # the app says on standard error what it does; its end is told by finished.txt
     xcrun devicectl device process launch --console --terminate-existing --device "$device" \
-      "$bundle" "$key" || say "the app ended early; $log has what else is known"
-    fetch results.csv
-    fetch placement.csv
-    fetch finished.txt
-    if [ -f "$out/finished.txt" ]; then break; fi
-    if [ "$(rows)" -gt "$before" ]; then idle=0; else idle=$((idle + 1)); fi
+      "$bundle" "$key" "$run" || say "the app ended early; $log has what else is known"
+    fetch_results
+    fetch_result placement.csv
+    fetch started.csv || true
+    if fetch finished.txt && [ "$(cat "$build/finished.txt")" = "$run" ]; then break; fi
+    if [ "$(begun)" -gt "$before" ]; then idle=0; else idle=$((idle + 1)); fi
     [ "$idle" -lt "$most_idle_launches" ] ||
-      fail "$idle launches brought no row; is the phone locked, or its trust in the developer missing?"
+      fail "$idle launches began no timing; is the phone locked, or its trust in the developer missing?"
   done
-  rm -f "$out/finished.txt"
 }
 
 main() {
@@ -197,12 +223,13 @@ main() {
   compiled="$build/$key/compiled" stamps="$build/$key/stamps" on_phone="Documents/suite/$key"
   readonly suite device team out bundle key compiled stamps on_phone
   mkdir -p "$build" "$out"
+  check_owner
   check_tools
   compile
   install
   copy_suite
   time_packages
-  say "$out/results.csv: $(($(rows))) timings"
+  say "$out/results.csv: $(($(rows "$out/results.csv"))) timings"
 }
 
 main "$@"

@@ -53,7 +53,7 @@ class Desk:
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         given = arguments or ("suite", PHONE, TEAM, "out")
         tools = {"FAKE": str(self.folder / "fake"), "HEADER": ",".join(COLUMNS), "TURNS": "1 2"}
-        none = dict.fromkeys(("BROKEN", "NO_COPY", "NO_BUILD"), "")
+        none = dict.fromkeys(("BROKEN", "NO_COPY", "NO_BUILD", "NO_LAUNCH"), "")
         path = f"{self.folder / 'fake' / 'bin'}:{os.environ['PATH']}"
         return subprocess.run(
             ["bash", str(self.folder / "app" / SCRIPT), *given],
@@ -114,12 +114,13 @@ def test_a_suite_is_timed_step_by_step_and_a_second_run_only_looks(desk: Desk) -
         *["compile"] * 3,
         *("project", "build", "install"),
         *("from", "to", "to"),
-        *("launch", "from", "from", "from") * 2,
+        *("launch", *["from"] * 4) * 2,
     ]
     lines = (desk.folder / "out" / "results.csv").read_text("utf-8").splitlines()
     assert lines == [",".join(COLUMNS), "row 1", "row 2", "row 1", "row 2"]
     names = sorted(path.name for path in (desk.folder / "out").iterdir())
-    assert names == ["placement.csv", "results.csv"]
+    assert names == ["owner.txt", "placement.csv", "results.csv"]
+    assert PHONE not in (desk.folder / "out" / "owner.txt").read_text("utf-8")
     check_calls(calls)
     (there,) = (desk.folder / "fake" / "phone" / "Documents" / "suite").iterdir()
     names = {"anchor.mlmodelc", "a.mlmodelc", "old.mlmodelc", "manifest.csv", "settings.json"}
@@ -132,6 +133,8 @@ def test_a_suite_is_timed_step_by_step_and_a_second_run_only_looks(desk: Desk) -
     again = desk.steps()
     assert again.count("compile") == 0 and again.count("to") == 2 and again.count("launch") == 1
     assert (there / "settings.json").read_text("utf-8") == "{}"
+    # finished.txt of that run says nothing of one in which the app never started
+    assert "3 launches began no timing" in only_error(desk.run(NO_LAUNCH="1"))
 
 
 def check_calls(calls: list[str]) -> None:
@@ -161,9 +164,27 @@ def test_a_failed_step_stops_with_one_line_and_the_next_run_goes_on(desk: Desk) 
 
 def test_launches_that_bring_nothing_end(desk: Desk) -> None:
     found = desk.run(TURNS="")
-    assert "3 launches brought no row" in only_error(found)
+    assert "3 launches began no timing" in only_error(found)
     assert desk.steps().count("launch") == 3
     assert (desk.folder / "out" / "results.csv").exists()
+
+
+def test_timings_that_are_there_are_not_overwritten_by_others(desk: Desk) -> None:
+    assert desk.run().returncode == 0
+    timed = (desk.folder / "out" / "results.csv").read_bytes()
+    desk.steps()
+    manifest = desk.folder / "suite" / "manifest.csv"
+    whole = manifest.read_text("utf-8")
+    manifest.write_text(whole.replace("conv 3x8x8", "conv 4x8x8"))
+    other_phone = ("suite", PHONE.replace("1", "2"), TEAM, "out")
+    assert "timings of another suite" in only_error(desk.run())
+    manifest.write_text(whole)
+    assert "or another phone" in only_error(desk.run(*other_phone))
+    assert desk.steps() == []
+    # the app was deleted, and begins anew
+    shutil.rmtree(desk.folder / "fake" / "phone")
+    assert "fewer timings than out/results.csv" in only_error(desk.run(TURNS="1"))
+    assert (desk.folder / "out" / "results.csv").read_bytes() == timed
 
 
 def test_a_package_that_is_not_the_manifest_s_is_refused(desk: Desk) -> None:

@@ -11,6 +11,7 @@ import tree_sitter_swift
 from tree_sitter import Language, Node, Parser
 
 from palmette.latency.app.source import SOURCE
+from palmette.latency.foreign.plausible import HOT
 from palmette.latency.suite import manifest, results
 from palmette.latency.suite.settings import Settings
 
@@ -91,9 +92,9 @@ def test_thermal_states_are_told_by_their_own_names() -> None:
     told = {}
     for entry in named("Phone.swift", "switch_entry"):
         patterns = [text(child) for child in entry.children if child.type == "switch_pattern"]
-        if patterns:
-            told[patterns[0].removeprefix(".")] = strings(entry)
-    assert told == {state: (state,) for state in results.THERMAL_STATES}
+        told[patterns[0].removeprefix(".") if patterns else "new"] = strings(entry)
+    assert told == {**{state: (state,) for state in results.THERMAL_STATES}, "new": ()}
+    assert strings(declared("Phone.swift")["hot"]) == HOT
 
 
 def test_places_are_told_by_our_names() -> None:
@@ -104,6 +105,26 @@ def test_places_are_told_by_our_names() -> None:
         if child.type == "switch_pattern" and strings(entry)
     }
     assert told.items() >= {"cpu": ("cpu",), "gpu": ("gpu",), "neuralEngine": ("ane",)}.items()
+    new = [
+        strings(entry)
+        for entry in named("Placement.swift", "switch_entry")
+        if any(child.type == "modifiers" for child in entry.children)
+    ]
+    assert new == [()]  # no name that palmette would refuse
+
+
+def test_a_file_is_begun_only_where_none_is() -> None:
+    forgiven = set(re.findall(rb"try\? ([\w.]+)", SOURCES["CsvFile.swift"]))
+    assert forgiven == {b"handle.close", b"handle.truncate"}
+
+
+def test_a_plan_that_is_known_is_not_made_again() -> None:
+    (made,) = (
+        text(node)
+        for node in named("Runner.swift", "if_statement")
+        if "Placement.rows(" in text(node)
+    )
+    assert made.startswith("if plan.isEmpty {")
 
 
 def keys(file: str) -> set[str]:
@@ -119,7 +140,7 @@ def keys(file: str) -> set[str]:
 
 
 def test_every_column_is_filled_and_nothing_else_is() -> None:
-    rows = keys("Runner.swift") | keys("Statistics.swift")
+    rows = (keys("Runner.swift") | keys("Statistics.swift")) - {"run"}  # of started.csv
     (counted,) = (
         strings(node)
         for node in named("Placement.swift", "array_literal")

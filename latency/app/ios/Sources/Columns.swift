@@ -10,6 +10,6 @@ enum Columns {
     static let placement = [
         "file", "units", "place", "operator", "output", "preferred", "supported", "cost",
     ]
-    /// Of `started.csv`, which nobody else reads.
-    static let started = ["position", "file", "units", "mode"]
+    /// Of `started.csv`, of which the script counts the rows.
+    static let started = ["position", "file", "units", "mode", "run"]
 }

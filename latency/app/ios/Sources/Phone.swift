@@ -32,15 +32,19 @@ enum Phone {
         ProcessInfo.processInfo.isLowPowerModeEnabled ? "1" : "0"
     }
 
+    /// Blank where the phone has a name for it that this app was not built with.
     static var thermal: String {
         switch ProcessInfo.processInfo.thermalState {
         case .nominal: return "nominal"
         case .fair: return "fair"
         case .serious: return "serious"
         case .critical: return "critical"
-        @unknown default: return "unknown"
+        @unknown default: return ""
         }
     }
+
+    /// Thermal states from which a burst is none: palmette puts such timings aside.
+    static let hot = ["serious", "critical"]
 
     /// Share of the charge from 0 to 1; blank if the phone does not say.
     @MainActor static var battery: String {

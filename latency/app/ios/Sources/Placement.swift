@@ -7,15 +7,17 @@ enum Placement {
         guard #available(iOS 17.4, *) else { return [] }
         let plan = try await MLComputePlan.load(
             contentsOf: package.url, configuration: package.configuration(units))
-        return ops(of: plan).enumerated().map { place, op in
-            [
+        return ops(of: plan).enumerated().compactMap { place, op -> [String: String]? in
+            // an op on a device without a name here is counted nowhere
+            guard let preferred = name(op.usage.preferred) else { return nil }
+            return [
                 "file": file,
                 "units": units.rawValue,
                 "place": String(place),
                 "operator": op.name,
                 "output": op.output,
-                "preferred": name(op.usage.preferred),
-                "supported": op.usage.supported.map(name).joined(separator: ";"),
+                "preferred": preferred,
+                "supported": op.usage.supported.compactMap(name).joined(separator: ";"),
                 "cost": op.cost.map { String($0) } ?? "",
             ]
         }
@@ -63,12 +65,12 @@ enum Placement {
     }
 
     @available(iOS 17.4, *)
-    private static func name(_ device: MLComputeDevice) -> String {
+    private static func name(_ device: MLComputeDevice) -> String? {
         switch device {
         case .cpu: return "cpu"
         case .gpu: return "gpu"
         case .neuralEngine: return "ane"
-        @unknown default: return "unknown"
+        @unknown default: return nil
         }
     }
 }
