@@ -4,7 +4,7 @@
 #   ./time_suite.sh                           lists the phones and their identifiers
 #   ./time_suite.sh SUITE DEVICE TEAM OUT     compiles, installs, copies, times, copies back
 #
-# SUITE   folder of `palmette latency suite`: packages and manifest.csv, settings.json if you wrote one
+# SUITE   folder of `palmette latency suite`: packages, manifest.csv, perhaps settings.json
 # DEVICE  identifier of the phone; its name will not do, a simulator may have the same
 # TEAM    ten letters of your Apple developer team
 # OUT     folder for results.csv and placement.csv; each suite and each phone has its own
