@@ -18,6 +18,9 @@ FLAGS = (
     *("no passport", "warm", "anchor", "ran on ane", "ran on gpu", "ran on cpu"),
 )
 """Flags that palmette and its importers write."""
+_FLAG = re.compile(
+    rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(FLAGS, key=len, reverse=True)))})(?![\w-])"
+)
 TOOLS = (
     *("palmette suite", "palmette latency measure", "coremltools benchmark"),
     *("Xcode performance report",),
@@ -56,8 +59,11 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _flags(text: str) -> str:
-    found = re.findall("|".join(map(re.escape, sorted(FLAGS, key=len, reverse=True))), text)
-    return " ".join(dict.fromkeys(found))
+    """Flags as whole words, if a cell holds nothing else: `not warm` must not become `warm`."""
+    found = _FLAG.findall(text)
+    return (
+        " ".join(dict.fromkeys(found)) if not re.sub(r"[\s,;|]+", "", _FLAG.sub("", text)) else ""
+    )
 
 
 CLEANED: dict[str, Cleaned] = {

@@ -178,12 +178,20 @@ def _names(rows: pd.DataFrame) -> dict[str, str]:
     )
     found: dict[str, str] = {}
     for text in own:
-        try:
-            network_ops(text)
-            found[text] = text
-        except InputError:
-            found[text] = f"network_{sum(new.startswith('network_') for new in found.values()) + 1}"
+        number = sum(new.startswith("network_") for new in found.values()) + 1
+        found[text] = text if _is_known(text) else f"network_{number}"
     return found
+
+
+def _is_known(text: str) -> bool:
+    """Whether a network's name tells no more than its ops; the path of an op list does."""
+    if text.lower().endswith(".csv"):
+        return False
+    try:
+        network_ops(text)
+    except InputError:
+        return False
+    return True
 
 
 def _families(texts: list[str]) -> list[str]:

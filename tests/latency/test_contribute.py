@@ -97,7 +97,10 @@ def test_columns_that_are_blank_stay_away(tmp_path: Path) -> None:
         ("os_build", "iOS 18.1", "iOS 18.1"),
         ("os_build", "iOS 18.1 (22B83)", "iOS 18.1 (22B83)"),
         ("os_build", "Linux 6.1.0-bob x86_64, torch 2.9", ""),
-        ("flags", "digitised by bob, oddly fast", "digitised oddly fast"),
+        ("flags", "digitised, oddly fast", "digitised oddly fast"),
+        ("flags", "digitised by bob, oddly fast", ""),
+        ("flags", "not warm at all", ""),
+        ("flags", "prewarm", ""),
         ("flags", "lower-quartile spread ran on gpu", "lower-quartile spread ran on gpu"),
     ],
 )
@@ -234,6 +237,18 @@ def test_the_path_of_an_op_list_is_refused(tmp_path: Path) -> None:
     table = written(tmp_path / "mine.csv", GOOD, {**GOOD, "subject": "net.csv"})
     (bad,) = contribute(table, tmp_path / "out").refused
     assert "it names the path of an op list" in bad.reason and bad.row == 3
+
+
+def test_the_path_of_an_op_list_inside_which_an_op_was_timed_stays_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ada_private").mkdir()
+    Path("ada_private/net.csv").write_text("op,count\nconv 3x9x9 -> 8x9x9,1\n", "utf-8")
+    rows = [{**OP, "part_of": name} for name in ("ada_private/net.csv", "mobilenet_v2", "own")]
+    found = shared(tmp_path, *rows)
+    assert found["part_of"].tolist() == ["network_1", "mobilenet_v2", "network_2"]
+    assert "ada_private" not in folder_text(tmp_path / "out")
 
 
 def test_a_network_that_lost_an_op_with_it_is_flagged(tmp_path: Path) -> None:
