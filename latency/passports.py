@@ -50,10 +50,14 @@ def marked_down(rows: pd.DataFrame) -> pd.Series[bool]:
 
 def typical_ms(rows: pd.DataFrame) -> float:
     """Milliseconds of one thing from all its timings: the geometric mean, by the module's rule."""
-    times: list[float] = rows["latency_ms"].astype(float).tolist()
+    return counted_mean(rows["latency_ms"].astype(float).tolist(), marked_down(rows).tolist())
+
+
+def counted_mean(times: Sequence[float], down: Sequence[bool]) -> float:
+    """As `typical_ms`, of plain milliseconds and whether each is marked down, both (n,)."""
     if len(times) == 1:  # it stays as it is: a logarithm and back costs its last digit
         return times[0]
-    return statistics.geometric_mean(_counted(times, marked_down(rows).tolist()))
+    return statistics.geometric_mean(_counted(times, down))
 
 
 def doubtful_subjects(rows: pd.DataFrame) -> frozenset[str]:

@@ -7,6 +7,8 @@ it; else a predictor fitted to that table; else what was predicted, times the ra
 from __future__ import annotations
 
 import math
+import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -179,20 +181,27 @@ def _moved_ops(
 ) -> tuple[float, float]:
     """Milliseconds of a network whose ops moved as timed, or as their kind; the share of timed."""
     assert unit.causes is not None
-    twice: dict[str, Pair] = {
-        row.pair.key[1]: row.pair for row in unit.rows if row.pair.key[0] == "op"
-    }
+    twice = _op_ratios([row.pair for row in unit.rows])
     parts = predictor.breakdown(ops_of(chosen.subject))
     shares = before_ms * np.asarray(parts["share"], dtype=float)
     after, shown = 0.0, 0.0
     for text, ms in zip(parts["op"], shares.tolist(), strict=True):
         if text in twice:
             shown += ms
-            after += ms * twice[text].ratio
+            after += ms * twice[text]
         else:
             after += ms * unit.causes.ratio(sort_of("op", text), 1.0, alone=False)
     rest = before_ms - float(shares.sum())
     return after + rest * unit.causes.factor.value, shown / before_ms
+
+
+def _op_ratios(pairs: Sequence[Pair]) -> dict[str, float]:
+    """Ratio of each op; of one that was timed inside several networks the geometric mean."""
+    ratios: defaultdict[str, list[float]] = defaultdict(list)
+    for pair in pairs:
+        if pair.key[0] == "op":
+            ratios[pair.key[1]].append(pair.ratio)
+    return {text: statistics.geometric_mean(own) for text, own in ratios.items()}
 
 
 def _quantile(dof: float, confidence: float) -> float:

@@ -21,6 +21,7 @@ import pandas as pd
 from palmette.latency.chains import Chain
 from palmette.latency.drift.noise import Noise, calls_open, noise_of
 from palmette.latency.op_lists import network_ops
+from palmette.latency.passports import counted_mean, marked_down
 from palmette.latency.per_op.kernels import SORTS, KernelTable, kernel_from_text
 from palmette.latency.targets import parse_target
 from palmette.space import ZOO, Architecture, InputError, load
@@ -48,7 +49,7 @@ class Timed:
     """A thing that a table timed, once or more."""
 
     ms: float
-    """Geometric mean."""
+    """As the fit takes it, see `passports.typical_ms`."""
     spread: float
     """Of its log: what another run would be off."""
     placement: str
@@ -192,18 +193,19 @@ def _sides(rows: pd.DataFrame, which: str) -> dict[str, Side]:
             f"the {which} table has timings of {other.target if other else ''} and of {target}:"
             " runtimes are never pooled; compare tables of one each",
         )
-        by_name[name] = _side(str(parse_target(str(target))), own)
+        by_name[name] = side_of(str(parse_target(str(target))), own)
     return by_name
 
 
-def _side(target: str, rows: pd.DataFrame) -> Side:
-    """Timings by key; only repeats with one passport tell what noise is."""
+def side_of(target: str, rows: pd.DataFrame) -> Side:
+    """Timings by key of one target's rows; only repeats with one passport tell what noise is."""
     columns = (*_READ, "latency_ms", "p10_ms", "p90_ms", "repeats", "placement")
     by_key: defaultdict[Key, list[dict[str, Any]]] = defaultdict(list)
     by_passport: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
     # plain lists: a group of a data frame costs more than all that is done with it
-    for cells in zip(_subjects(rows), *(rows[name].tolist() for name in columns), strict=True):
-        row = dict(zip(("subject", *columns), cells, strict=True))
+    read = (_subjects(rows), marked_down(rows).tolist(), *(rows[name].tolist() for name in columns))
+    for cells in zip(*read, strict=True):
+        row = dict(zip(("subject", "down", *columns), cells, strict=True))
         key = (row["subject_kind"], row["subject"], row["part_of"])
         by_key[key].append(row)
         by_passport[(*key, *(row[name] for name in _PASSPORT))].append(row["latency_ms"])
@@ -228,7 +230,7 @@ def _timed(rows: Sequence[Mapping[str, Any]], noise: Noise) -> Timed:
         name: frozenset(SAME_UNITS.get(row[name], row[name]) for row in rows) - {""} for name in HOW
     }
     return Timed(
-        math.exp(sum(math.log(row["latency_ms"]) for row in rows) / len(rows)),
+        counted_mean([row["latency_ms"] for row in rows], [row["down"] for row in rows]),
         noise.of(len(rows), calls),
         " | ".join(sorted({row["placement"].strip() for row in rows} - {""})),
         {name: said for name, said in how.items() if said},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.output import note, print_table, status
-from palmette.cli.subjects import Json
+from palmette.cli.subjects import Json, expect_only
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ SHOWN = 15
 
 
 def compare(
+    context: typer.Context,
     first: Annotated[Path, typer.Argument(metavar="A.csv", help="Timings of a device.")],
     second: Annotated[Path, typer.Argument(metavar="B.csv", help="Timings of it later.")],
     run: Annotated[
@@ -46,6 +47,9 @@ def compare(
         (network is None) == (budget_ms is None),
         "compare: --network and --budget-ms belong together",
     )
+    if network is None:
+        without = "without --network" if run is None else "with --run, which has its own"
+        expect_only(context, without, "first", "second", "run", "sustained", "as_json")
     rows = [_rows(path) for path in (first, second)]
     quantity = SUSTAINED if sustained else LATENCY
     kept: list[Kept] = []

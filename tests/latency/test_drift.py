@@ -20,7 +20,8 @@ from palmette.latency.drift import Chosen, compare, kept_budgets
 from palmette.latency.drift.budget import BY_OPS, FITTED, TIMED, UNKNOWN
 from palmette.latency.drift.compare import UnitComparison, adjusted
 from palmette.latency.drift.noise import LEAST_SPREAD, RUN_SPREAD, calls_open, noise_of
-from palmette.latency.drift.pairs import network_id, sort_of
+from palmette.latency.drift.pairs import network_id, paired, sort_of
+from palmette.latency.passports import COLUMNS, typical_ms
 from palmette.latency.timings import RULES
 from palmette.space import MOBILENET_LIKE, InputError, load
 
@@ -309,6 +310,14 @@ def test_what_was_timed_otherwise_is_no_pair() -> None:
         compare(tensor, image[image["input_kind"] == "image"])
 
 
+def test_repeats_with_a_whole_passport_count_as_they_do_in_a_fit() -> None:
+    whole = dict.fromkeys(COLUMNS, "1")
+    rows = [network_rows(mobilenet_v2=ms)[0] for ms in (1.0, 4.0)]
+    twice = framed([{**rows[0], **whole}, {**rows[1], **dict.fromkeys(COLUMNS, "")}])
+    (pair,) = paired(twice, twice)[0].pairs
+    assert pair.a.ms == pytest.approx(4 ** (1 / 3)) == pytest.approx(typical_ms(twice))
+
+
 def test_what_only_one_table_has_is_counted() -> None:
     few = timed(2)
     unit = compare(timed(1), few[few["subject"].isin(OPS[3:])]).units[0]
@@ -389,6 +398,14 @@ def test_ops_that_were_timed_twice_count_as_they_were_timed() -> None:
     assert found.after_ms == pytest.approx(1.5 * 0.70, rel=1e-6)
     share = float(predictor.breakdown("mobilenet_v2")["share"].sum())
     assert found.note == f"{share:.0%} of its time is in ops timed twice"
+    inside = [first.assign(part_of=name) for name in ("one", "another")]
+    ratios = zip(inside, (1.2, 1.5 * 1.5 / 1.2), strict=True)
+    after = pd.concat([rows.assign(latency_ms=ratio) for rows, ratio in ratios])
+    (unit,) = compare(pd.concat(inside), after).units
+    (found,) = kept_budgets(unit, first, [V2], 0.9, 0.8, predictor)
+    assert unit.causes is not None
+    rest = (1 - share) * unit.causes.factor.value
+    assert found.after_ms == pytest.approx((1.5 * share + rest) * 0.70, rel=1e-6)
 
 
 def test_a_network_is_judged_by_a_fit_of_the_second_table_where_it_has_enough(
@@ -462,6 +479,8 @@ def test_the_command_prints_what_moved_and_whether_a_budget_is_kept(
     [
         (("--network", "mobilenet_v2"), "--network and --budget-ms belong together"),
         (("--network", "x", "--run", "y", "--budget-ms", "1"), "--run or --network, not both"),
+        (("--confidence", "0.9"), "--confidence: has no meaning without --network; leave it out"),
+        (("--run", "x", "--confidence", "7"), "--confidence: has no meaning with --run, which has"),
         (("--sustained",), "no row has sustained_ms"),
         (("--run", "nowhere"), "holds no run"),
         (("--network", "mobilenet_v9", "--budget-ms", "1"), "network 'mobilenet_v9' is unknown"),
