@@ -20,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from palmette.latency.drift.noise import RUN_SPREAD
 from palmette.space.search_space import Codes
 
 Floats = NDArray[np.float64]
 
-NOISE = 0.02
-"""Standard deviation of the log of a timing: whole networks on one phone, timed again (2 %)."""
 _SCALES = (0.125, 0.25, 0.5, 1.0, 2.0)
 _COMMON = (0.1, 0.5, 0.9)
 _LENGTHS = (0.05, 0.15, 0.5)
@@ -58,23 +57,29 @@ class Correction:
     errors: Floats
     """Log of measured over predicted of each, (n,)."""
     kernel: Kernel
+    noise: float = RUN_SPREAD
+    """Standard deviation of the log of a timing, were it taken again."""
 
     @classmethod
-    def of(cls, codes: Codes, errors: Floats, sigma: float) -> Correction:
+    def of(
+        cls, codes: Codes, errors: Floats, sigma: float, noise: float = RUN_SPREAD
+    ) -> Correction:
         """The kernel of the grid under which the errors are most likely.
 
         Args:
             codes: of the timed networks, (n, genes), each once.
             errors: log of measured over predicted, (n,).
             sigma: standard deviation of the log that the predictor expects of its own errors.
+            noise: that of a timing.
         """
         grid = [
             Kernel(scale * sigma, common, length)
             for scale, common, length in itertools.product(_SCALES, _COMMON, _LENGTHS)
         ]
         if len(errors) < FEWEST:
-            return cls(codes, errors, Kernel(sigma))
-        return max((cls(codes, errors, kernel) for kernel in grid), key=lambda one: one.likelihood)
+            return cls(codes, errors, Kernel(sigma), noise)
+        found = (cls(codes, errors, kernel, noise) for kernel in grid)
+        return max(found, key=lambda one: one.likelihood)
 
     @property
     def likelihood(self) -> float:
@@ -90,12 +95,12 @@ class Correction:
         factor, across = self._factor(), self.kernel.between(codes, self.codes)
         mean = across @ cho_solve(factor, self.errors)
         told = np.einsum("ij,ji->i", across, cho_solve(factor, across.T))
-        variance = np.maximum(self.kernel.sigma**2 - told, 0.0) + NOISE**2
+        variance = np.maximum(self.kernel.sigma**2 - told, 0.0) + self.noise**2
         return mean, np.sqrt(variance)
 
     def _factor(self) -> tuple[Floats, bool]:
         within = self.kernel.between(self.codes, self.codes)
-        factor, lower = cho_factor(within + NOISE**2 * np.eye(len(within)), lower=True)
+        factor, lower = cho_factor(within + self.noise**2 * np.eye(len(within)), lower=True)
         return factor, bool(lower)
 
 

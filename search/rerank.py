@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from palmette.latency import Interval
+from palmette.latency.drift.noise import Noise
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
-from palmette.search.correction import NOISE, Correction, sigma_of
+from palmette.search.correction import Correction, sigma_of
 from palmette.search.front import non_dominated
 from palmette.search.problem import describe
 from palmette.search.retime_plan import unbudgeted
@@ -26,16 +29,30 @@ STAYS, LEAVES, ENTERS, OUT = "stays", "leaves", "enters", "out"
 """What becomes of a network: on the front before and after, only before, only after, never."""
 
 
-def ranked(run: Run, codes: Codes, measured: Floats, before: Mask) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What timings say of codes (n,): milliseconds, NaN where not timed, and their noise."""
+
+    ms: Floats
+    spread: Floats
+    """Of the log of each timing, were it taken again, (n,)."""
+    noise: Noise
+
+    def upper_ms(self, confidence: float) -> Floats:
+        """Milliseconds that hold at a confidence, as `palmette latency compare` says it, (n,)."""
+        return np.asarray(self.ms * np.exp(stdtrit(self.noise.dof, confidence) * self.spread))
+
+
+def ranked(run: Run, codes: Codes, measured: Measured, before: Mask) -> pd.DataFrame:
     """Networks of the old front and the new, and those that were timed, with what is thought now.
 
     Args:
         run: that is ranked anew.
         codes: of all candidates, (n, genes).
-        measured: milliseconds, NaN where not timed, (n,).
+        measured: what was timed of them.
         before: whether each is on the old front, (n,).
     """
-    problem, known = run.problem, np.isfinite(measured)
+    problem, known = run.problem, np.isfinite(measured.ms)
     old, ms, upper = _corrected(run, codes, measured)
     found = unbudgeted(problem, codes)
     score = found.top1 - problem.limits.lam * found.sigma
@@ -48,11 +65,11 @@ def ranked(run: Run, codes: Codes, measured: Floats, before: Mask) -> pd.DataFra
     described = pd.DataFrame(describe(problem, codes[rows]))
     columns = {
         "fate": np.select([before & now, before, now], [STAYS, LEAVES, ENTERS], OUT),
-        "pick": every == ties[0],  # they are sorted by ms: the fastest
+        "pick": every == picked(ties, known),
         "predicted_ms": old.ms,
         "predicted_low": old.lower_ms,
         "predicted_high": old.upper_ms,
-        "measured_ms": measured,
+        "measured_ms": measured.ms,
         "ms": ms,
         "ms_at_confidence": upper,
     }
@@ -63,17 +80,25 @@ def ranked(run: Run, codes: Codes, measured: Floats, before: Mask) -> pd.DataFra
     return pd.concat([table, described[more]], axis=1)
 
 
-def _corrected(run: Run, codes: Codes, measured: Floats) -> tuple[Interval, Floats, Floats]:
+def picked(ties: Ints, known: Mask) -> int:
+    """Of places that are as good, fastest first: the fastest that was timed, if one was."""
+    timed = ties[known[ties]]
+    return int(timed[0] if len(timed) else ties[0])
+
+
+def _corrected(run: Run, codes: Codes, measured: Measured) -> tuple[Interval, Floats, Floats]:
     """The prediction of each code, its milliseconds now, and those that hold at the confidence."""
-    problem, known = run.problem, np.isfinite(measured)
+    problem, known = run.problem, np.isfinite(measured.ms)
     old = problem.latency.interval(problem.compiled_codes.full(codes), DEFAULT_CONFIDENCE)
     factor = problem.latency.predictor.usual_factor(DEFAULT_CONFIDENCE)
-    errors = np.log(measured[known] / old.ms[known])
-    correction = Correction.of(codes[known], errors, sigma_of(factor, DEFAULT_CONFIDENCE))
+    errors = np.log(measured.ms[known] / old.ms[known])
+    sigma = sigma_of(factor, DEFAULT_CONFIDENCE)
+    correction = Correction.of(codes[known], errors, sigma, measured.noise.spread)
     mean, spread = correction.at(codes)
-    ms = np.where(known, measured, old.ms * np.exp(mean))
-    reach = NormalDist().inv_cdf(problem.limits.confidence)
-    return old, ms, np.asarray(ms * np.exp(reach * np.where(known, NOISE, spread)))
+    ms = np.where(known, measured.ms, old.ms * np.exp(mean))
+    confidence = problem.limits.confidence
+    upper = ms * np.exp(NormalDist().inv_cdf(confidence) * spread)
+    return old, ms, np.where(known, measured.upper_ms(confidence), upper)
 
 
 def _best(run: Run, points: Floats, upper_ms: Floats, allowed: Mask, kept: Mask) -> Ints:

@@ -17,10 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from palmette.latency.drift.noise import Noise
+from palmette.latency.drift.pairs import Timed, side_of
 from palmette.latency.quantity import timings_of
+from palmette.latency.quarantine import BadRow
 from palmette.latency.timings import read_timing_tables
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
-from palmette.search.rerank import ENTERS, LEAVES, STAYS, ranked
+from palmette.search.rerank import ENTERS, LEAVES, STAYS, Measured, ranked
 from palmette.search.retime_plan import finished_run
 from palmette.search.run import Run
 from palmette.space import ZOO, Architecture, InputError, load
@@ -43,8 +46,12 @@ class Retimed:
 
     run: Run
     table: pd.DataFrame
+    noise: Noise
+    """Of a timing of the tables."""
     left_out: tuple[str, ...]
     """Timed networks that are none of the run's space."""
+    quarantined: tuple[BadRow, ...]
+    """Rows of the tables that cannot be believed."""
 
     @property
     def timed(self) -> pd.DataFrame:
@@ -75,12 +82,15 @@ class Retimed:
         return {
             "folder": str(self.run.folder.path),
             "timed": len(timed),
+            "noise": self.noise.spread,
+            "noise_measured": self.noise.measured,
             **{name: None if math.isnan(value) else value for name, value in numbers.items()},
             "pick_before": _only(self.table, "pick_before"),
             "pick": _only(self.table, "pick"),
             "enter": self.named(ENTERS),
             "leave": self.named(LEAVES),
             "left_out": list(self.left_out),
+            "quarantined": list(map(str, self.quarantined)),
             "networks": [
                 {key: None if _is_nan(value) else value for key, value in row.items()}
                 for row in self.table.to_dict("records")
@@ -94,6 +104,8 @@ class Retimed:
         lines = [
             f"{found['timed']} networks were timed, {found['inside_interval']:.0%} of them inside"
             f" their {DEFAULT_CONFIDENCE:.0%} intervals",
+            f"noise of a timing: {self.noise.spread:.1%}"
+            f" (by {'their repeats' if self.noise.measured else 'what is known of phones'})",
             f"enter the front: {len(found['enter'])}; leave it: {len(found['leave'])}",
         ]
         if not math.isnan(self.optimism):
@@ -109,7 +121,9 @@ class Retimed:
                 f" {budget:g} ms"
             )
         stays = found["pick"] == found["pick_before"]
-        lines.append("the pick stays" if stays else f"the pick is now {found['pick']}")
+        now = self.table[self.table["pick"]].iloc[0]
+        untimed = ", not timed: time it" if math.isnan(now["measured_ms"]) else ""
+        lines.append(f"the pick {'stays' if stays else 'is now ' + now['id']}{untimed}")
         return lines
 
 
@@ -125,16 +139,18 @@ def retime(folder: Path, timings: Sequence[Path]) -> Retimed:
             space on its target, or no network that keeps the budget any more.
     """
     run = finished_run(folder)
-    networks, ms, left_out = _timed(run, timings)
+    found = _timed(run, timings)
+    networks = list(found.networks)
     front = [Architecture.from_text(str(text)) for text in run.front["architecture"]]
     codes, places = _candidates(run, networks, front)
-    measured = np.full(len(codes), math.nan)
-    measured[places[: len(networks)]] = ms
+    ms, spread = np.full((2, len(codes)), math.nan)
+    ms[places[: len(networks)]] = [one.ms for one in found.networks.values()]
+    spread[places[: len(networks)]] = [one.spread for one in found.networks.values()]
     before = np.isin(np.arange(len(codes)), places[len(networks) :])
-    table = ranked(run, codes, measured, before)
+    table = ranked(run, codes, Measured(ms, spread, found.noise), before)
     table = table.sort_values(["ms", "id"], ignore_index=True)
     write_text(run.folder.retimed, table.to_csv(index=False, lineterminator="\n"))
-    return Retimed(run, table, left_out)
+    return Retimed(run, table, found.noise, found.left_out, found.quarantined)
 
 
 def _candidates(
@@ -148,25 +164,35 @@ def _candidates(
     return codes, places.ravel()[: len(own)]
 
 
-def _timed(run: Run, paths: Sequence[Path]) -> tuple[list[Architecture], Floats, tuple[str, ...]]:
-    """Networks of the run's space that were timed on its target, their ms, and those of none."""
-    rows = timings_of(read_timing_tables(paths).rows, run.config.budget)
-    rows = rows[(rows["target"] == run.config.target) & (rows["subject_kind"] == "network")]
-    logs: dict[Architecture, list[float]] = {}
-    left_out: dict[str, None] = {}
-    for subject, ms in zip(rows["subject"], rows["latency_ms"], strict=True):
-        network = _in_space(run, str(subject))
-        if network is None:
-            left_out[str(subject)] = None
-        else:
-            logs.setdefault(network, []).append(math.log(ms))
+@dataclass(frozen=True, slots=True)
+class _Timings:
+    networks: dict[Architecture, Timed]
+    noise: Noise
+    left_out: tuple[str, ...]
+    quarantined: tuple[BadRow, ...]
+
+
+def _timed(run: Run, paths: Sequence[Path]) -> _Timings:
+    """Networks of the run's space that were timed on its target, and what the tables have else."""
+    table = read_timing_tables(paths)
+    rows = timings_of(table.rows, run.config.budget)
+    rows = rows[rows["target"] == run.config.target]
+    whole = rows["subject_kind"] == "network"
+    named = {text: _in_space(run, text) for text in dict.fromkeys(rows.loc[whole, "subject"])}
+    own = {text: network for text, network in named.items() if network is not None}
     names = ", ".join(map(str, paths))
     expect(
-        len(logs) > 0,
+        len(own) > 0,
         f"{names}: no timing on {run.config.target} of a network of this run's space; time what"
         f" palmette latency plan --run {run.folder.path} names",
     )
-    return list(logs), np.exp([np.mean(values) for values in logs.values()]), tuple(left_out)
+    # one network may go by its name and by its text
+    texts = {text: network.to_text() for text, network in own.items()}
+    side = side_of(run.config.target, rows.assign(subject=rows["subject"].replace(texts)))
+    found = {key[1]: timed for key, timed in side.timed.items() if key[0] == "network"}
+    networks = {network: found[network.to_text()] for network in own.values()}
+    left_out = tuple(text for text in named if text not in own)
+    return _Timings(networks, side.noise, left_out, table.quarantined)
 
 
 def _in_space(run: Run, subject: str) -> Architecture | None:

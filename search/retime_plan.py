@@ -15,8 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from palmette.latency.drift.noise import LEAST_DOF
+from palmette.latency.foreign.anchors import ANCHOR
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import timing_seconds
+from palmette.latency.suite.order import run_order
 from palmette.search.problem import Candidates, SearchProblem
 from palmette.search.run import Run, resume
 from palmette.search.run_folder import RunFolder
@@ -30,6 +33,8 @@ Floats = NDArray[np.float64]
 PICKS = 10
 NEIGHBOURS = 3
 """Of each pick."""
+ANCHORS = LEAST_DOF
+"""First rows that are timed again and again: twice each, and the table tells its own noise."""
 
 
 def finished_run(folder: Path) -> Run:
@@ -49,6 +54,8 @@ def finished_run(folder: Path) -> Run:
 
 def retime_plan(run: Run, picks: int = PICKS, neighbours: int = NEIGHBOURS) -> Plan:
     """Picks of a run's front and their neighbours, as a plan: the pick first, then by turns.
+
+    The first of them are anchors too, in rows behind the others.
 
     Args:
         run: a finished one.
@@ -72,7 +79,12 @@ def retime_plan(run: Run, picks: int = PICKS, neighbours: int = NEIGHBOURS) -> P
         for network in _beside(run, pick, known, neighbours):
             known.add(network.id)
             rows.append(_planned(run, network, "neighbour"))
-    return Plan(tuple(rows))
+    first = rows[:ANCHORS]
+    # as anchors they replace their rows, so these seconds are those of the repeats
+    repeats = len(run_order(rows[ANCHORS:], first, 0)) - len(rows)
+    again = repeats / len(first)
+    anchors = (replace(row, role=ANCHOR, seconds=again * row.seconds) for row in first)
+    return Plan((*rows, *anchors))
 
 
 def _planned(run: Run, network: Architecture, role: str) -> Planned:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from palmette.search import Retimed
 
 
+ROLES = ("pick", "neighbour", "anchor")
+
+
 def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
     """Plan the picks of a run's front and their neighbours."""
     from palmette.search import finished_run, retime_plan
@@ -23,7 +26,7 @@ def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
         plan = retime_plan(finished_run(folder))
     if out is not None:
         plan.write(out)
-    counts = {role: sum(row.role == role for row in plan.rows) for role in ("pick", "neighbour")}
+    counts = {role: sum(row.role == role for row in plan.rows) for role in ROLES}
     if as_json:
         rows = [asdict(row) for row in plan.rows]
         written = None if out is None else str(out)
@@ -31,7 +34,8 @@ def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
         return
     print(
         f"{counts['pick']} picks of the front and {counts['neighbour']} neighbours that may be"
-        f" better: {plan.seconds / 60:.1f} minutes"
+        f" better, {counts['anchor']} of them timed again and again:"
+        f" {plan.seconds / 60:.1f} minutes"
     )
     if out is None:
         note("no --out: the plan was not written")
@@ -43,6 +47,8 @@ def rank_anew(folder: Path, timings: Sequence[Path], as_json: bool) -> None:
 
     with status("ranking the front anew"):
         found = retime(folder, timings)
+    for bad in found.quarantined:
+        note(f"put aside: {bad}")
     for name in found.left_out:
         note(f"left out: {name}: no network of this run's space")
     if as_json:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from palmette import cli
 from palmette.latency import LatencyPredictor, read_timings
 from palmette.latency.chains import Chain
+from palmette.latency.drift import Chosen, compare, kept_budgets
+from palmette.latency.drift.noise import RUN_SPREAD
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.quantity import LATENCY, SUSTAINED
 from palmette.latency.synthetic import SOURCE, target_of
@@ -25,7 +28,7 @@ from palmette.latency.synthetic.planned import manifest_of
 from palmette.latency.synthetic.truth import truth_of_codes
 from palmette.search import Run, run
 from palmette.search.front import hypervolume_share, non_dominated
-from palmette.search.rerank import ENTERS, LEAVES, OUT, STAYS
+from palmette.search.rerank import ENTERS, LEAVES, OUT, STAYS, picked
 from palmette.search.retime import Retimed, retime
 from palmette.search.retime_plan import finished_run, gaps, retime_plan, unbudgeted
 from palmette.space import Architecture, InputError, SearchSpace, compile_space
@@ -215,11 +218,13 @@ def test_the_plan_has_ten_picks_and_neighbours_that_may_be_better(searched: Run)
     found = unbudgeted(problem, beside)
     assert (gaps(searched.front, problem, found) <= found.ms / found.lower_ms).all()
     assert {row.target for row in plan.rows} == {ANE}
+    anchors = [row.subject for row in plan.rows if row.role == "anchor"]
+    assert anchors == [text for _, text in plan.subjects[:5]]
 
 
 def test_fewer_picks_and_no_neighbours_may_be_asked_for(searched: Run) -> None:
     plan = retime_plan(searched, picks=3, neighbours=0)
-    assert [row.role for row in plan.rows] == ["pick"] * 3
+    assert [row.role for row in plan.rows] == ["pick"] * 3 + ["anchor"] * 3
     with pytest.raises(InputError, match="picks: at least 1"):
         retime_plan(searched, picks=0)
 
@@ -235,7 +240,7 @@ def test_a_timed_network_takes_its_time_and_the_others_are_corrected(
     searched: Run, retimed: Retimed
 ) -> None:
     table, rows = retimed.table, retimed.timed
-    assert len(rows) == len(retime_plan(searched).rows)
+    assert len(rows) == len(retime_plan(searched).subjects)
     assert (rows["ms"] == rows["measured_ms"]).all()
     others = table[table["measured_ms"].isna()]
     ms, _ = true_of(searched, others)
@@ -276,7 +281,30 @@ def test_fates_add_up_and_the_table_is_in_the_folder(searched: Run, retimed: Ret
     summary = json.loads(json.dumps(retimed.summary()))
     assert summary["timed"] == len(retimed.timed) and summary["pick"] in set(kept["id"])
     assert summary["optimism"] == pytest.approx(retimed.optimism)
-    assert any("enter the front" in line for line in retimed.lines())
+    lines = "; ".join(retimed.lines())
+    assert "enter the front" in lines and "(by their repeats)" in lines
+    assert retimed.noise.measured and retimed.noise.spread < 0.03 < RUN_SPREAD
+
+
+def test_a_timed_network_is_as_sure_as_a_comparison_of_tables_says(
+    searched: Run, retimed: Retimed, folder: Path
+) -> None:
+    rows, confidence = read_timings(folder / "second.csv"), searched.config.confidence
+    (unit,) = compare(rows, rows).units
+    chosen = [Chosen(text, text) for text in retimed.timed["architecture"]]
+    kept = kept_budgets(unit, rows, chosen, BUDGET_MS, confidence)
+    found = [one.after_at_confidence for one in kept]
+    assert found == pytest.approx(retimed.timed["ms_at_confidence"].tolist())
+
+
+def test_of_picks_that_are_as_good_one_that_was_timed_is_taken(retimed: Retimed) -> None:
+    ties = np.array([4, 1, 3])
+    known = np.array([False, False, False, True, False])
+    assert [picked(ties, timed) for timed in (known, ~known, known & ~known)] == [3, 4, 4]
+    table = retimed.table.assign(measured_ms=math.nan)
+    untimed = replace(retimed, table=table.assign(measured_ms=table["ms"].where(~table["pick"])))
+    assert "not timed" not in retimed.lines()[-1]
+    assert untimed.lines()[-1] == f"{retimed.lines()[-1]}, not timed: time it"
 
 
 def test_networks_of_no_use_are_told_and_the_same_timings_give_the_same_bytes(
@@ -284,10 +312,14 @@ def test_networks_of_no_use_are_told_and_the_same_timings_give_the_same_bytes(
 ) -> None:
     before = searched.folder.retimed.read_bytes()
     rows = read_timings(folder / "second.csv").head(1)
-    more = pd.concat([rows, rows.assign(subject="mobilenet_v2", latency_ms=0.6)])
-    more.to_csv(folder / "more.csv", index=False)
+    changes = ({}, {"subject": "mobilenet_v2", "latency_ms": 0.6}, {"latency_ms": -1.0})
+    pd.concat([rows.assign(**change) for change in changes]).to_csv(
+        folder / "more.csv", index=False
+    )
     found = retime(searched.folder.path, [folder / "more.csv"])
     assert found.left_out == ("mobilenet_v2",) and len(found.timed) == 1
+    (bad,) = found.summary()["quarantined"]
+    assert "more.csv: row 4: latency_ms" in bad
     retime(searched.folder.path, [folder / "second.csv"])
     assert searched.folder.retimed.read_bytes() == before
 
@@ -319,7 +351,7 @@ def test_the_command_line_plans_and_ranks(
     written, made = Plan.read(folder / "plan.csv"), retime_plan(searched)
     assert written.subjects == made.subjects
     assert written.seconds == pytest.approx(made.seconds, rel=1e-5)
-    assert (answer["pick"], len(answer["rows"])) == (10, 10 + answer["neighbour"])
+    assert (answer["pick"], len(answer["rows"])) == (10, 15 + answer["neighbour"])
     cli.app([*command, "--timings", str(folder / "second.csv")], standalone_mode=False)
     printed = capsys.readouterr()
     assert "written: " in printed.out and f"pick {retimed.summary()['pick'][:8]}" in printed.out
