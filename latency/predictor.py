@@ -24,6 +24,7 @@ from palmette.latency.per_op.op_cost import OP_MODELS, STRICT_MODELS
 from palmette.latency.per_op.op_timed import OpTimedModel
 from palmette.latency.quantity import LATENCY, NAMES, QUANTITIES, timings_of
 from palmette.latency.stored import listed, number, text
+from palmette.latency.synthetic import is_synthetic
 from palmette.latency.targets import Target, find_target, parse_target
 from palmette.latency.timings import read_timings
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE, Uncertainty, hull_channels
@@ -408,14 +409,17 @@ def fit(
         quantity: which milliseconds: `latency` or `sustained`.
 
     Raises:
-        InputError: malformed target, or too few timings; says what is missing.
+        InputError: malformed target, timings of a real phone together with those of the synthetic
+            one, or too few timings; says what is missing.
     """
+    _expect_one_truth(timings["target"].tolist(), "the timings")
     if target is None:
         return fit_all(timings, quantity=quantity)
     name = str(parse_target(target))
     predictor = LatencyPredictor(name, OP_MODELS if lookup else STRICT_MODELS, quantity)
     if like is None:
         return {name: predictor.fit(timings)}
+    _expect_one_truth([name, like], "--like")
     known, own = parse_target(like), timings_of(timings, quantity)
     rows = own if (own["target"] == str(known)).any() else published_timings()
     expect(
@@ -425,6 +429,16 @@ def fit(
     )
     fitted = fit_like(own, parse_target(target), known, rows)
     return {name: predictor._take(replace(fitted, quantity=quantity))}
+
+
+def _expect_one_truth(targets: Sequence[str], where: str) -> None:
+    """Refuse the synthetic phone beside a real one: nothing of it was measured."""
+    apart = {is_synthetic(name): name for name in targets}
+    expect(
+        len(apart) < 2,
+        f"{where}: {apart.get(True)} is made up and says nothing of {apart.get(False)}; fit each"
+        " from its own timings",
+    )
 
 
 @functools.cache

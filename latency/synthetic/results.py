@@ -66,7 +66,9 @@ def write_results(
         )
     expect(0 <= seed < 2**32, f"seed must be from 0 to {2**32 - 1}, got {seed}")
     done = rows_done(entries, out, seed)
-    write_text(out.parent / PLACEMENT, _table(PLACEMENT_COLUMNS, _placements(entries, units)))
+    others = sorted({row[_KEY.index("units")] for row in done} - set(units))
+    expect(not others, f"{out}: has rows of {', '.join(others)}; name another folder for others")
+    _place(out, _table(PLACEMENT_COLUMNS, _placements(entries, units)))
     failed, count, total = 0, 0, len(entries) * len(units) * len(modes)
     with out.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -127,6 +129,16 @@ def _whole_rows(out: Path) -> tuple[list[list[str]], int]:
         f"{out}: the header must be {','.join(COLUMNS)}; name another file",
     )
     return rows[1:], len(whole)
+
+
+def _place(out: Path, text: str) -> None:
+    """Write the placement beside results, over nothing else than itself."""
+    path = out.parent / PLACEMENT
+    expect(
+        not path.exists() or path.read_bytes() == text.encode(),
+        f"{path}: is of another suite, run or --units; name another folder",
+    )
+    write_text(path, text)
 
 
 def _placements(entries: Sequence[Entry], units: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,7 @@ def synthetic(
 ) -> None:
     """Time a suite or a plan on a made-up phone whose truth is known; for practice, not claims."""
     from palmette.latency.planning.plan import Plan
-    from palmette.latency.suite.manifest import read_manifest, write_manifest
+    from palmette.latency.suite.manifest import MANIFEST, read_manifest, write_manifest
     from palmette.latency.synthetic.planned import manifest_of
     from palmette.latency.synthetic.results import DEFAULT_UNITS, rows_done, write_results
     from palmette.space.errors import expect
@@ -37,7 +37,11 @@ def synthetic(
         entries = read_manifest(suite)
     else:
         entries = manifest_of(Plan.read(suite), seed)
-        rows_done(entries, out, seed)  # before another suite's manifest is written over
+        rows_done(entries, out, seed)
+        expect(
+            not (out.parent / MANIFEST).exists() or read_manifest(out.parent) == entries,
+            f"{out.parent / MANIFEST}: is of another suite; name another folder",
+        )
         write_manifest(out.parent, entries)
     try:
         with counting() as tell:

@@ -13,6 +13,7 @@ from palmette.latency import LatencyPredictor, fit, parse_target, read_timing_ta
 from palmette.latency.fit_targets import fit_every, fit_target, timed_per_op
 from palmette.latency.per_op.op_cost import OP_MODELS
 from palmette.latency.per_op.op_timed import OpTimedModel
+from palmette.latency.synthetic import target_of
 from palmette.latency.whole.forms import FAMILIES, UNIT_FAMILIES
 from palmette.latency.whole.model import TargetModel
 from palmette.space import InputError
@@ -170,3 +171,16 @@ def test_a_relative_with_timings_per_op_does_not_disturb_a_target_of_whole_netwo
     both = pd.concat([alone, odd], ignore_index=True)
     found = fit_target(both, parse_target(target))
     assert found.held_out_errors == fit_target(alone, parse_target(target)).held_out_errors
+
+
+def test_nothing_is_fitted_to_a_real_phone_and_the_synthetic_one_together(
+    mine: Callable[[str], pd.DataFrame],
+) -> None:
+    real, made_up = "my-phone/ane@coreml-ios18", target_of("ane")
+    both = pd.concat([mine(real), mine(made_up)])
+    for target in (None, real, made_up):
+        with pytest.raises(InputError, match="the timings: synthetic-phone/ane@synthetic is made"):
+            fit(both, target)
+    for target, like in ((real, made_up), (made_up, "iphone-13/ane")):
+        with pytest.raises(InputError, match="--like: synthetic-phone/ane@synthetic is made up"):
+            fit(mine(target), target, like)

@@ -211,8 +211,14 @@ def test_the_command_times_a_plan_and_leaves_another_ones_results_alone(
     assert not cli.app(command, standalone_mode=False)
     printed = capsys.readouterr()
     assert json.loads(printed.out)["kept"] == 6 and "never quote" in printed.err
-    with pytest.raises(InputError, match="another suite"):
-        cli.app([*command[:2], "other.csv", *command[3:]], standalone_mode=False)
+    for changed, words in (
+        ([*command[:2], "other.csv", *command[3:]], "another suite"),
+        ([*command[:2], "other.csv", "--out", "first/more.csv"], "manifest.csv: is of another"),
+        ([*command, "--units", "cpuOnly"], "has rows of cpuAndNeuralEngine; name another folder"),
+        ([*command[:4], "first/more.csv", "--units", "cpuOnly"], "placement.csv: is of another"),
+    ):
+        with pytest.raises(InputError, match=words):
+            cli.app(changed, standalone_mode=False)
     # a folder is a suite
     assert not cli.app([*command[:2], "first", *command[3:]], standalone_mode=False)
     assert {path.name: path.read_bytes() for path in Path("first").iterdir()} == before
