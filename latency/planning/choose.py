@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency.chains import Chain
+from palmette.latency.per_op.op_timings import LEAST_FAMILIES, LEAST_OVER_CALL
 from palmette.latency.planning.calibration import choose_networks
 from palmette.latency.planning.herding import (
     WEIGHT_POWER,
@@ -28,7 +29,7 @@ from palmette.latency.planning.herding import (
     kernel_likeness,
     likeness,
 )
-from palmette.latency.planning.needs import Needs
+from palmette.latency.planning.needs import Kernels, Needs, Networks
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import HOST, timing_seconds
 from palmette.latency.suite.probes import series
@@ -39,6 +40,8 @@ from palmette.space.errors import expect
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+MOST_MINUTES = 1e5
+"""Of a plan: ten weeks."""
 NETWORKS, MORE_NETWORKS = 5, 7
 """Calibration networks at the beginning, and later at most."""
 STEPS_PER_NETWORK = 50
@@ -51,8 +54,11 @@ CALL_MS = {"ane": 0.15, "gpu": 0.15, "cpu": 0.03}
 """What a call of anything may cost."""
 CALLED = ("coreml", LABEL)
 """How runtimes begin in which an op alone is a call; others are timed op by op from inside."""
-LEAST_OVER_CALL, SLOPE_OVER_CALL = 0.5, 2.0
-"""Calls of nothing that an op, and the difference of two chains, must take to be seen."""
+OP_OVER_CALL, SLOPE_OVER_CALL = LEAST_OVER_CALL - 1, 2.0
+"""Calls of nothing that an op, and the difference of two chains, must take to be seen.
+
+A fit leaves out timings of ops that are mostly the call that they contain; see `LEAST_OVER_CALL`.
+"""
 EXTRA_EVERY = 10
 """Ops of the space for one that it does not need."""
 ANCHORS, ANCHOR_EVERY = 2, 20
@@ -102,6 +108,8 @@ class Proposal:
     more: tuple[More, ...]
     guessed: bool
     """Whether no predictor said what things take."""
+    untimed: float
+    """Share of the networks' time in kernels that no plan has: too short alone, and in no chain."""
 
 
 def propose(needs: Needs, target: Target, minutes: float, extras: Sequence[str] = ()) -> Proposal:
@@ -116,7 +124,7 @@ def propose(needs: Needs, target: Target, minutes: float, extras: Sequence[str] 
     Raises:
         InputError: too few minutes for the calibration networks and anchors; says how many.
     """
-    expect(minutes > 0, f"minutes must be more than 0, got {minutes:g}")
+    check_minutes(minutes)
     steps = list(_steps(needs, target, 2 * 60 * minutes, extras))
     first = min(NETWORKS, sum(step.rows[0].kind == "network" for step in steps))
     anchors = _anchors(steps, first, target)
@@ -139,7 +147,31 @@ def propose(needs: Needs, target: Target, minutes: float, extras: Sequence[str] 
     rows = [row for step in chosen[:first] for row in step.rows]
     rows += anchors.rows(chosen)
     rows += [row for step in chosen[first:] for row in step.rows]
-    return Proposal(Plan(tuple(rows)), tuple(chosen), shares[0], more, needs.guessed)
+    return Proposal(
+        Plan(tuple(rows)), tuple(chosen), shares[0], more, needs.guessed, _untimed(needs, target)
+    )
+
+
+def check_minutes(minutes: float) -> None:
+    """Raise InputError unless a plan can be made for so many minutes."""
+    expect(
+        0 < minutes <= MOST_MINUTES,
+        f"minutes must be more than 0 and at most {MOST_MINUTES:g}, got {minutes:g}",
+    )
+
+
+def _untimed(needs: Needs, target: Target) -> float:
+    """Share of the time in kernels that are neither long enough by themselves nor in a chain."""
+    kernels = needs.kernels
+    never = ~_long(kernels, target)
+    for inside in needs.blocks.kernels:
+        never[inside] = False
+    return float(kernels.total_ms[never].sum() / kernels.total_ms.sum())
+
+
+def _long(kernels: Kernels, target: Target) -> NDArray[np.bool_]:
+    """Which kernels take long enough to be timed by themselves."""
+    return kernels.ms >= OP_OVER_CALL * call_ms(target)
 
 
 def _steps(needs: Needs, target: Target, seconds: float, extras: Sequence[str]) -> Iterator[Step]:
@@ -166,6 +198,7 @@ def _network_steps(needs: Needs, target: Target) -> list[Step]:
             found.described[left], MORE_NETWORKS, found.known[left], found.kin[left]
         )
         order += left[more].tolist()
+    order += _fill(found, order)
     return [
         Step(
             (_row("network", found.texts[at], "calibration", target, float(found.ms[at])),),
@@ -173,6 +206,17 @@ def _network_steps(needs: Needs, target: Target) -> list[Step]:
         )
         for at in order
     ]
+
+
+def _fill(found: Networks, order: Sequence[int]) -> list[int]:
+    """More networks where those chosen have too few designs for a fit: of like work, own first."""
+    off = np.abs(np.log(found.ms) - np.log(found.ms[~found.known]).mean())
+    more: list[int] = []
+    for at in np.lexsort((off, found.known)).tolist():
+        enough = len(order) + len(more) >= LEAST_FAMILIES
+        if not enough and found.kin[at] not in found.kin[[*order, *more]]:
+            more.append(at)
+    return more
 
 
 def _by_turns(
@@ -194,7 +238,7 @@ def _op_steps(
 ) -> Iterator[Step]:
     """Ops that take long enough to be timed by themselves, every tenth one of the extras."""
     kernels = needs.kernels
-    long = np.flatnonzero(kernels.ms >= LEAST_OVER_CALL * call_ms(target))
+    long = np.flatnonzero(_long(kernels, target))
     rest = iter(extras)
     if not len(long):
         return

@@ -9,6 +9,8 @@ from palmette.latency.planning.plan import Planned
 
 LONGEST = 28
 """Characters of a network's text that are shown."""
+AGAIN = ", again"
+"""Of anchors, which have another row."""
 WHY = {
     "calibration": "scales the sum",
     "anchor": "shows drift",
@@ -26,7 +28,7 @@ def explain(proposal: Proposal) -> list[list[str]]:
     block. Shares are of exactly what is timed, without what is like it.
     """
     networks = [row for row in proposal.plan.rows if row.role in ("calibration", "anchor")]
-    cells = [_line(_short(row.subject), [row], 1, None) for row in networks]
+    cells = [_line(_named(row), [row], 1, None) for row in networks]
     groups: dict[tuple[str, str], list[Step]] = {}
     for step in proposal.steps:
         if step.rows[0].kind != "network":
@@ -47,5 +49,11 @@ def _line(what: str, rows: Iterable[Planned], things: int, share: float | None) 
     return [what, str(things), f"{minutes:.2f}", part, WHY[rows[0].role]]
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+def _named(row: Planned) -> str:
+    """A network, or an anchor, which another row has already."""
+    again = AGAIN if row.role == "anchor" else ""
+    return _short(row.subject, LONGEST - len(again)) + again
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

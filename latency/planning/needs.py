@@ -24,6 +24,7 @@ from palmette.latency.per_op.kernels import (
     kernel_from_text,
     kernel_text,
 )
+from palmette.latency.per_op.op_timings import LEAST_FAMILIES
 from palmette.latency.planning.calibration import describe
 from palmette.latency.planning.rough import rough_ms
 from palmette.latency.predictor import LatencyPredictor
@@ -180,22 +181,29 @@ def _network(
 
 
 def fitting_zoo(architectures: Iterable[Architecture]) -> tuple[str, ...]:
-    """Reference networks whose kinds of blocks and activations all occur in some architectures.
+    """Reference networks whose kinds of blocks, activations and gates all occur in some drawn ones.
 
-    Of these the ones that everybody times (`MOBILENET_LIKE`), if there are any.
+    Of these the ones that everybody times (`MOBILENET_LIKE`), if there are any. Where these and the
+    drawn ones are too few designs for a fit, all of those.
     """
+    architectures = list(architectures)
     kinds: set[str] = set()
     for architecture in architectures:
         kinds |= _kinds(architecture)
     fitting = tuple(name for name in ZOO if _kinds(load(name)) <= kinds)
-    return tuple(name for name in fitting if name in MOBILENET_LIKE) or fitting
+    fitting = tuple(name for name in fitting if name in MOBILENET_LIKE) or fitting
+    designs = {design(one.to_text()) for one in architectures} | {design(name) for name in fitting}
+    more = MOBILENET_LIKE if len(designs) < LEAST_FAMILIES else ()
+    return tuple(dict.fromkeys((*fitting, *more)))
 
 
 def _kinds(architecture: Architecture) -> set[str]:
-    """Kinds of blocks and activations, stem and head among them."""
+    """Kinds of blocks, activations and gates, stem and head among them."""
     blocks = [part.block for part in architecture.parts()]
     acts = {str(getattr(block, "act", "")) for block in blocks}
-    return {block.kind for block in blocks} | {f"act {act}" for act in acts}
+    gates = {str(getattr(block, "gate", "")) for block in blocks if getattr(block, "se", 0)}
+    kinds = {block.kind for block in blocks} | {f"act {act}" for act in acts}
+    return kinds | {f"gate {gate}" for gate in gates}
 
 
 def _blocks(architectures: Iterable[Architecture], kernels: Kernels, fusion: Fusion) -> Blocks:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from palmette.latency.planning.choose import Proposal, propose
+from palmette.latency.planning.choose import Proposal, check_minutes, propose
 from palmette.latency.planning.dressed import dressed, other_ops
 from palmette.latency.planning.needs import Needs, find_needs, fitting_zoo
 from palmette.latency.predictor import LatencyPredictor, load_predictor
 from palmette.latency.targets import TARGETS, Target
 from palmette.space import Architecture, SearchSpace
+from palmette.space.errors import expect
 
 SAMPLED = 60
 """Architectures whose kernels and blocks are chosen from."""
@@ -39,12 +40,13 @@ def plan_space(
         seed: of the architectures that are drawn.
         broad: whether every second architecture wears other kinds of blocks, and ops that no block
             has come besides: for a predictor that is to answer for the reference networks too.
-        known: whether reference networks that fit the space's kinds may calibrate.
+        known: whether reference networks may calibrate; see `fitting_zoo`.
         predictor: of the target; default the shipped one, else rough guesses.
 
     Raises:
-        InputError: too few minutes; see `propose`.
+        InputError: a negative seed, or too few minutes; see `propose`.
     """
+    check_minutes(minutes)
     needs = space_needs(space, target, seed=seed, broad=broad, known=known, predictor=predictor)
     extras = other_ops(OTHERS, np.random.default_rng([seed, 1])) if broad else ()
     return propose(needs, target, minutes, extras)
@@ -60,6 +62,7 @@ def space_needs(
     predictor: LatencyPredictor | None = None,
 ) -> Needs:
     """What networks drawn from a space need of a target; arguments as in `plan_space`."""
+    expect(seed >= 0, f"seed must be 0 or more, got {seed}")
     drawn = sample_architectures(space, SAMPLED, np.random.default_rng([seed, 0]), broad)
     if predictor is None and str(target) in TARGETS:
         predictor = load_predictor(str(target))

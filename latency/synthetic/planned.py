@@ -14,6 +14,7 @@ from palmette.latency.suite.manifest import Entry
 from palmette.latency.suite.order import run_order
 from palmette.latency.synthetic import LABEL
 from palmette.latency.synthetic.subjects import ops_to_run
+from palmette.space.errors import expect
 
 
 def manifest_of(plan: Plan, seed: int = 0) -> list[Entry]:
@@ -21,11 +22,12 @@ def manifest_of(plan: Plan, seed: int = 0) -> list[Entry]:
 
     Args:
         plan: what to time.
-        seed: of the order.
+        seed: of the order, 0 or more.
 
     Raises:
-        InputError: a subject that cannot be read.
+        InputError: a subject that cannot be read, or a negative seed.
     """
+    expect(seed >= 0, f"seed must be 0 or more, got {seed}")
     rows = list(dict.fromkeys(replace(row, seconds=1.0) for row in plan.rows))
     subjects = dict.fromkeys((row.kind, row.subject) for row in rows)
     numbers = {subject: number for number, subject in enumerate(subjects, start=1)}

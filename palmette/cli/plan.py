@@ -100,6 +100,7 @@ def _answer(found: Proposal, target: str, out: Path | None) -> dict[str, object]
         "target": target,
         "seconds": found.plan.seconds,
         "covered": found.covered,
+        "untimed": found.untimed,
         "guessed": found.guessed,
         "more": [asdict(more) for more in found.more],
         "rows": [asdict(row) for row in rows],
@@ -113,9 +114,16 @@ def _sums(found: Proposal) -> list[str]:
         f"stands for {found.covered:.1%} of the time of the space's networks ({guess}): kernels"
         " that are timed, or like one that is"
     ]
+    if found.untimed >= 5e-4:  # shown as 0.1 %
+        lines.append(
+            f"{found.untimed:.1%} of the networks' time is in kernels too short to be timed alone"
+            " and in no chain of equal blocks: whole networks stand for them"
+        )
     for more in found.more:
         lines.append(
             f"{more.minutes:g} minutes more: {more.ops} ops, {more.blocks} blocks as chains,"
             f" {more.networks} networks; stands for {more.covered:.1%}"
         )
-    return lines if found.more else [*lines, "further minutes add nothing: all of it is planned"]
+    if not found.more:
+        lines.append("further minutes add nothing: all that can be timed is planned")
+    return lines

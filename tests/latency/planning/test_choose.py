@@ -101,6 +101,12 @@ def test_ops_that_are_mostly_call_are_left_to_chains(
     timed = [row.subject for row in found.plan.rows if row.kind == "op"]
     assert 0 < len(timed) < len(ms) and all(ms[text] >= limit / 2 for text in timed)
     assert found.more == ()  # all that can be timed is in it
+    chained = {at for inside in phone_needs.blocks.kernels for at in inside.tolist()}
+    never = [at for at, took in enumerate(ms.values()) if took < limit / 2 and at not in chained]
+    total_ms = phone_needs.kernels.total_ms
+    assert found.untimed == pytest.approx(total_ms[never].sum() / total_ms.sum()) and never
+    exact = sum(total_ms[list({at for step in found.steps for at in step.shows})])
+    assert found.untimed == pytest.approx(1 - exact / total_ms.sum())
 
 
 def test_anchors_cost_all_their_repeats(ten: Proposal) -> None:
@@ -135,8 +141,9 @@ def test_this_machine_needs_no_anchors_and_takes_other_ops_besides(host_needs: N
 def test_too_few_minutes_are_refused_with_what_it_takes(phone_needs: Needs) -> None:
     with pytest.raises(InputError, match=r"0\.1 minutes are too few.*anchors.* take 0\.\d"):
         propose(phone_needs, PHONE, 0.1)
-    with pytest.raises(InputError, match="more than 0"):
-        propose(phone_needs, PHONE, -1)
+    for minutes in (-1, 0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="more than 0"):
+            propose(phone_needs, PHONE, minutes)
 
 
 def test_a_seed_gives_the_same_plan_again_and_another_seed_another(
@@ -153,5 +160,7 @@ def test_a_table_says_what_and_why(ten: Proposal) -> None:
     whole = sum(float(row[2]) for row in cells)
     assert whole == pytest.approx(ten.plan.seconds / 60, abs=0.01 * len(cells))
     kinds = {row[0]: row for row in cells}
+    again = [name for name in kinds if name.endswith(", again")]
+    assert 0 < len(again) == sum(row[4] == "shows drift" for row in cells)
     assert {"conv 1x1", "depthwise 3x3", "blocks ir, as chains"} <= set(kinds)
     assert 0 < float(kinds["conv 1x1"][3]) < 100

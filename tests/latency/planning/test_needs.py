@@ -69,6 +69,14 @@ def test_reference_networks_fit_by_their_kinds(drawn: list[Architecture]) -> Non
     assert "mobilenet_v2" in fitting_zoo([*drawn, Architecture.from_text(WITH_SEPARABLE)])
 
 
+def test_networks_with_gates_do_not_fit_a_space_without(drawn: list[Architecture]) -> None:
+    separable = Architecture.from_text(WITH_SEPARABLE)
+    assert "mnasnet_a1" in fitting_zoo([*drawn, separable])
+    plain = [one for one in drawn if "_se" not in one.to_text()]
+    assert plain and "fbnet_c" in fitting_zoo(plain)
+    assert "mnasnet_a1" not in fitting_zoo([*plain, separable])
+
+
 WITH_SEPARABLE = (
     "32x32 stem_k3_s2_c8_relu6 | ds_k3_s1_c8_relu6 | ir_k3_s2_e6_c16_relu6 | head_c32_relu6"
 )

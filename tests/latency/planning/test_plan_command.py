@@ -37,7 +37,14 @@ def test_a_program_gets_the_rows(space_file: Path, capsys: Printed) -> None:
     assert found["target"] == "iphone-13/ane@coreml-ios16" and found["guessed"] is False
     assert found["seconds"] == pytest.approx(sum(row["seconds"] for row in found["rows"]))
     assert [row["role"] for row in found["rows"][:5]] == ["calibration"] * 5
-    assert 0 < found["covered"] <= 1
+    assert 0 < found["covered"] <= 1 and 0 < found["untimed"] < 1
+
+
+def test_what_nothing_times_is_said(space_file: Path, capsys: Printed) -> None:
+    run("--space", space_file, "--target", "iphone-13/ane", "--minutes", 30)
+    shown = capsys.readouterr().out
+    assert "too short to be timed alone and in no chain of equal blocks" in shown
+    assert "further minutes add nothing: all that can be timed is planned" in shown
 
 
 def test_few_minutes_and_unknown_names_are_refused(space_file: Path, tmp_path: Path) -> None:

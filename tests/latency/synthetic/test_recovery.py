@@ -9,6 +9,8 @@ import pytest
 
 from palmette.latency.chains import Chain
 from palmette.latency.foreign.forms import import_files
+from palmette.latency.per_op.op_timings import LEAST_FAMILIES, gather
+from palmette.latency.planning import space_plan
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.manifest import write_manifest
 from palmette.latency.suite.probes import series
@@ -20,6 +22,9 @@ from palmette.latency.synthetic.results import write_results
 from palmette.latency.synthetic.subjects import subject_truth
 from palmette.latency.synthetic.truth import truth_ms
 from palmette.latency.synthetic.units import UNITS
+from palmette.latency.targets import parse_target
+from palmette.latency.uncertainty import design
+from palmette.space import SearchSpace
 
 ANE = target_of("ane")
 WIDTHS, KERNELS, DEPTHS = (32, 40, 48, 56, 64), (3, 5, 7), (4, 24)
@@ -47,9 +52,11 @@ def ladder_plan() -> Plan:
     )
 
 
-def timed(folder: Path, seed: int, conditions: Conditions | None = None) -> pd.DataFrame:
-    """Rows of the timing table of one run of the plan, as a user gets them."""
-    entries = manifest_of(ladder_plan(), seed)
+def timed(
+    folder: Path, seed: int, conditions: Conditions | None = None, plan: Plan | None = None
+) -> pd.DataFrame:
+    """Rows of the timing table of one run of a plan, as a user gets them."""
+    entries = manifest_of(plan or ladder_plan(), seed)
     write_manifest(folder, entries)
     found = write_results(entries, folder / "results.csv", seed=seed, conditions=conditions)
     imported = import_files([found.results], suite=folder)
@@ -130,6 +137,40 @@ def test_a_phone_that_changes_in_the_middle_shows_in_its_anchors(tmp_path: Path)
     (anchor,) = (one for one in drift(rows) if one.subject == ANCHOR)
     assert anchor.flagged and anchor.last_to_first == pytest.approx(1.3, rel=0.05)
     assert rows["flags"].str.contains("drift").any()
+
+
+TWO_DESIGNS = """
+format = "palmette/space@1"
+[network]
+resolution = 224
+activation = "relu"
+[stem]
+channels = 32
+[head]
+channels = 256
+""" + "".join(
+    f"""[[stages]]
+stride = 2
+channels = {channels}
+kernel = {kernel}
+expansion = 6
+depth = {depth}
+"""
+    for channels, kernel, depth in ((32, 5, 1), (64, 3, 3), (128, 3, 3), (256, 3, "[2, 3]"))
+)
+
+
+def test_a_planned_table_of_a_space_of_two_designs_can_be_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space_plan, "SAMPLED", 8)
+    plan = space_plan.plan_space(
+        SearchSpace.from_toml(TWO_DESIGNS, "two"), parse_target(ANE), 15
+    ).plan
+    assert {"op", "chain"} <= {row.kind for row in plan.rows}
+    found = gather(timed(tmp_path, 0, plan=plan), parse_target(ANE))
+    assert len({design(name) for name in found.names}) == LEAST_FAMILIES
+    assert not any("mostly the" in why for why in found.left_out)
 
 
 def test_rows_that_were_timed_on_a_hot_phone_are_recognised(tmp_path: Path) -> None:
