@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.latency.quarantine import BadRow
-from palmette.latency.suite.results import PLACEMENT_COLUMNS, REQUESTED_UNITS
+from palmette.latency.suite.results import PLACEMENT_COLUMNS, REQUESTED_UNITS, UNKNOWN
 from palmette.latency.tables import read_csv
 from palmette.space.errors import InputError, expect
 
@@ -91,7 +91,8 @@ Key = tuple[str, str]
 def read_placements(path: Path) -> tuple[dict[Key, Placement], list[BadRow]]:
     """Placements of a `placement.csv`, and the rows of it that were put aside.
 
-    A package's plan may stand there several times; then it must be the same.
+    A package's plan may stand there several times; then it must be the same. Ops on a unit that
+    the app has no name for are passed over.
 
     Raises:
         InputError: unreadable, or a column missing.
@@ -103,6 +104,8 @@ def read_placements(path: Path) -> tuple[dict[Key, Placement], list[BadRow]]:
     bad = []
     for row, cells in zip(table.index.tolist(), table.to_dict("records"), strict=True):
         text = {str(name): cell if isinstance(cell, str) else "" for name, cell in cells.items()}
+        if text["preferred"] == UNKNOWN:
+            continue
         try:
             place, op = _row(text)
             known = found.setdefault((text["file"], text["units"]), {}).setdefault(place, op)
@@ -125,7 +128,7 @@ def _row(cells: Mapping[str, str]) -> tuple[int, PlacedOp]:
         re.fullmatch("[0-9]{1,6}", place) is not None,
         f"place must be a whole number, got '{place}'",
     )
-    supported = tuple(filter(None, cells["supported"].split(";")))
+    supported = tuple(name for name in cells["supported"].split(";") if name not in ("", UNKNOWN))
     for name in (cells["preferred"], *supported):
         expect(name in UNITS, f"a unit must be one of {', '.join(UNITS)}, got '{name}'")
     cost = _cost(cells["cost"]) if cells["cost"] else None

@@ -7,7 +7,7 @@ has it, else by number of ops; without a plan the one that was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +115,7 @@ def _groups(
             found[key] = _Group(result, named)
     for key, result, named in waiting:
         try:
-            _join(found.get(key), refused.get(key, "the file has none"), result)
+            _join(found.get(key), refused.get(key, "the file has no good row of it"), result)
         except InputError as error:
             left_out.append(_bad(result, named, str(error)))
     return list(found.values())
@@ -200,8 +200,7 @@ def _settled(
         for row in rows
     ]
     reasons = implausible(things)
-    for place, reason in _fallen_back(rows).items():
-        reasons.setdefault(place, reason)
+    reasons |= _fallen_back(rows, reasons)
     for place, reason in reasons.items():
         row = rows[place]
         numbers = [row["row"], *(one.row for one in others[row["row"]])]
@@ -212,15 +211,19 @@ def _settled(
     return [row for place, row in enumerate(rows) if place not in reasons]
 
 
-def _fallen_back(rows: Sequence[dict[str, Any]]) -> dict[int, str]:
-    """Timings that ran elsewhere than asked, where that unit was asked for the same directly."""
+def _fallen_back(rows: Sequence[dict[str, Any]], left_out: Container[int]) -> dict[int, str]:
+    """Timings that ran elsewhere than asked, where that unit was asked for the same directly.
+
+    Places of `left_out` are neither among them nor a reason for one.
+    """
+    good = [(place, row) for place, row in enumerate(rows) if place not in left_out]
     direct = {
         (row["subject_kind"], row["subject"], row["target"]): row["row"]
-        for row in rows
+        for _, row in good
         if ELSEWHERE not in row["flags"]
     }
     found = {}
-    for place, row in enumerate(rows):
+    for place, row in good:
         key = (row["subject_kind"], row["subject"], row["target"])
         if ELSEWHERE in row["flags"] and key in direct:
             found[place] = (

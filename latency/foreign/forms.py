@@ -131,8 +131,17 @@ def _rows(file: Path) -> tuple[list[Result], Mapping[Key, Placement], list[BadRo
         return read_measurements(file)
     results, bad = read_results(file)
     beside = file.parent / PLACEMENT
-    placements, bad_ops = read_placements(beside) if beside.is_file() else ({}, [])
+    placements, bad_ops = _placements(beside)
     return results, placements, [*bad, *bad_ops]
+
+
+def _placements(file: Path) -> tuple[Mapping[Key, Placement], list[BadRow]]:
+    """Placements of a file if there is one; one that cannot be read at all is one bad row."""
+    try:
+        return read_placements(file) if file.is_file() else ({}, [])
+    except InputError as error:
+        reason = str(error).removeprefix(f"{file}: ")
+        return {}, [BadRow(str(file), 1, "", f"{reason}; where ops ran is read off the counts")]
 
 
 def _blotted(bad: Sequence[BadRow], secrets: Sequence[str]) -> tuple[BadRow, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.latency.quarantine import BadRow
-from palmette.latency.suite.results import COLUMNS, MODES, REQUESTED_UNITS, THERMAL_STATES
+from palmette.latency.suite.results import COLUMNS, MODES, REQUESTED_UNITS, THERMAL_STATES, UNKNOWN
 from palmette.latency.synthetic import LABEL
 from palmette.latency.timings import LONGEST_MS
 from palmette.space.errors import InputError, expect
@@ -18,7 +18,7 @@ from palmette.space.errors import InputError, expect
 OPS = {"ane": "ops_ane", "gpu": "ops_gpu", "cpu": "ops_cpu"}
 """Unit -> the column that counts its ops."""
 _SYSTEMS = {"Mac": "macos", LABEL: LABEL}
-"""What a machine's name begins with -> its system; phones and tablets run iOS."""
+"""What a machine's name holds (`Mac15,6`, `iMac21,1`) -> its system; phones and tablets run iOS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,11 @@ def _result(file: str, row: int, cells: list[str]) -> Result:
     expect(not texts["error"].strip(), f"it could not be timed: {texts['error'].strip()}")
     for name, (rule, holds) in RULES.items():
         expect(holds(texts[name]), f"{name} must be {rule}, got '{texts[name]}'")
-    same = ("sha256", "units", "mode", "os_version", "os_build", "machine")
+    same = ("sha256", "units", "mode", "os_version", "os_build", "machine", "started_at")
+    states = {name: texts[name] for name in ("thermal_start", "thermal_end")}
     others: dict[str, Any] = {
-        **{name: texts[name] for name in (*same, "thermal_start", "thermal_end", "started_at")},
+        **{name: texts[name] for name in same},
+        **{name: "" if state == UNKNOWN else state for name, state in states.items()},
         **{name: _ms(texts[name]) for name in ("p10_ms", "p90_ms", "min_ms", "mean_ms")},
     }
     return Result(
@@ -139,7 +141,7 @@ def _result(file: str, row: int, cells: list[str]) -> Result:
 
 
 def _system_of(machine: str) -> str:
-    found = (system for start, system in _SYSTEMS.items() if machine.startswith(start))
+    found = (system for part, system in _SYSTEMS.items() if part in machine)
     return next(found, "ios")
 
 
@@ -171,7 +173,10 @@ def _fits(pattern: str) -> Callable[[str], bool]:
 _MS = (f"a positive number of milliseconds up to {LONGEST_MS:g}", _is_ms)
 _MAYBE_MS = (f"{_MS[0]}, or blank", lambda text: not text or _is_ms(text))
 _COUNT = ("a whole number, or blank", _fits("[0-9]{0,9}"))
-_THERMAL = (f"one of {', '.join(THERMAL_STATES)}, or blank", _fits("|".join([*THERMAL_STATES, ""])))
+_THERMAL = (
+    f"one of {', '.join(THERMAL_STATES)}, or blank",
+    lambda text: text in (*THERMAL_STATES, UNKNOWN, ""),
+)
 
 RULES: dict[str, tuple[str, Callable[[str], bool]]] = {
     "position": ("a whole number from 1", _fits("[1-9][0-9]{0,8}")),

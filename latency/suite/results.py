@@ -16,6 +16,8 @@ MODES = ("burst", "sustained", "paced")
 PACED_HZ = 30
 REQUESTED_UNITS = ("cpuOnly", "cpuAndGPU", "cpuAndNeuralEngine", "all")
 THERMAL_STATES = ("nominal", "fair", "serious", "critical")
+UNKNOWN = "unknown"
+"""A thermal state or a unit of a later system, for which the app had no name: reads as untold."""
 
 COLUMNS = (
     *("position", "file", "sha256", "units", "mode"),

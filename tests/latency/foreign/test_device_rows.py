@@ -156,7 +156,7 @@ def test_calls_whose_burst_is_bad_are_left_out_with_it(answers: Answers) -> None
     found = take(answers, rows)
     assert [(bad.row, bad.reason) for bad in found.left_out][1:] == [
         (4, "there is no burst of it to stand with: row 3 is left out"),
-        (5, "there is no burst of it to stand with: the file has none"),
+        (5, "there is no burst of it to stand with: the file has no good row of it"),
     ]
     assert found.taken == 1
 
@@ -192,6 +192,12 @@ def test_what_fell_back_gives_way_to_a_timing_of_that_unit(answers: Answers) -> 
     assert bad.reason == (
         "asked for on cpuAndNeuralEngine it ran on cpu 9; row 3 times that unit itself"
     )
+    for name in FIGURES:  # a row that is left out itself is no reason to leave another out
+        rows[1][name] = 0.006
+    rows[1] |= {"position": 6, "file": "p6.mlpackage", "sha256": answers.entries[5].sha256}
+    rows[0] |= {name: rows[1][name] for name in ("position", "file", "sha256")}
+    (bad,) = take(answers, rows).left_out
+    assert bad.row == 3 and "at the unit's peak" in bad.reason
 
 
 def test_a_probe_is_of_the_unit_that_it_was_asked_for_on(answers: Answers) -> None:
@@ -237,6 +243,8 @@ def test_a_target_can_be_given_but_not_another_unit(answers: Answers) -> None:
     ("change", "target"),
     [
         ({"machine": "Mac15,6", "os_version": "15.1"}, "mac-15-6/ane@coreml-macos15"),
+        ({"machine": "iMac21,1", "os_version": "15.1"}, "imac-21-1/ane@coreml-macos15"),
+        ({"machine": "VirtualMac2,1", "os_version": "14.6"}, "virtualmac-2-1/ane@coreml-macos14"),
         ({"machine": "iPhone99,9"}, "iphone-99-9/ane@coreml-ios18"),
         ({"machine": "synthetic-phone", "os_version": "0.0"}, "synthetic-phone/ane@synthetic"),
     ],
@@ -255,6 +263,7 @@ def test_machines_that_the_table_lacks_keep_their_names(
     [
         {"os_build": ""},
         {"thermal_start": ""},
+        {"thermal_start": "unknown", "thermal_end": "unknown"},
         {"low_power": ""},
         {"ops_ane": "", "ops_gpu": "", "ops_cpu": ""},
     ],

@@ -143,7 +143,8 @@ def test_bad_rows_of_a_placement_are_left_out(answers: Answers) -> None:
             {**op, "cost": 1.5},
             {**op, "units": "npu"},
             {**op, "file": ""},
-            {**op, "place": 1, "supported": "", "cost": ""},
+            {**op, "place": 1, "supported": "unknown", "cost": ""},
+            {**op, "place": 2, "preferred": "unknown", "supported": "cpu;unknown"},
         ]
     )
     found, bad = read_placements(answers.results.parent / "placement.csv")
@@ -158,3 +159,13 @@ def test_bad_rows_of_a_placement_are_left_out(answers: Answers) -> None:
     )
     told = import_files([answers.write(answers.rows())], suite=answers.suite).left_out
     assert {row.file for row in told} == {str(answers.results.parent / "placement.csv")}
+
+
+@pytest.mark.parametrize("text", ["", "file,units\n", "a,b\n1,2\n1,2,3\n"])
+def test_a_damaged_placement_costs_no_timing(answers: Answers, text: str) -> None:
+    placement = answers.results.parent / "placement.csv"
+    placement.write_text(text)
+    found = import_files([answers.write(answers.rows())], suite=answers.suite)
+    assert len(found.rows) == 7 and set(found.rows["placement"]) == {"ane 52, cpu 3"}
+    (bad,) = found.left_out
+    assert bad.file == str(placement) and bad.reason.endswith("is read off the counts")
