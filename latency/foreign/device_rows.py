@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from palmette.latency.foreign.anchors import drifted
-from palmette.latency.foreign.plausible import OTHER_UNIT, expect_plausible, implausible
+from palmette.latency.foreign.plausible import OTHER_UNIT, Thing, expect_plausible, implausible
 from palmette.latency.foreign.subjects import Named, Subject, Suite
 from palmette.latency.passports import COLUMNS, DRIFT, LOW_POWER, NO_PASSPORT
 from palmette.latency.phones import device_of
@@ -189,17 +189,21 @@ def _cells(group: _Group, ran: RanOn | None, drift: bool, target: str) -> dict[s
     return {**cells, "flags": " ".join(flag for flag, holds in flags.items() if holds)}
 
 
+def things_of(rows: Sequence[Mapping[str, Any]]) -> list[Thing]:
+    """Timings as `palmette.latency.foreign.plausible` judges them."""
+    return [
+        (row["subject_kind"], row["subject"], row["target"], float(row["latency_ms"]))
+        for row in rows
+    ]
+
+
 def _settled(
     rows: list[dict[str, Any]],
     others: Mapping[int, tuple[Result, ...]],
     left_out: list[BadRow],
 ) -> list[dict[str, Any]]:
     """Timings that agree with their like; of the others all results are left out."""
-    things = [
-        (row["subject_kind"], row["subject"], row["target"], float(row["latency_ms"]))
-        for row in rows
-    ]
-    reasons = implausible(things)
+    reasons = implausible(things_of(rows))
     reasons |= _fallen_back(rows, reasons)
     for place, reason in reasons.items():
         row = rows[place]

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from palmette.latency.foreign.device_rows import ELSEWHERE, DeviceRows, device_rows
+from palmette.latency.foreign.device_rows import ELSEWHERE, DeviceRows, device_rows, things_of
 from palmette.latency.foreign.imported import Imported
 from palmette.latency.foreign.importing import Taken, gather, mapped
 from palmette.latency.foreign.maps import ImportMap
 from palmette.latency.foreign.measurements import is_measurements, read_measurements
+from palmette.latency.foreign.missing import missing
+from palmette.latency.foreign.plausible import too_slow
+from palmette.latency.foreign.repeats import Seen
 from palmette.latency.foreign.reports import blot, is_report, read_report, secrets_of
 from palmette.latency.foreign.subjects import Subject, Suite
 from palmette.latency.passports import DRIFT, LOW_POWER
@@ -73,13 +76,13 @@ def import_files(
     notes: list[str] = []
     by_map = iter(mapped(list(zip(foreign, maps, strict=True)), notes, joined, target))
     subjects = _subjects(suite, subject) if len(foreign) < len(files) else None
-    taken = []
+    taken, seen = [], Seen()
     for file in files:
         if file in foreign:
             taken.append(next(by_map))
             continue
         assert subjects is not None
-        taken.append(_device(file, subjects, target, notes))
+        taken.append(_device(file, subjects, target, seen, notes))
     return gather(taken, notes)
 
 
@@ -92,21 +95,24 @@ def _subjects(suite: Path | None, subject: str) -> Suite | Subject:
     return Suite.read(suite) if suite is not None else Subject.of(subject)
 
 
-def _device(file: Path, subjects: Suite | Subject, target: str, notes: list[str]) -> Taken:
+def _device(
+    file: Path, subjects: Suite | Subject, target: str, seen: Seen, notes: list[str]
+) -> Taken:
     """Rows of one file of a device's results."""
-    results, placements, bad = _read(file)
-    source = _source(file, results)
-    made = device_rows(results, placements, subjects, source, target)
+    read, placements, bad = _read(file)
+    results, again = seen.fresh(read)
+    made = device_rows(results, placements, subjects, _source(file, read), target)
+    made = replace(made, left_out=(*again, *made.left_out))
     if is_report(file):  # the model's own name may hold the phone's
         made = replace(made, left_out=_blotted(made.left_out, secrets_of(file)))
+    lines = too_slow(things_of(made.rows))
     if isinstance(subjects, Suite) and is_results(file):
-        timed = {result.position for result in results}
-        count = len(subjects.entries)
-        if untimed := count - len(timed):
-            notes.append(f"{file}: {untimed} of the suite's {count} timings have no good row")
+        lines += missing(subjects.entries, results, made)
     for flag in TOLD:
         if flagged := sum(flag in row["flags"] for row in made.rows):
-            notes.append(f"{file}: {flagged} of {len(made.rows)} timings are flagged '{flag}'")
+            lines.append(f"{flagged} of {len(made.rows)} timings are flagged '{flag}'")
+    where = blot(str(file), secrets_of(file)) if is_report(file) else str(file)
+    notes += [f"{where}: {line}" for line in lines]
     return _taken(made, bad)
 
 

@@ -7,6 +7,7 @@ chip could be.
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections import defaultdict
@@ -28,6 +29,10 @@ AT_PEAK = 0.5
 """Share of the least time of its work below which a timing cannot be; the peaks are estimates."""
 OTHER_UNIT = 100.0
 """Times from what is expected from which on a figure is taken for one in another unit."""
+SLOWEST = 500.0
+"""Times a call and the least of its work from which on the middle of a kind is doubted: published
+networks take 2 to 55 in the middle, those of an unknown old phone up to 300, in microseconds from
+1000 on."""
 LEAST_LIKE = 5
 """Timings of a kind from which on one can be unlike the others."""
 ROUNDING = 1e-3
@@ -90,19 +95,16 @@ def implausible(things: Sequence[Thing]) -> dict[int, str]:
     and the least that its work can take.
     """
     found: dict[int, str] = {}
-    groups: defaultdict[tuple[str, str], list[tuple[int, float, float]]] = defaultdict(list)
-    for place, (kind, subject, name, ms) in enumerate(things):
-        least = _least_ms(kind, subject, parse_target(name))
-        if least is None:
-            continue
+    possible = []
+    for place, (_, _, _, ms), least in _with_least(things):
         if ms < AT_PEAK * least:
             found[place] = (
                 f"{ms:g} ms is less than {AT_PEAK:g} times the {least:.3g} ms that its work takes"
                 " at the unit's peak; in seconds?"
             )
         else:
-            groups[kind, name].append((place, ms, math.log(ms / (least + CALL_MS))))
-    for (kind, name), group in groups.items():
+            possible.append((place, things[place], least))
+    for (kind, name), group in _by_kind(possible).items():
         if len(group) < LEAST_LIKE:
             continue
         middle = statistics.median(log for *_, log in group)
@@ -114,6 +116,39 @@ def implausible(things: Sequence[Thing]) -> dict[int, str]:
                     " in another unit?"
                 )
     return found
+
+
+def too_slow(things: Sequence[Thing]) -> list[str]:
+    """Lines on kinds that are all so slow that the whole file may be in another unit."""
+    lines = []
+    for (kind, name), group in _by_kind(_with_least(things)).items():
+        times = math.exp(statistics.median(log for *_, log in group))
+        if times > SLOWEST:
+            lines.append(
+                f"{kind}s on {name} take {times:.3g} times a call and the least that their work can"
+                f" take, in the middle of {len(group)}; is the file in milliseconds?"
+            )
+    return lines
+
+
+def _with_least(things: Sequence[Thing]) -> list[tuple[int, Thing, float]]:
+    """Places, timings, and the least that the work of each can take; without those unknown."""
+    found = []
+    for place, thing in enumerate(things):
+        kind, subject, name, _ = thing
+        if (least := _least_ms(kind, subject, parse_target(name))) is not None:
+            found.append((place, thing, least))
+    return found
+
+
+def _by_kind(
+    timed: Iterable[tuple[int, Thing, float]],
+) -> dict[tuple[str, str], list[tuple[int, float, float]]]:
+    """Place, milliseconds and logarithm over what is expected, by kind and target."""
+    groups: defaultdict[tuple[str, str], list[tuple[int, float, float]]] = defaultdict(list)
+    for place, (kind, _, name, ms), least in timed:
+        groups[kind, name].append((place, ms, math.log(ms / (least + CALL_MS))))
+    return groups
 
 
 def _chain_ops(text: str) -> tuple[Op, ...]:
@@ -137,6 +172,7 @@ _OPS: dict[str, Callable[[str], Iterable[Op]]] = {
 """Kind of a subject -> its ops."""
 
 
+@functools.lru_cache(maxsize=4096)
 def _least_ms(kind: str, subject: str, target: Target) -> float | None:
     """The least that the work of a subject can take; None if it cannot be read."""
     try:

@@ -65,7 +65,12 @@ def test_ways_of_calling_one_package_are_one_row(answers: Answers) -> None:
         "os_build": "22B83",
         "flags": "",
     }
-    assert found.notes == (f"{answers.results}: 6 of the suite's 7 timings have no good row",)
+    lost = f"6 of the suite's 7 timings on {UNITS} have no good row (positions 2-7)"
+    others = [
+        f"2 of 3 packages on {UNITS} have no good {mode} (p3.mlpackage, p4.mlpackage)"
+        for mode in ("sustained", "paced")
+    ]
+    assert found.notes == tuple(f"{answers.results}: {line}" for line in (lost, *others))
 
 
 def test_what_comes_in_is_a_timing_table(answers: Answers) -> None:
@@ -169,8 +174,51 @@ def test_modes_a_thousand_times_apart_do_not_stand_together(answers: Answers) ->
 
 
 def test_a_second_timing_of_a_row_is_left_out(answers: Answers) -> None:
-    found = take(answers, [answers.row(), answers.row(), answers.row(2)])
-    assert [bad.reason for bad in found.left_out] == ["row 2 times the same and is preferred"]
+    later = answers.row(started_at="2026-11-28T13:00:00Z")
+    found = take(answers, [answers.row(), later, answers.row(), answers.row(2)])
+    assert [(bad.row, bad.reason) for bad in found.left_out] == [
+        (3, "row 2 times the same and is preferred"),
+        (4, f"it is the timing in row 2 of {answers.results} again"),
+    ]
+
+
+def test_a_copy_of_a_file_brings_no_second_timing(answers: Answers) -> None:
+    path = answers.write(answers.rows())
+    (copy := path.with_name("copy.csv")).write_bytes(path.read_bytes())
+    found = import_files([path, copy], suite=answers.suite)
+    assert len(found.rows) == 7
+    assert {(bad.file, bad.reason.split(" of ")[0]) for bad in found.left_out} == {
+        (str(copy), f"it is the timing in row {row}") for row in range(2, 9)
+    }
+
+
+def test_what_a_run_lacks_is_counted_by_units_and_by_what_became_timings(answers: Answers) -> None:
+    """Ended halfway through the units, a row left out: nothing of it may look whole."""
+    cpu = {"units": "cpuOnly", "ops_ane": 0, "ops_cpu": 55}
+    rows = [*answers.rows(), answers.row(1, **cpu), answers.row(3, **cpu)]
+    rows[3] |= {"median_ms": 0.0002}
+    rows += [answers.row(2, mode="sustained"), answers.row(6, mode="sustained")]
+    rows += [answers.row(2, mode="paced")]
+    assert take(answers, rows).notes == tuple(
+        f"{answers.results}: {line}"
+        for line in (
+            f"1 of the suite's 7 timings on {UNITS} have no good row (positions 4)",
+            f"1 of 2 packages on {UNITS} have no good paced (p6.mlpackage)",
+            "5 of the suite's 7 timings on cpuOnly have no good row (positions 2, 4-7)",
+            "2 of 2 packages on cpuOnly have no good sustained (p2.mlpackage, p6.mlpackage)",
+            "2 of 2 packages on cpuOnly have no good paced (p2.mlpackage, p6.mlpackage)",
+        )
+    )
+
+
+def test_a_whole_file_in_microseconds_is_told(answers: Answers) -> None:
+    """All are off alike, so that none is unlike its like."""
+    rows = [{**row, **{name: 1000 * row[name] for name in FIGURES}} for row in answers.rows()]
+    found = take(answers, rows)
+    assert not found.left_out and len(found.notes) == 2
+    for kind, line in zip(("ops", "networks"), found.notes, strict=True):
+        assert f"{kind} on {ANE} take " in line and line.endswith("is the file in milliseconds?")
+    assert not take(answers, answers.rows()).notes
 
 
 # Where it ran
