@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ from palmette.latency.per_op.kernels import kernel_from_text
 from palmette.latency.phones import device_of
 from palmette.latency.placement import Key, Placement, read_placements
 from palmette.latency.quarantine import BadRow
-from palmette.latency.suite.answers import Result
+from palmette.latency.suite.answers import Result, read_results
 from palmette.latency.targets import Target, parse_target
 from palmette.search.placed import ABSENT, PlacementReport, compare_placement, with_operators
 from palmette.space import ZOO, Architecture, Op, load
 from palmette.space.errors import InputError, expect
+
+RESULTS = "results.csv"
+"""Beside the app's plans: the phone and the system that they are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Held:
     reports: tuple[tuple[str, PlacementReport], ...]
     """By what was timed, in the order of the file."""
     left_out: tuple[BadRow, ...]
+    notes: tuple[str, ...] = ()
+    """Lines on plans that were passed over, and why."""
 
 
 def hold(
@@ -48,8 +54,8 @@ def hold(
         subject: what was timed, in place of a suite.
         package: of the subject; tells the operators' names where plans name outputs alone, as those
             of coremltools do. A suite has its own.
-        target: of the plans; by default what the report says, or what the suite was made for, with
-            the unit that was asked for.
+        target: of the plans; by default what the report or the results beside the plans say, or
+            what the suite was made for, with the unit that was asked for.
 
     Raises:
         InputError: unreadable, neither suite nor subject, or no plan of the target's unit.
@@ -58,14 +64,16 @@ def hold(
     subjects = Subject.of(subject) if suite is None else Suite.read(suite)
     wanted = parse_target(target) if target else None
     placements, machines, bad = _plans(file)
-    left_out, reports = list(bad), []
+    left_out, reports, passed = list(bad), [], Counter[str]()
     for (name, units), placement in placements.items():
         unit = WANTED[units] or (wanted.unit if wanted else "ane")
         if wanted is not None and unit != wanted.unit:
+            passed[f"not of the unit of {wanted}"] += 1
             continue
         try:
             named, made_for = _named(subjects, name)
-            if named.kind == "probe":  # made to leave the unit
+            if named.kind == "probe":
+                passed["of probes, which are made to leave the unit"] += 1
                 continue
             known = _known(placement, package if suite is None else suite / name)
             on = wanted or _target(machines.get((name, units)), made_for, unit)
@@ -78,9 +86,10 @@ def hold(
             left_out.append(BadRow(str(file), 1, name, str(error)))
             continue
         reports.append((named.subject, report))
+    notes = tuple(f"{file}: passed over: {count} plans {why}" for why, count in passed.items())
     if not reports:
-        raise InputError(str(left_out[0]) if left_out else f"{file}: no plan is of that unit")
-    return Held(tuple(reports), tuple(left_out))
+        raise InputError(str(left_out[0]) if left_out else "; ".join(notes) or f"{file}: no plan")
+    return Held(tuple(reports), tuple(left_out), notes)
 
 
 def _plans(file: Path) -> tuple[dict[Key, Placement], Mapping[Key, Result], list[BadRow]]:
@@ -95,7 +104,22 @@ def _plans(file: Path) -> tuple[dict[Key, Placement], Mapping[Key, Result], list
         results, found, bad = read_measurements(file)
         return dict(found), {(one.package, one.units): one for one in results}, bad
     found, bad = read_placements(file)
-    return found, {}, bad
+    results, bad_results = _beside(file)
+    ran = {(one.package, one.units): one for one in results}
+    if len({(one.machine, one.runtime) for one in results}) == 1:  # of those without a good row too
+        ran = dict.fromkeys(found, results[0]) | ran
+    return found, ran, [*bad, *bad_results]
+
+
+def _beside(placement: Path) -> tuple[list[Result], list[BadRow]]:
+    """Results that plans came with, in the file beside theirs; one that is damaged is a bad row."""
+    file = placement.with_name(RESULTS)
+    if not file.is_file():
+        return [], []
+    try:
+        return read_results(file)[0], []
+    except InputError as error:
+        return [], [BadRow(str(file), 1, "", str(error).removeprefix(f"{file}: "))]
 
 
 def _named(subjects: Suite | Subject, package: str) -> tuple[Named, str]:

@@ -28,6 +28,7 @@ from palmette.latency.passports import DRIFT, LOW_POWER
 from palmette.latency.placement import Key, Placement, read_placements
 from palmette.latency.quarantine import BadRow
 from palmette.latency.suite.answers import Result, is_results, read_results
+from palmette.latency.suite.manifest import MANIFEST
 from palmette.latency.targets import parse_target
 from palmette.latency.timings import RULES
 from palmette.space.errors import InputError, expect
@@ -41,6 +42,12 @@ TOLD = (DRIFT, LOW_POWER, ELSEWHERE)
 def is_device_file(path: Path) -> bool:
     """Whether a path holds results of a device, which need no map."""
     return is_report(path) or is_measurements(path) or is_results(path)
+
+
+def reads_of(files: Sequence[Path], suite: Path | None, joined: Path | None) -> list[Path]:
+    """Every path that an import of these files reads, or may read; arguments as in it."""
+    more = [suite / MANIFEST] if suite is not None else []
+    return [*files, *(file.parent / PLACEMENT for file in files), *more, *filter(None, [joined])]
 
 
 def import_files(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from palmette.cli.output import note
 from palmette.cli.subjects import Json
+from palmette.space.errors import expect
 
 if TYPE_CHECKING:
     from palmette.latency.foreign.imported import Imported
@@ -48,9 +50,10 @@ def import_command(
     as_json: Json = False,
 ) -> None:
     """Bring foreign timings into the one table: what devices gave, and CSV files by maps."""
-    from palmette.latency.foreign.forms import import_files
+    from palmette.latency.foreign.forms import import_files, reads_of
     from palmette.latency.foreign.maps import find_map
 
+    _expect_apart(out, quarantine, reads_of([*files, *map(Path, maps or ())], suite, join))
     found = import_files(
         files,
         [find_map(name) for name in maps or ()],
@@ -71,6 +74,18 @@ def import_command(
         "without_passport": found.without_passport,
     }
     print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+
+
+def _expect_apart(out: Path, quarantine: Path | None, reads: Sequence[Path]) -> None:
+    """What is written must be no file that is read, and not the same twice."""
+    known = {path.resolve(): "a file that is read" for path in reads}
+    for option, path in (("--out", out), ("--quarantine", quarantine)):
+        if path is None:
+            continue
+        place = path.resolve()
+        other = next((known[one] for one in (place, *place.parents) if one in known), "")
+        expect(not other, f"{option}: {path} is {other}; name another path")
+        known[place] = f"that of {option}"
 
 
 def _tell(found: Imported) -> None:

@@ -43,6 +43,8 @@ def placement(
     from palmette.search.placed_files import hold
 
     found = hold(file, suite=suite, subject=subject or "", package=package, target=target or "")
+    for line in found.notes:
+        note(line)
     for bad in found.left_out:
         note(f"left out: {bad}")
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from palmette.export.interpreter.program import read_program
 from palmette.latency import parse_target
 from palmette.latency.foreign.measurements import FORMAT
 from palmette.latency.placement import PlacedOp, Placement
+from palmette.latency.suite.manifest import write_manifest
 from palmette.search.placed import (
     ABSENT,
     LEAVES,
@@ -25,7 +27,7 @@ from palmette.search.placed import (
 )
 from palmette.search.placed_files import hold
 from palmette.space import Architecture, InputError
-from tests.latency.foreign.conftest import report, structure
+from tests.latency.foreign.conftest import Answers, report, structure
 
 OLD = parse_target("iphone-11/ane@coreml-ios13")
 NEW = parse_target("iphone-13/ane@coreml-ios16")
@@ -33,6 +35,11 @@ SMALL = Architecture.from_text(
     "32x32 stem_k3_s2_c16_hswish | ir_r1_k3_s2_e2_c16_se0.25_relu6 |"
     " ir_r1_k3_s1_e2_c16_swish | head_c32_relu"
 )
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Answers:
+    return Answers(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +115,7 @@ def test_a_report_of_xcode_is_held_against_its_network(tmp_path: Path) -> None:
     ((name, found),) = hold(path, subject=chain).reports
     assert name == chain and str(found.target) == "iphone-15-pro/ane@coreml-ios18"
     assert found.counts == {(STAYS, "ane"): 1, (STAYS, "cpu"): 1, (STAYS, ABSENT): 4}
-    with pytest.raises(InputError, match="no plan is of that unit"):
+    with pytest.raises(InputError, match="1 plans not of the unit of iphone-11/gpu"):
         hold(path, subject=chain, target="iphone-11/gpu")
     with pytest.raises(InputError, match="give --suite"):
         hold(path)
@@ -140,6 +147,39 @@ def test_a_plan_of_outputs_alone_needs_its_package(
 def test_a_plan_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no op of the plan is one of"):
         hold(report(tmp_path), subject="mul 8x8x8 + 8x1x1 -> 8x8x8")
+
+
+def test_plans_are_of_the_phone_of_the_results_beside_them(answers: Answers) -> None:
+    """The suite was made for another phone; what is passed over is counted."""
+    probe = "4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24 + 2*sigmoid@float32"
+    changes = {"subject_kind": "probe", "subject": probe, "role": "probe"}
+    entries = [
+        replace(answers.entries[3], **changes) if one.position == 4 else one
+        for one in answers.entries
+    ]
+    write_manifest(answers.suite, entries)
+    op = {"place": 0, "operator": "ios17.conv", "output": "a", "preferred": "ane"}
+    files = [{**op, "file": f"p{at}.mlpackage"} for at in (1, 3, 4)]
+    answers.write_placement([*files, {**files[0], "units": "cpuOnly", "preferred": "cpu"}])
+    path = answers.results.parent / "placement.csv"
+    assert {str(one.target) for _, one in hold(path, suite=answers.suite).reports} == {
+        *("iphone-15-pro/ane@coreml-ios18", "iphone-15-pro/cpu@coreml-ios18")
+    }
+    answers.write([answers.row(1, machine="iPhone14,5", os_version="16.2")])
+    args = ["latency", "placement", str(path), "--suite", str(answers.suite)]
+    shown = CliRunner().invoke(app, [*args, "--target", "iphone-13/ane"])
+    assert [line.removeprefix(f"{path}: ") for line in shown.stderr.splitlines()] == [
+        "passed over: 1 plans of probes, which are made to leave the unit",
+        "passed over: 1 plans not of the unit of iphone-13/ane@coreml-ios16",
+    ]
+    found = hold(path, suite=answers.suite)
+    assert [str(one.target) for _, one in found.reports] == [
+        *["iphone-13/ane@coreml-ios16"] * 2,
+        "iphone-13/cpu@coreml-ios16",
+    ]
+    answers.results.write_text("torn")
+    (bad,) = hold(path, suite=answers.suite).left_out
+    assert bad.file == str(answers.results) and "the first line must be" in bad.reason
 
 
 def test_the_command_prints_counts_and_what_differs(tmp_path: Path) -> None:

@@ -68,6 +68,22 @@ def test_what_three_tools_gave_is_fitted_together(answers: Answers, tmp_path: Pa
     }
 
 
+def test_an_import_never_writes_over_what_it_reads(answers: Answers, tmp_path: Path) -> None:
+    path = answers.write(answers.rows())
+    manifest, new = answers.suite / "manifest.csv", str(tmp_path / "new.csv")
+    wrong = [("--out", path), ("--out", path.with_name("placement.csv")), ("--out", manifest)]
+    wrong += [("--quarantine", path.parent / "." / path.name), ("--quarantine", Path(new))]
+    for option, place in wrong:
+        before = place.read_bytes() if place.exists() else b""
+        args = ["latency", "import", str(path), "--suite", str(answers.suite)]
+        options = {"--out": new, option: str(place)}
+        found = CliRunner().invoke(app, [*args, *(word for one in options.items() for word in one)])
+        assert isinstance(found.exception, InputError)
+        assert "name another path" in str(found.exception)
+        assert (place.read_bytes() if place.exists() else b"") == before
+    assert not Path(new).exists()
+
+
 def test_devices_and_foreign_tables_come_in_together(answers: Answers, tmp_path: Path) -> None:
     lines = [
         'format = "palmette/import-map@1"\n[columns]\nsubject_kind = "network"',
