@@ -7,7 +7,6 @@ chip could be.
 
 from __future__ import annotations
 
-import functools
 import math
 import statistics
 from collections import defaultdict
@@ -172,7 +171,6 @@ _OPS: dict[str, Callable[[str], Iterable[Op]]] = {
 """Kind of a subject -> its ops."""
 
 
-@functools.lru_cache(maxsize=4096)
 def _least_ms(kind: str, subject: str, target: Target) -> float | None:
     """The least that the work of a subject can take; None if it cannot be read."""
     try:

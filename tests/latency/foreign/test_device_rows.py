@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from palmette.latency import published_timings
 from palmette.latency.foreign.forms import import_files
 from palmette.latency.foreign.imported import Imported
+from palmette.latency.foreign.plausible import too_slow
 from palmette.latency.suite.manifest import write_manifest
 from palmette.latency.timings import read_timing_tables
 from palmette.space import InputError
@@ -142,6 +144,17 @@ def test_a_row_in_another_unit_is_told_by_its_work_or_its_like(answers: Answers)
     rows = [row for row in answers.rows() if row["position"] != 6]
     (bad,) = take(answers, [*rows, *more, answers.row(6, **microseconds)]).left_out
     assert "times what networks like it take" in bad.reason and bad.row == 11
+
+
+def test_published_timings_are_told_in_microseconds_alone() -> None:
+    """Both sides of `SLOWEST`, on every target of the published table."""
+    rows = published_timings().astype({"latency_ms": float})
+    rows = rows[rows["subject_kind"] == "network"]
+    columns = ("subject_kind", "subject", "target", "latency_ms")
+    things = list(zip(*(rows[name].tolist() for name in columns), strict=True))
+    assert too_slow(things) == []
+    lines = too_slow([(*what, 1000 * ms) for *what, ms in things])
+    assert len(lines) == rows["target"].nunique() > 10
 
 
 def test_hot_calls_count_where_heat_is_meant(answers: Answers) -> None:
