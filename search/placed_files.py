@@ -23,9 +23,6 @@ from palmette.search.placed import ABSENT, PlacementReport, compare_placement, w
 from palmette.space import ZOO, Architecture, Op, load
 from palmette.space.errors import InputError, expect
 
-RESULTS = "results.csv"
-"""Beside the app's plans: the phone and the system that they are of."""
-
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -112,8 +109,12 @@ def _plans(file: Path) -> tuple[dict[Key, Placement], Mapping[Key, Result], list
 
 
 def _beside(placement: Path) -> tuple[list[Result], list[BadRow]]:
-    """Results that plans came with, in the file beside theirs; one that is damaged is a bad row."""
-    file = placement.with_name(RESULTS)
+    """Results that plans came with, in the file beside theirs; one that is damaged is a bad row.
+
+    It is `results.csv` for `placement.csv`, and `NAME.csv` for `NAME.placement.csv`.
+    """
+    stem = placement.name.removesuffix("placement.csv").removesuffix(".") or "results"
+    file = placement.with_name(f"{stem}.csv")
     if not file.is_file():
         return [], []
     try:
