@@ -8,10 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from palmette.latency.suite.answers import Result
-
-ANCHOR = "anchor"
-MOST_DRIFT = 0.05
-"""Share of an anchor's median that its timings may be off."""
+from palmette.latency.suite.order import ANCHOR, MOST_DRIFT, off
 
 
 def drifted(timed: Sequence[tuple[Result, str]]) -> set[int]:
@@ -19,7 +16,7 @@ def drifted(timed: Sequence[tuple[Result, str]]) -> set[int]:
 
     Beside it are the anchor itself and what was timed after the anchor before it and before the
     next one, with the same units: the phone changed somewhere in between. An anchor is off that
-    took `MOST_DRIFT` more or less than the median of its own timings.
+    is more than `MOST_DRIFT` off the median of its own timings.
 
     Args:
         timed: timings with their roles, in the order in which they were made.
@@ -37,15 +34,15 @@ def _drifted(timed: Sequence[tuple[Result, str]]) -> set[int]:
             times[result.package].append(result.median_ms)
     middles = {package: statistics.median(ms) for package, ms in times.items()}
     places = [at for at, (_, role) in enumerate(timed) if role == ANCHOR]
-    off = {
+    moved = {
         at
         for at in places
-        if abs(timed[at][0].median_ms / middles[timed[at][0].package] - 1) > MOST_DRIFT
+        if off(timed[at][0].median_ms, middles[timed[at][0].package]) > MOST_DRIFT
     }
     found = set()
     for at, (result, _) in enumerate(timed):
         after = bisect_left(places, at)
         beside = places[max(after - 1, 0) : after + 1] if at not in places else [at]
-        if any(place in off for place in beside):
+        if any(place in moved for place in beside):
             found.add(result.row)
     return found

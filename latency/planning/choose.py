@@ -32,6 +32,7 @@ from palmette.latency.planning.herding import (
 from palmette.latency.planning.needs import Kernels, Needs, Networks
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import HOST, timing_seconds
+from palmette.latency.suite.order import ANCHOR, rounds
 from palmette.latency.suite.probes import series
 from palmette.latency.synthetic import LABEL
 from palmette.latency.targets import Target
@@ -61,8 +62,8 @@ A fit leaves out timings of ops that are mostly the call that they contain; see 
 """
 EXTRA_EVERY = 10
 """Ops of the space for one that it does not need."""
-ANCHORS, ANCHOR_EVERY = 2, 20
-"""Networks that are anchors, beside a chain; timings between two of their rounds."""
+ANCHORS = 2
+"""Networks that are anchors, beside a chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,13 +307,9 @@ def _cost(steps: Sequence[Step], anchors: _Anchors) -> Floats:
     own = np.cumsum([step.seconds for step in steps])
     chained = np.arange(len(steps)) >= anchors.chained_from
     each = sum(row.seconds for row in anchors.networks) + chained * anchors.chain_seconds
-    found: Floats = own + each * _rounds(rows)
+    others = rows - len(anchors.networks) - chained
+    found: Floats = own + each * rounds(others)
     return found
-
-
-def _rounds(rows: Ints) -> Ints:
-    """How often anchors are timed in a run of so many rows."""
-    return 1 - (-rows // ANCHOR_EVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,9 +328,10 @@ class _Anchors:
 
     def rows(self, steps: Sequence[Step]) -> list[Planned]:
         """Rows of a plan of these steps, with the seconds of all repeats."""
-        rounds = int(_rounds(np.array(sum(len(step.rows) for step in steps))))
         some = self.networks + (self.chain if self.chained_from < len(steps) else ())
-        return [replace(row, role="anchor", seconds=rounds * row.seconds) for row in some]
+        others = sum(len(step.rows) for step in steps) - len(some)
+        times = int(rounds(np.array(others)))
+        return [replace(row, role=ANCHOR, seconds=times * row.seconds) for row in some]
 
 
 def _anchors(steps: Sequence[Step], first: int, target: Target) -> _Anchors:

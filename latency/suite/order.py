@@ -10,11 +10,29 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 Item = TypeVar("Item")
+Ints = NDArray[np.int64]
 
+ANCHOR = "anchor"
+"""Role of what is timed again and again."""
 EVERY = 20
 """Most other timings between two rounds of anchors."""
+
+MOST_DRIFT = 1.05
+"""How far an anchor may be off the median of its timings, as a ratio; more, and a run drifted."""
+
+
+def off(ms: float, middle: float) -> float:
+    """How far a timing is off, slower or faster, as a ratio of 1 or more."""
+    return max(ms / middle, middle / ms)
+
+
+def rounds(others: Ints) -> Ints:
+    """How often anchors are timed in a run of so many other timings, elementwise; 2 or more."""
+    found: Ints = 1 + np.maximum(1, -(-others // EVERY))
+    return found
 
 
 def run_order(others: Sequence[Item], anchors: Sequence[Item], seed: int) -> list[Item]:
@@ -28,7 +46,7 @@ def run_order(others: Sequence[Item], anchors: Sequence[Item], seed: int) -> lis
     rng = np.random.default_rng(seed)
     shuffled = [others[at] for at in rng.permutation(len(others))]
     found = [anchors[at] for at in rng.permutation(len(anchors))]
-    parts = max(1, -(-len(others) // EVERY))
+    parts = int(rounds(np.array(len(others)))) - 1
     for places in np.array_split(np.arange(len(others)), parts):
         found += [shuffled[at] for at in places]
         found += [anchors[at] for at in rng.permutation(len(anchors))]

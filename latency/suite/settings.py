@@ -1,21 +1,28 @@
 """How a suite is timed: `settings.json` beside its manifest, which the app and a Mac's run read.
 
-A suite without that file is timed by the defaults, which are those that come with the app.
+`palmette latency suite` writes it: bursts on the units of the plan's targets, which is what the
+plan's minutes count. A suite without that file is timed by the defaults, which are those that come
+with the app.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from palmette.latency.planning.plan import KINDS
 from palmette.latency.suite.results import MODES, REQUESTED_UNITS
+from palmette.latency.targets import parse_target
 from palmette.space.errors import InputError, expect
+from palmette.space.files import write_text
 
 SETTINGS = "settings.json"
+BURST = MODES[0]
+ASKED = {"cpu": "cpuOnly", "gpu": "cpuAndGPU", "ane": "cpuAndNeuralEngine"}
+"""Compute units to ask for, by the unit of a target."""
 LONGEST_S = 86_400.0
 MOST_CALLS = 1_000_000
 
@@ -43,6 +50,33 @@ class Settings:
     paced_s: float = 10.0
     cool_s: float = 900.0
     """Longest wait for a phone to cool before a timing."""
+
+    @classmethod
+    def of(cls, targets: Sequence[str], modes: Sequence[str] = ()) -> Settings:
+        """Settings of a plan: bursts of everything, on the units that its targets name.
+
+        Args:
+            targets: full names.
+            modes: ways of calling its networks beside bursts.
+
+        Raises:
+            InputError: an unknown mode or target.
+        """
+        wrong = [mode for mode in modes if mode not in MODES]
+        expect(not wrong, f"--mode: must be of {', '.join(MODES)}, got '{', '.join(wrong)}'")
+        units = {ASKED[parse_target(target).unit] for target in targets}
+        return cls(
+            units=tuple(name for name in REQUESTED_UNITS if name in units),
+            modes={
+                mode: KINDS if mode == BURST else ("network",)
+                for mode in MODES
+                if mode == BURST or mode in modes
+            },
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the settings of a suite, atomically."""
+        write_text(folder / SETTINGS, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
@@ -89,7 +123,19 @@ def _modes(value: Any, where: str) -> dict[str, tuple[str, ...]]:
         f"{where}: must be a table with some of the keys {', '.join(MODES)}, got"
         f" {json.dumps(value)}",
     )
-    return {mode: _named(kinds, KINDS, f"{where}: {mode}") for mode, kinds in value.items()}
+    found = {mode: _named(kinds, KINDS, f"{where}: {mode}") for mode, kinds in value.items()}
+    expect_bursts(found, where)
+    return found
+
+
+def expect_bursts(modes: Mapping[str, Sequence[str]], where: str) -> None:
+    """Refuse other modes for kinds that have no bursts: an import could use none of those rows."""
+    bare = {kind for own in modes.values() for kind in own} - set(modes.get(BURST, ()))
+    expect(
+        not bare,
+        f"{where}: every kind needs burst, beside which the other modes stand; {BURST} lacks"
+        f" {', '.join(sorted(bare))}",
+    )
 
 
 def _number(name: str, value: Any, where: str) -> Any:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency.chains import Chain
+from palmette.latency.suite.order import MOST_DRIFT, off
 from palmette.latency.suite.probes import SINGLE, Probe
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.8
-MOST_DRIFT = 1.05
-"""Slowest or fastest over the median of an anchor's timings from which on a run has drifted."""
 _P10_TO_P90 = 2.5631
 """Standard deviations of a normal distribution."""
 
@@ -175,8 +174,7 @@ def drift(rows: pd.DataFrame) -> list[Drift]:
     for (target, kind, subject, _), own in _things(rows):
         ms = own["latency_ms"].to_numpy(dtype=float)
         if len(ms) > 1:
-            ratios = ms / np.median(ms)
-            largest = max(float(ratios.max()), 1 / float(ratios.min()))
+            largest = max(off(float(one), float(np.median(ms))) for one in ms)
             found.append(Drift(target, kind, subject, len(ms), largest, float(ms[-1] / ms[0])))
     return sorted(found, key=lambda one: -one.largest)
 

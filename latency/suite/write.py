@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from palmette.export.errors import ExportError
 from palmette.export.processes import in_processes
 from palmette.latency.chains import Chain
 from palmette.latency.planning.plan import Plan, Planned
+from palmette.latency.planning.seconds import suite_seconds
 from palmette.latency.suite.ledger import Ledger, opened
 from palmette.latency.suite.manifest import Entry, write_manifest
-from palmette.latency.suite.order import run_order
+from palmette.latency.suite.order import ANCHOR, run_order
 from palmette.latency.suite.packages import UNDER_WAY, Job, Package, make, package_form
+from palmette.latency.suite.settings import SETTINGS, Settings
 from palmette.latency.targets import parse_target
 from palmette.space.errors import expect
 
-ANCHOR = "anchor"
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
 
@@ -40,6 +41,12 @@ class Suite:
     """Packages that were there."""
     left_out: tuple[tuple[str, str, str], ...]
     """(kind, subject, reason) of what has no package."""
+    settings: Settings
+    """That it is timed by."""
+    wanted: Settings
+    """That the plan asks for: other than those if the folder had some already."""
+    seconds: float
+    """Thought to be spent on it on the device."""
 
     @property
     def anchors(self) -> int:
@@ -59,11 +66,12 @@ def write_suite(
     plan: Plan,
     folder: Path,
     *,
+    modes: Sequence[str] = (),
     processes: int = 1,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Suite:
-    """Make the packages of a plan, and the manifest that says in which order they are timed.
+    """Make the packages of a plan, its settings, and the manifest: in which order it is timed.
 
     A subject has one package, whatever units it is planned on: units are chosen when it is timed.
     One that cannot be made is left out, with the reason. Packages are the same to the byte each
@@ -72,13 +80,16 @@ def write_suite(
     Args:
         plan: rows of one runtime.
         folder: of the suite; made if it is not there. What is there of the plan already is kept.
+        modes: ways of calling networks beside bursts, at every place of theirs in the order;
+            settings that are in the folder stay.
         processes: that convert side by side; 0.5 to 1.5 GB each, by the networks.
         seed: of the order.
         progress: told of every package.
 
     Raises:
         InputError: targets of several runtimes, or of one that runs no Core ML packages of
-            tensors; no positive number of processes; another process writes this suite.
+            tensors; an unknown mode; no positive number of processes; settings there that are
+            damaged; another process writes this suite.
         ExportError: no package could be made, or a process ended by itself.
     """
     chosen = _chosen(plan)
@@ -90,6 +101,8 @@ def write_suite(
     )
     expect(processes > 0, f"processes: must be 1 or more, got {processes}")
     form = package_form(chosen[0].target)
+    wanted = Settings.of([row.target for row in plan.rows], modes)
+    settings = Settings.read(folder) if (folder / SETTINGS).exists() else wanted
     jobs = {Job(folder, row.kind, row.subject, row.target, *form): row for row in chosen}
     folder.mkdir(parents=True, exist_ok=True)
     with opened(folder) as ledger:
@@ -98,8 +111,18 @@ def write_suite(
             _, subject, reason = left_out[0]
             raise ExportError(f"no package could be made, the first for '{subject}': {reason}")
         entries = _entries([(jobs[job], job, found[job]) for job in jobs if job in found], seed)
+        if not (folder / SETTINGS).exists():
+            settings.write(folder)
         write_manifest(folder, entries)
-    return Suite(tuple(entries), made, len(found) - made, tuple(left_out))
+    seconds = _seconds(plan, entries, settings)
+    kept = len(found) - made
+    return Suite(tuple(entries), made, kept, tuple(left_out), settings, wanted, seconds)
+
+
+def _seconds(plan: Plan, entries: Sequence[Entry], settings: Settings) -> float:
+    there = {(entry.subject_kind, entry.subject) for entry in entries}
+    rows = [row for row in plan.rows if (row.kind, row.subject) in there]
+    return suite_seconds(rows, [entry.subject_kind for entry in entries], settings)
 
 
 def _chosen(plan: Plan) -> list[Planned]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
-from palmette.latency.foreign.anchors import ANCHOR
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.manifest import Entry
-from palmette.latency.suite.order import run_order
+from palmette.latency.suite.order import ANCHOR, run_order
 from palmette.latency.synthetic import LABEL
 from palmette.latency.synthetic.subjects import ops_to_run
 from palmette.space.errors import expect

@@ -24,6 +24,10 @@ MOST_PROCESSES = 4
 def latency_suite(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="CSV file of a plan.")],
     out: Annotated[Path, typer.Option(help="Folder for the packages; begun before, it goes on.")],
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(help="Of networks, beside bursts: sustained or paced; a minute a timing."),
+    ] = None,
     processes: Annotated[
         int | None, typer.Option(help="That convert side by side; default one a core, at most 4.")
     ] = None,
@@ -38,7 +42,9 @@ def latency_suite(
     count = min(os.cpu_count() or 1, MOST_PROCESSES) if processes is None else processes
     try:
         with counting() as tell:
-            found = write_suite(rows, out, processes=count, seed=seed, progress=tell)
+            found = write_suite(
+                rows, out, modes=mode or (), processes=count, seed=seed, progress=tell
+            )
     except KeyboardInterrupt:
         note("interrupted; the same command goes on")
         raise typer.Exit(130) from None
@@ -46,6 +52,8 @@ def latency_suite(
         note(f"left out: {kind} {subject}: {reason}")
     for subject in found.lone_chains:
         note(f"{subject}: has no chain of another depth, so that its block will not show")
+    if found.settings != found.wanted:
+        note(f"{out}/settings.json was there and stays; take it away to have the plan's")
     if not found.anchors:
         note("the plan has no anchors: how far the phone drifts during the run will not show")
     answer = {
@@ -56,12 +64,15 @@ def latency_suite(
         "left_out": len(found.left_out),
         "timings": len(found.entries),
         "anchors": found.anchors,
+        "units": list(found.settings.units),
+        "seconds": found.seconds,
     }
     print(
         json.dumps(answer)
         if as_json
         else f"{out}: {answer['packages']} packages ({found.kept} were there),"
-        f" {answer['timings']} timings, {answer['left_out']} left out"
+        f" {answer['timings']} timings on {', '.join(found.settings.units)} in about"
+        f" {found.seconds / 60:.0f} minutes, {answer['left_out']} left out"
     )
 
 

@@ -54,11 +54,20 @@ def test_a_suite_is_made_and_what_is_left_out_is_said(palmette: Palmette) -> Non
         "left_out": 1,
         "timings": 1,
         "anchors": 0,
+        "units": ["cpuAndNeuralEngine"],
+        "seconds": 1.0,
     }
     assert f"left out: op {bad}: " in err and "the plan has no anchors" in err
     assert [entry.subject for entry in read_manifest(Path("bench"))] == [good]
-    code, out, _ = palmette("suite", "plan.csv", "--out", "bench", "--processes", "1")
-    assert out == "bench: 1 packages (1 were there), 1 timings, 1 left out\n"
+    again = ("suite", "plan.csv", "--out", "bench", "--processes", "1", "--mode", "paced")
+    code, out, err = palmette(*again)
+    assert out == (
+        "bench: 1 packages (1 were there), 1 timings on cpuAndNeuralEngine in about 0 minutes,"
+        " 1 left out\n"
+    )
+    assert "bench/settings.json was there and stays" in err
+    code, _, err = palmette(*again[:-1], "fast")
+    assert code == 2 and "--mode: must be of burst, sustained, paced, got 'fast'" in err
 
 
 def test_nothing_that_can_be_made_and_no_plan_are_errors_of_one_line(palmette: Palmette) -> None:

@@ -25,9 +25,9 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 
 
 def test_what_a_file_says_is_taken(tmp_path: Path) -> None:
-    changed = {**GOOD, "units": ["all"], "modes": {"paced": ["network", "op"]}, "timed_s": 3}
+    changed = {**GOOD, "units": ["all"], "modes": {"burst": ["op"], "paced": ["op"]}, "timed_s": 3}
     found = Settings.read(write(tmp_path, changed))
-    assert found == Settings(("all",), {"paced": ("network", "op")}, timed_s=3.0)
+    assert found == Settings(("all",), {"burst": ("op",), "paced": ("op",)}, timed_s=3.0)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,8 @@ def test_what_a_file_says_is_taken(tmp_path: Path) -> None:
         ("modes", {"fast": ["op"]}, "keys burst, sustained, paced"),
         ("modes", {}, "keys burst"),
         ("modes", {"burst": "op"}, "modes: burst: must be some of op, chain"),
+        ("modes", {"paced": ["op"]}, "every kind needs burst.*; burst lacks op"),
+        ("modes", {"burst": ["op"], "paced": ["op", "network"]}, "burst lacks network"),
         ("least_calls", 0, "whole number from 1 to"),
         ("most_calls", 1.5, "whole number"),
         ("most_calls", True, "whole number"),

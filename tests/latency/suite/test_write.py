@@ -27,6 +27,7 @@ from palmette.latency.suite.ledger import LEDGER, opened
 from palmette.latency.suite.manifest import MANIFEST, Entry, hash_package, read_manifest
 from palmette.latency.suite.packages import UNDER_WAY
 from palmette.latency.suite.probes import Probe
+from palmette.latency.suite.settings import SETTINGS, Settings
 from palmette.latency.suite.values import SEED, settle
 from palmette.latency.suite.write import Suite, write_suite
 from palmette.space import Architecture, InputError
@@ -83,13 +84,21 @@ def test_a_subject_has_one_package_and_one_that_cannot_be_is_left_out(suite: Sui
     assert (kind, subject) == ("op", REFUSED) and "does not say what to run" in reason
 
 
+def test_the_settings_ask_for_bursts_on_the_units_of_the_plan(suite: Suite, folder: Path) -> None:
+    units, kinds = ("cpuAndGPU", "cpuAndNeuralEngine"), ("op", "chain", "network", "probe")
+    assert Settings.read(folder) == suite.settings == suite.wanted
+    assert suite.settings == Settings(units, {"burst": kinds})
+    # the network twice, once as an anchor; three other subjects; all on both units
+    assert suite.seconds == 2 * (2 + 3)
+
+
 def test_the_manifest_is_what_lies_there(suite: Suite, folder: Path) -> None:
     entries = read_manifest(folder)
     assert entries == list(suite.entries)
     assert [entry.role == "anchor" for entry in entries] == [True, False, False, False, True]
     assert all(hash_package(folder / entry.file) == entry.sha256 for entry in entries)
     assert {entry.file for entry in entries} == {
-        path.name for path in folder.iterdir() if path.name not in (MANIFEST, LEDGER)
+        path.name for path in folder.iterdir() if path.name not in (MANIFEST, LEDGER, SETTINGS)
     }
     shapes = {entry.subject_kind: (entry.input_name, entry.input_shape) for entry in entries}
     assert shapes == {
@@ -156,7 +165,13 @@ def test_what_is_there_is_kept_whatever_the_order(suite: Suite, copied: Path) ->
     again = write_suite(PLAN, copied)
     assert (again.made, again.kept, again.entries) == (0, 4, suite.entries)
     assert contents(copied) == before
+    own = Settings(("all",), {"burst": ("op", "network"), "paced": ("network",)}, paced_s=7)
+    (copied / SETTINGS).unlink()
+    own.write(copied)
     other = write_suite(PLAN, copied, seed=1)
+    assert Settings.read(copied) == other.settings == own != other.wanted
+    # two timings of the network: a load, a second to warm up, and the calls
+    assert other.seconds == 2 + 3 + 2 * (1.5 + 1 + 7)
     assert other.made == 0 and {*other.entries} != {*suite.entries}
     assert {entry.sha256 for entry in other.entries} == {entry.sha256 for entry in suite.entries}
 
