@@ -24,10 +24,11 @@ from palmette.latency.devices.place import Lost, Place
 from palmette.latency.devices.plans import counts, plan_rows
 from palmette.latency.suite.manifest import Entry, hash_package, read_manifest
 from palmette.latency.suite.results import MODES, REQUESTED_UNITS
-from palmette.latency.suite.settings import Settings
+from palmette.latency.suite.settings import Settings, expect_bursts_too, usual_modes
 from palmette.space.errors import expect
 
 MAC = "mac"
+ENDED = "the phone's app has ended; run the same command again"
 Progress = Callable[[str, int, int], None]
 
 
@@ -61,12 +62,12 @@ def time_suite(
 
     Args:
         suite: folder with the manifest, the packages and perhaps settings.
-        out: CSV file of the results; `placement.csv` is written beside it.
+        out: CSV file of the results; `placement_beside` it the compute plans are written.
         on: `mac`, or identifier or name of a phone.
         team: development team that signs coremltools' app; for phones.
         units: compute units, in place of those of the settings.
-        modes: ways of calling, in place of those of the settings; each for all packages that the
-            settings have a mode for.
+        modes: ways of calling, in place of those of the settings; one that the settings lack is
+            for the kinds that it is for by default.
         progress: told of every timing.
 
     Raises:
@@ -76,13 +77,14 @@ def time_suite(
     require_mac(f"--on {on}")
     expect(out.suffix == ".csv", f"--out: with --on it is a .csv file, got {out}")
     entries = read_manifest(suite)
+    if on != MAC:
+        expect_few(entries)
+        expect_bursts(modes)
     settings = _chosen(Settings.read(suite), units, modes)
     _check_packages(suite, entries)
     tell = progress or (lambda what, done, of: None)
     if on == MAC:
         return asyncio.run(run(suite, out, this_mac(), entries, settings, tell))
-    expect_few(entries)
-    expect_bursts(modes)
     return asyncio.run(_on_phone(on, team, suite, out, entries, settings, tell))
 
 
@@ -107,8 +109,9 @@ def _chosen(settings: Settings, units: Sequence[str], modes: Sequence[str]) -> S
     if units:
         settings = replace(settings, units=tuple(dict.fromkeys(units)))
     if modes:
-        kinds = tuple(dict.fromkeys(kind for own in settings.modes.values() for kind in own))
-        settings = replace(settings, modes={m: settings.modes.get(m, kinds) for m in modes})
+        settings = replace(settings, modes={**usual_modes(), **settings.modes})
+        settings = replace(settings, modes={mode: settings.modes[mode] for mode in modes})
+        expect_bursts_too(settings.modes, "--mode")
     return settings
 
 
@@ -150,7 +153,7 @@ async def run(
         for done, job in enumerate(jobs, start=1):
             if not log.has(job.entry.position, job.entry.file, job.units, job.mode):
                 if not place.is_alive():
-                    raise Lost("the phone's app has ended; run the same command again")
+                    raise Lost(ENDED)
                 await _one(suite, Path(no_weights), place, job, settings, log)
             tell("time", done, len(jobs))
     return Finished(log.count, log.failed)
@@ -178,6 +181,8 @@ async def _one(
     except Lost:
         raise
     except Exception as error:  # of one package: what Core ML or coremltools says of it
+        if not place.is_alive():
+            raise Lost(ENDED) from None
         row["error"] = " ".join(str(error).split())[:500] or type(error).__name__
     log.add(row)
 

@@ -29,12 +29,11 @@ from palmette.latency.placement import Key, Placement, read_placements
 from palmette.latency.quarantine import BadRow
 from palmette.latency.suite.answers import Result, is_results, read_results
 from palmette.latency.suite.manifest import MANIFEST
+from palmette.latency.suite.results import placement_beside
 from palmette.latency.targets import parse_target
 from palmette.latency.timings import RULES
 from palmette.space.errors import InputError, expect
 
-PLACEMENT = "placement.csv"
-"""Beside the app's results."""
 TOLD = (DRIFT, LOW_POWER, ELSEWHERE)
 """Flags that an import counts."""
 
@@ -143,7 +142,7 @@ def _rows(file: Path) -> tuple[list[Result], Mapping[Key, Placement], list[BadRo
     if is_measurements(file):
         return read_measurements(file)
     results, bad = read_results(file)
-    beside = file.parent / PLACEMENT
+    beside = placement_beside(file)
     placements, bad_ops = _placements(beside)
     return results, placements, [*bad, *bad_ops]
 

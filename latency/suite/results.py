@@ -12,6 +12,8 @@ A row is a package, the compute units asked for, and a way of calling:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 MODES = ("burst", "sustained", "paced")
 PACED_HZ = 30
 REQUESTED_UNITS = ("cpuOnly", "cpuAndGPU", "cpuAndNeuralEngine", "all")
@@ -33,9 +35,18 @@ COLUMNS = (
 compute plan, blank if there is none; `started_at` is ISO 8601 in UTC. What a device does not say is
 blank.
 """
+KEY = ("position", "file", "units", "mode")
+"""Of a timing: what tells whether it is done."""
+PLACEMENT = "placement.csv"
 PLACEMENT_COLUMNS = (
     *("file", "units", "place", "operator", "output", "preferred", "supported", "cost"),
 )
 """Of `placement.csv` beside it, an op of a compute plan a row: `place` counts them from 0,
 `preferred` is cpu, gpu or ane, `supported` such as `cpu;ane`, `cost` the estimated share of the
 time, blank if there is none."""
+
+
+def placement_beside(results: Path) -> Path:
+    """Where the compute plans of a file of results lie: two files in a folder have two of them."""
+    name = PLACEMENT if results.name == "results.csv" else f"{results.stem}.{PLACEMENT}"
+    return results.with_name(name)

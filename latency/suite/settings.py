@@ -27,7 +27,8 @@ LONGEST_S = 86_400.0
 MOST_CALLS = 1_000_000
 
 
-def _every_kind_in_bursts() -> dict[str, tuple[str, ...]]:
+def usual_modes() -> dict[str, tuple[str, ...]]:
+    """Kinds of subjects by mode: all in bursts, networks in the others."""
     return {"burst": KINDS, "sustained": ("network",), "paced": ("network",)}
 
 
@@ -36,7 +37,7 @@ class Settings:
     """What is timed, and for how long; seconds end in `_s`."""
 
     units: tuple[str, ...] = ("cpuOnly", "cpuAndGPU", "cpuAndNeuralEngine")
-    modes: Mapping[str, tuple[str, ...]] = field(default_factory=_every_kind_in_bursts)
+    modes: Mapping[str, tuple[str, ...]] = field(default_factory=usual_modes)
     """Kinds of subjects by mode; a mode that is not here is not run."""
     warmup_calls: int = 10
     warmup_s: float = 1.0
@@ -68,8 +69,8 @@ class Settings:
         return cls(
             units=tuple(name for name in REQUESTED_UNITS if name in units),
             modes={
-                mode: KINDS if mode == BURST else ("network",)
-                for mode in MODES
+                mode: kinds
+                for mode, kinds in usual_modes().items()
                 if mode == BURST or mode in modes
             },
         )
@@ -124,11 +125,11 @@ def _modes(value: Any, where: str) -> dict[str, tuple[str, ...]]:
         f" {json.dumps(value)}",
     )
     found = {mode: _named(kinds, KINDS, f"{where}: {mode}") for mode, kinds in value.items()}
-    expect_bursts(found, where)
+    expect_bursts_too(found, where)
     return found
 
 
-def expect_bursts(modes: Mapping[str, Sequence[str]], where: str) -> None:
+def expect_bursts_too(modes: Mapping[str, Sequence[str]], where: str) -> None:
     """Refuse other modes for kinds that have no bursts: an import could use none of those rows."""
     bare = {kind for own in modes.values() for kind in own} - set(modes.get(BURST, ()))
     expect(

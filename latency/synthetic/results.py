@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from palmette.latency.suite.manifest import Entry
-from palmette.latency.suite.results import COLUMNS, MODES, PLACEMENT_COLUMNS, REQUESTED_UNITS
+from palmette.latency.suite.results import (
+    COLUMNS,
+    KEY,
+    MODES,
+    PLACEMENT_COLUMNS,
+    REQUESTED_UNITS,
+    placement_beside,
+)
+from palmette.latency.suite.row_file import RowFile
 from palmette.latency.synthetic.app import Conditions, build_of, run_suite
 from palmette.latency.synthetic.subjects import ops_to_run
 from palmette.latency.synthetic.truth import truth
@@ -18,7 +26,6 @@ from palmette.latency.synthetic.units import UNIT_OF
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
 
-PLACEMENT = "placement.csv"
 DEFAULT_UNITS = ("cpuAndNeuralEngine",)
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many rows are done, and of how many."""
@@ -49,7 +56,7 @@ def write_results(
 
     Args:
         entries: of the suite's manifest.
-        out: CSV file of the results; `placement.csv` is written beside it.
+        out: CSV file of the results; `placement_beside` it the plans are written.
         units: compute units to ask for, of `REQUESTED_UNITS`.
         modes: ways of calling, of `MODES`.
         seed: of the noise, 0 or more.
@@ -66,28 +73,19 @@ def write_results(
         )
     expect(0 <= seed < 2**32, f"seed must be from 0 to {2**32 - 1}, got {seed}")
     done = rows_done(entries, out, seed)
-    others = sorted({row[_KEY.index("units")] for row in done} - set(units))
+    others = sorted({row[KEY.index("units")] for row in done} - set(units))
     expect(not others, f"{out}: has rows of {', '.join(others)}; name another folder for others")
     _place(out, _table(PLACEMENT_COLUMNS, _placements(entries, units)))
     failed, count, total = 0, 0, len(entries) * len(units) * len(modes)
-    with out.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if not done:
-            file.truncate(0)
-            writer.writeheader()
-        for row in run_suite(entries, units, modes, seed, conditions):
-            count += 1
-            failed += row["error"] != ""
-            if tuple(str(row[name]) for name in _KEY) not in done:
-                writer.writerow(row)
-                file.flush()  # a kill leaves at most one torn row
-            if progress is not None:
-                progress("time", count, total)
+    file = RowFile(out, COLUMNS, synced=False)
+    for row in run_suite(entries, units, modes, seed, conditions):
+        count += 1
+        failed += row["error"] != ""
+        if tuple(str(row[name]) for name in KEY) not in done:
+            file.append([row])
+        if progress is not None:
+            progress("time", count, total)
     return Timed(out, count, failed, len(done))
-
-
-_KEY = ("position", "file", "units", "mode")
-"""Of a timing: what tells whether it is done."""
 
 
 def rows_done(entries: Sequence[Entry], out: Path, seed: int = 0) -> set[tuple[str, ...]]:
@@ -99,41 +97,19 @@ def rows_done(entries: Sequence[Entry], out: Path, seed: int = 0) -> set[tuple[s
     if not out.exists():
         return set()
     known = {(str(entry.position), entry.sha256): entry.file for entry in entries}
-    rows, torn_at = _whole_rows(out)
-    done = set()
-    for number, cells in enumerate(rows, start=2):
-        where = f"{out}: row {number}"
-        expect(len(cells) == len(COLUMNS), f"{where}: {len(cells)} cells; it is damaged")
-        row = dict(zip(COLUMNS, cells, strict=True))
+    rows = RowFile(out, COLUMNS, synced=False).rows
+    for number, row in enumerate(rows, start=2):
         expect(
             known.get((row["position"], row["sha256"])) == row["file"]
             and row["os_build"] == build_of(seed),
-            f"{where}: is of another suite, seed or phone; name another file",
+            f"{out}: row {number}: is of another suite, seed or phone; name another file",
         )
-        done.add(tuple(row[name] for name in _KEY))
-    with out.open("r+b") as file:
-        file.truncate(torn_at)
-    return done
-
-
-def _whole_rows(out: Path) -> tuple[list[list[str]], int]:
-    """Cells of the rows of a file of results, and its length without a row that was torn."""
-    try:
-        data = out.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        rows = list(csv.reader(io.StringIO(whole.decode("utf-8"), newline="")))
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{out}: cannot be read as CSV ({error})") from None
-    expect(
-        rows[:1] in ([], [list(COLUMNS)]),
-        f"{out}: the header must be {','.join(COLUMNS)}; name another file",
-    )
-    return rows[1:], len(whole)
+    return {tuple(row[name] for name in KEY) for row in rows}
 
 
 def _place(out: Path, text: str) -> None:
     """Write the placement beside results, over nothing else than itself."""
-    path = out.parent / PLACEMENT
+    path = placement_beside(out)
     expect(
         not path.exists() or path.read_bytes() == text.encode(),
         f"{path}: is of another suite, run or --units; name another folder",

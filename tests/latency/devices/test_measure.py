@@ -183,6 +183,24 @@ def test_a_place_that_answers_no_more_ends_the_run_and_keeps_the_rows(
     assert len(rows(suite)) == 1
 
 
+def test_a_phone_that_ends_during_a_call_takes_no_package_with_it(
+    suite_of: Callable[..., Path], wrapper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite, alive = suite_of("conv"), [True]
+
+    async def die(self: Any) -> None:
+        alive[0] = False
+        raise RuntimeError("the session has ended")
+
+    one = replace(QUICK, units=("all",), modes={"burst": ("op",)})
+    with monkeypatch.context() as patch:
+        patch.setattr(wrapper, "load", die)
+        with pytest.raises(Lost, match="has ended"):
+            run(suite, replace(MAC, is_alive=lambda: alive[0]), one)
+    assert rows(suite) == []
+    assert run(suite, settings=one) == measure.Finished(1, 0)
+
+
 def test_ops_are_counted_where_there_is_a_plan_and_it_is_made_once(
     suite_of: Callable[..., Path], wrapper: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,11 +304,12 @@ def test_what_the_command_line_says_stands_in_place_of_the_settings(
     suite_of: Callable[..., Path], wrapper: Any, on_a_mac: None
 ) -> None:
     suite = suite_of("conv")
-    quick = '{"units": ["all"], "modes": {"sustained": ["network", "op"]}, "warmup_calls": 0,'
+    quick = '{"units": ["all"], "modes": {"burst": ["network", "op"]}, "warmup_calls": 0,'
     quick += '"warmup_s": 0, "least_calls": 1, "most_calls": 1, "timed_s": 0, "sustained_s": 0,'
     (suite / "settings.json").write_text(quick + '"paced_s": 0, "cool_s": 0}')
     out = suite.parent / "results.csv"
-    measure.time_suite(suite, out, "mac", units=["cpuOnly"], modes=["burst"])
+    modes = ["burst", "sustained"]  # sustained is for networks, of which there are none
+    measure.time_suite(suite, out, "mac", units=["cpuOnly"], modes=modes)
     assert [key(row)[2:] for row in rows(suite)] == [("cpuOnly", "burst")]
 
 
@@ -313,6 +332,7 @@ def test_a_suite_that_is_not_whole_is_refused(
     [
         ({"units": ["ane"]}, "--units: must be of cpuOnly"),
         ({"modes": ["fast"]}, "--mode: must be of burst"),
+        ({"modes": ["sustained"]}, "--mode: every kind needs burst"),
         ({"on": "iphone", "modes": ["paced"]}, "--mode: paced: calls of a phone from here are"),
         ({"on": "iphone"}, "--team: name the development team"),
         ({"out": Path("results.json")}, "it is a .csv file"),

@@ -11,12 +11,12 @@ import pytest
 from palmette import cli
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.suite.manifest import read_manifest, write_manifest
-from palmette.latency.suite.results import COLUMNS, MODES, PLACEMENT_COLUMNS
+from palmette.latency.suite.results import COLUMNS, MODES, PLACEMENT, PLACEMENT_COLUMNS
 from palmette.latency.synthetic import is_synthetic, target_of
 from palmette.latency.synthetic.app import Conditions, run_suite
 from palmette.latency.synthetic.body import Body
 from palmette.latency.synthetic.planned import manifest_of
-from palmette.latency.synthetic.results import PLACEMENT, write_results
+from palmette.latency.synthetic.results import write_results
 from palmette.latency.synthetic.subjects import subject_truth
 from palmette.latency.synthetic.truth import truth
 from palmette.space import InputError, Op
@@ -144,11 +144,11 @@ def test_a_run_that_was_cut_off_anywhere_ends_in_the_same_bytes(cut: int, tmp_pa
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda text: text.replace("position", "place"), "the header must be"),
+        (lambda text: text.replace("position", "place"), "the columns must be"),
         (lambda text: text.replace("synthetic.0", "synthetic.1"), "another suite, seed or phone"),
         (lambda text: text.replace("\n1,", "\n9,"), "another suite, seed or phone"),
-        (lambda text: text.replace("burst,synthetic", "synthetic"), "cells; it is damaged"),
-        (lambda text: "\0\udcff" + text, "cannot be read as CSV"),
+        (lambda text: text.replace("burst,synthetic", "synthetic"), "must have 24 cells, got 23"),
+        (lambda text: "\0\udcff" + text, "cannot be read"),
     ],
 )
 def test_results_of_something_else_are_left_alone(
