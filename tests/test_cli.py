@@ -337,6 +337,7 @@ MISTAKES = {
     "latency measure --target host/cpu@torch-eager --rounds 1 --out o.csv": "rounds must be 2 or",
     "latency measure --out o.csv": "measure: give either --target or --on",
     "latency measure suite --on mac --plan few.csv --out o.csv": "--plan: belongs to --target",
+    "latency measure suite --on mac --rounds 24 --seed 0 --out o.csv": "--rounds, --seed: belongs",
     "latency measure --target host/cpu@torch-eager --mode burst --out o.csv": "--mode: belongs to",
     "latency measure --target host/cpu@torch-eager --plan few.csv --out o.csv": "column 'role,",
     "latency measure --target host/cpu@torch-eager --plan phone.csv --out o.csv": "a plan for",

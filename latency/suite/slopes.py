@@ -14,6 +14,7 @@ Student's t.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from palmette.latency.chains import Chain
 from palmette.latency.suite.order import MOST_DRIFT, off
 from palmette.latency.suite.probes import SINGLE, Probe
+from palmette.latency.targets import parse_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.8
+_COUNTS = re.compile(r"\b(ane|gpu|cpu) ([0-9]+)\b")
+"""Of ops by unit, in the placement of a timing."""
 _P10_TO_P90 = 2.5631
 """Standard deviations of a normal distribution."""
 
@@ -138,9 +142,9 @@ def floors(costs: Sequence[ChainCost], confidence: float = CONFIDENCE) -> dict[s
 
 
 def transfer_costs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[TransferCost]:
-    """What a change of units costs by every chain that was probed, by target.
+    """What a change of units costs by every chain that was probed, by target of a Neural Engine.
 
-    The chain itself, where it was timed, is a probe of no ops.
+    The chain itself, where it was timed, is a probe of no ops. Timings of `unmoved` do not count.
 
     Args:
         rows: of a timing table (see `read_timing_tables`).
@@ -149,10 +153,9 @@ def transfer_costs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[T
     found = []
     for target, own in _by_target(rows):
         noise = _noise(own)
-        taken = own[own["subject_kind"].isin(["chain", "probe"])]
-        kinds = zip(taken["subject_kind"], taken["subject"], strict=True)
-        probes = [_as_probe(kind, text) for kind, text in kinds]
-        ms = taken["latency_ms"].to_numpy(dtype=float)
+        taken = [one for one in _probed(own) if not one.reason]
+        probes = [one.probe for one in taken]
+        ms = np.array([one.ms for one in taken])
         probed = dict.fromkeys(
             probe.chain for probe in probes if probe.count and probe.precision == SINGLE
         )
@@ -162,6 +165,33 @@ def transfer_costs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[T
             if cost is not None:
                 found.append(TransferCost(target, chain, *cost))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """A timing of a probe, or of its chain, that says nothing of a change of units."""
+
+    target: str
+    subject: str
+    reason: str
+
+
+def unmoved(rows: pd.DataFrame) -> list[Unmoved]:
+    """Timings of probes and their chains that say nothing of a change of units, each once, and why.
+
+    Args:
+        rows: of a timing table; rows without a `placement` of counts are believed.
+    """
+    found = []
+    for target, own in _by_target(rows):
+        taken = _probed(own)
+        chains = {one.probe.chain for one in taken if one.probe.count}
+        found += [
+            Unmoved(target, one.text, one.reason)
+            for one in taken
+            if one.reason and one.probe.chain in chains
+        ]
+    return list(dict.fromkeys(found))
 
 
 def drift(rows: pd.DataFrame) -> list[Drift]:
@@ -184,15 +214,49 @@ def _by_target(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def _things(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str, str, str], pd.DataFrame]]:
-    """Timings of one thing by one source, in the table's order."""
+    """Timings of one thing by one source and with one request for units, in the table's order."""
     keys = ["target", "subject_kind", "subject", "source"]
-    for key, own in rows.groupby(keys, sort=False):
-        target, kind, subject, source = map(str, key)
+    requested = [name for name in ("requested_units",) if name in rows]
+    for key, own in rows.groupby(keys + requested, sort=False, dropna=False):
+        target, kind, subject, source = map(str, key[:4])
         yield (target, kind, subject, source), own
 
 
-def _as_probe(kind: str, text: str) -> Probe:
-    return Probe.from_text(text) if kind == "probe" else Probe(Chain.from_text(text), 0)
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    """A timing of a probe, or of a chain as a probe of no ops."""
+
+    probe: Probe
+    text: str
+    ms: float
+    reason: str
+    """Why it says nothing of a change of units; blank if it does."""
+
+
+def _probed(rows: pd.DataFrame) -> list[_Probed]:
+    """Timings of chains and probes on one target."""
+    taken = rows[rows["subject_kind"].isin(["chain", "probe"])]
+    placements = taken["placement"] if "placement" in taken else [""] * len(taken)
+    cells = (taken["subject_kind"], taken["subject"], taken["latency_ms"], placements)
+    found = []
+    for kind, text, ms, placement in zip(*cells, strict=True):
+        is_probe = kind == "probe"
+        probe = Probe.from_text(text) if is_probe else Probe(Chain.from_text(text), 0)
+        unit = parse_target(rows["target"].iloc[0]).unit
+        found.append(_Probed(probe, text, float(ms), _against(probe, unit, str(placement))))
+    return found
+
+
+def _against(probe: Probe, unit: str, placement: str) -> str:
+    """Why a timing says nothing of a change of units; blank if it does."""
+    if unit != "ane":
+        return f"nothing changes units on the {unit}"
+    counts = {name: int(count) for name, count in _COUNTS.findall(placement)}
+    there, elsewhere = counts.get("ane", 0), sum(counts.values()) - counts.get("ane", 0)
+    if not counts or (there > elsewhere >= probe.transfers):
+        return ""
+    wanted = f", {probe.transfers} or more elsewhere" if probe.transfers else ""
+    return f"ran on {placement}; most of it must be on the ane{wanted}"
 
 
 def _transfer(

@@ -11,7 +11,7 @@ import typer
 from palmette.cli.output import counting, note
 from palmette.cli.subjects import Json
 
-HOST_ONLY = ("--space", "--subjects", "--plan")
+HOST_ONLY = ("--space", "--subjects", "--plan", "--rounds", "--threads", "--seed")
 DEVICE_ONLY = ("--units", "--mode", "--team")
 
 
@@ -52,9 +52,16 @@ def latency_measure(
     team: Annotated[
         str, typer.Option(help="With --on PHONE: development team that signs coremltools' app.")
     ] = "",
-    rounds: Annotated[int, typer.Option(help="How often everything is timed.")] = 24,
-    threads: Annotated[int, typer.Option(help="Of the runtime; as many cores are pinned.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of what is drawn and of the order.")] = 0,
+    rounds: Annotated[
+        int | None, typer.Option(help="With --target: how often everything is timed; default 24.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="With --target: of the runtime; as many cores are pinned; default 1."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With --target: of draws and of the order; default 0.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Time ops, chains and networks on this machine, or a suite on a Mac or a phone.
@@ -64,9 +71,12 @@ def latency_measure(
     from palmette.space.errors import expect
 
     expect((target is None) != (on is None), "measure: give either --target or --on")
-    of_host = dict(zip(HOST_ONLY, (space_name, subjects, plan), strict=True))
-    of_device = dict(zip(DEVICE_ONLY, (units, mode, team), strict=True))
-    wrong = [name for name, value in (of_host if on else of_device).items() if value]
+    of_host = (space_name, subjects, plan, rounds, threads, seed)
+    of_device = (units or None, mode or None, team or None)
+    foreign = (
+        zip(HOST_ONLY, of_host, strict=True) if on else zip(DEVICE_ONLY, of_device, strict=True)
+    )
+    wrong = [name for name, value in foreign if value is not None]
     expect(not wrong, f"{', '.join(wrong)}: belongs to {'--target' if on else '--on'}")
     expect((suite is not None) == (on is not None), "measure: --on needs a SUITE, --target none")
     try:
@@ -74,8 +84,10 @@ def latency_measure(
             answer = _device(suite, out, on, team, units or [], mode or [])
         else:
             assert target is not None
-            chosen = _chosen(target, space_name, subjects, plan, seed)
-            answer = _host(target, chosen, out, rounds, threads, seed)
+            chosen = _chosen(target, space_name, subjects, plan, seed or 0)
+            given = {"rounds": rounds, "threads": threads, "seed": seed}
+            settings = {name: number for name, number in given.items() if number is not None}
+            answer = _host(target, chosen, out, settings)
     except KeyboardInterrupt:
         note("interrupted; the same command goes on")
         raise typer.Exit(130) from None
@@ -129,14 +141,12 @@ def _planned(path: Path, target: str) -> list[tuple[str, str]]:
 
 
 def _host(
-    target: str, chosen: list[tuple[str, str]], out: Path, rounds: int, threads: int, seed: int
+    target: str, chosen: list[tuple[str, str]], out: Path, settings: dict[str, int]
 ) -> dict[str, Any]:
     from palmette.latency.host.measure import measure
 
     with counting() as tell:
-        found = measure(
-            target, chosen, out, rounds=rounds, threads=threads, seed=seed, progress=tell
-        )
+        found = measure(target, chosen, out, **settings, progress=tell)
     for (kind, text), reason in found.refused.items():
         note(f"left out: {kind} {text}: {reason}")
     return {"table": str(out), "rows": len(found.table), "left_out": len(found.refused)}

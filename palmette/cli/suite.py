@@ -82,11 +82,14 @@ def latency_probes(
 ) -> None:
     """Dispatch floors, blocks, changes of unit and drift, as chains, probes and anchors say."""
     from palmette.cli.latency import _timings
-    from palmette.latency.suite.slopes import chain_costs, drift, floors, transfer_costs
+    from palmette.latency.suite.slopes import chain_costs, drift, floors, transfer_costs, unmoved
     from palmette.space.errors import expect
 
     rows = _timings(tables)
     chains, transfers, steady = chain_costs(rows), transfer_costs(rows), drift(rows)
+    still = unmoved(rows)
+    for one in still:
+        note(f"{one.target}: {one.subject}: not counted as a change of units: {one.reason}")
     expect(
         bool(chains or transfers or steady),
         "the tables have no chain at two depths, no probes with their chain, and nothing that was"
@@ -106,6 +109,7 @@ def latency_probes(
             }
             for one in transfers
         ],
+        "unmoved": [asdict(one) for one in still],
         "drift": [{**asdict(one), "flagged": one.flagged} for one in steady],
     }
     if as_json:

@@ -11,7 +11,7 @@ import pytest
 
 from palmette.latency.chains import Chain
 from palmette.latency.suite.probes import Probe, series
-from palmette.latency.suite.slopes import chain_costs, drift, floors, transfer_costs
+from palmette.latency.suite.slopes import chain_costs, drift, floors, transfer_costs, unmoved
 
 BLOCK = "ir_r1_k3_s1_e2_c8_relu6"
 PHONE = "my-phone/ane@coreml-ios18"
@@ -119,6 +119,29 @@ def test_the_chain_itself_is_a_probe_of_no_ops() -> None:
     assert cost.forced.ms == pytest.approx(0.3)
     assert cost.op is None and cost.transfer is None
     assert transfer_costs(table(rows[:1])) == transfer_costs(table(rows[1:])) == []
+
+
+def test_probes_that_changed_no_units_are_named_and_do_not_count() -> None:
+    rows = table(probe_rows(chain(8)))
+    assert len(transfer_costs(rows)) == 1 and unmoved(rows) == []
+    on_cpu = rows.assign(target="my-phone/cpu@coreml-ios18")
+    assert transfer_costs(on_cpu) == []
+    assert {one.reason for one in unmoved(on_cpu)} == {"nothing changes units on the cpu"}
+    moved = [Probe.from_text(text).transfers for text in rows["subject"]]
+    good = rows.assign(placement=[f"ane 17, cpu {count}" if count else "ane 17" for count in moved])
+    assert len(transfer_costs(good)) == 1 and unmoved(good) == []
+    for wrong in ("ane 17", "cpu 17"):
+        bad = good.assign(placement=[wrong if count else "ane 17" for count in moved])
+        assert transfer_costs(bad) == []
+        assert [one.subject for one in unmoved(bad)] == [
+            text for text, count in zip(rows["subject"], moved, strict=True) if count
+        ]
+
+
+def test_one_thing_with_two_requests_for_units_is_not_timed_twice() -> None:
+    rows = table([("network", "fbnet_c", 1.0), ("network", "fbnet_c", 1.1)])
+    assert len(drift(rows)) == 1
+    assert drift(rows.assign(requested_units=["all", "cpuAndNeuralEngine"])) == []
 
 
 def test_the_cost_of_a_change_is_found_within_five_per_cent_under_noise() -> None:
