@@ -215,10 +215,18 @@ def test_the_command_times_a_plan_and_leaves_another_ones_results_alone(
         ([*command[:2], "other.csv", *command[3:]], "another suite"),
         ([*command[:2], "other.csv", "--out", "first/more.csv"], "manifest.csv: is of another"),
         ([*command, "--units", "cpuOnly"], "has rows of cpuAndNeuralEngine; name another folder"),
-        ([*command[:4], "first/more.csv", "--units", "cpuOnly"], "placement.csv: is of another"),
     ):
         with pytest.raises(InputError, match=words):
             cli.app(changed, standalone_mode=False)
     # a folder is a suite
     assert not cli.app([*command[:2], "first", *command[3:]], standalone_mode=False)
     assert {path.name: path.read_bytes() for path in Path("first").iterdir()} == before
+    # other units beside it have a placement of their own, and write over no other
+    more = [*command[:4], "first/more.csv", "--units", "cpuOnly"]
+    assert not cli.app(more, standalone_mode=False)
+    after = {path.name: path.read_bytes() for path in Path("first").iterdir()}
+    assert set(after) - set(before) == {"more.csv", "more.placement.csv"}
+    assert {name: after[name] for name in before} == before
+    Path("first/more.csv").unlink()
+    with pytest.raises(InputError, match=r"more.placement.csv: is of another"):
+        cli.app([*more[:-1], "all"], standalone_mode=False)
