@@ -16,10 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from palmette.latency.drift.noise import LEAST_DOF
-from palmette.latency.foreign.anchors import ANCHOR
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import timing_seconds
-from palmette.latency.suite.order import run_order
+from palmette.latency.suite.order import ANCHOR, run_order
 from palmette.search.problem import Candidates, SearchProblem
 from palmette.search.run import Run, resume
 from palmette.search.run_folder import RunFolder
