@@ -46,7 +46,7 @@ def is_device_file(path: Path) -> bool:
 def reads_of(files: Sequence[Path], suite: Path | None, joined: Path | None) -> list[Path]:
     """Every path that an import of these files reads, or may read; arguments as in it."""
     more = [suite / MANIFEST] if suite is not None else []
-    return [*files, *(file.parent / PLACEMENT for file in files), *more, *filter(None, [joined])]
+    return [*files, *(placement_beside(file) for file in files), *more, *filter(None, [joined])]
 
 
 def import_files(
