@@ -19,10 +19,11 @@ from palmette.latency.phones import device_of
 from palmette.latency.placement import Key, Placement, RanOn
 from palmette.latency.quarantine import BadRow
 from palmette.latency.suite.answers import Result
+from palmette.latency.suite.settings import ASKED
 from palmette.latency.targets import parse_target
 from palmette.space.errors import InputError, expect
 
-WANTED = {"cpuOnly": "cpu", "cpuAndGPU": "gpu", "cpuAndNeuralEngine": "ane", "all": ""}
+WANTED = {**{asked: unit for unit, asked in ASKED.items()}, "all": ""}
 """Requested units -> the unit that they are asked for; blank: whichever."""
 ELSEWHERE = "ran on"
 """Begins the flag of a timing that was asked for on one unit and ran mostly on another."""

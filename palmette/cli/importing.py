@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.output import note
-from palmette.cli.subjects import Json
+from palmette.cli.subjects import Json, SuiteFolder, TimedSubject
 from palmette.space.errors import expect
 
 if TYPE_CHECKING:
@@ -32,12 +32,8 @@ def import_command(
             "--map", help="Map of each other CSV file: a .toml file, or the name of a shipped one."
         ),
     ] = None,
-    suite: Annotated[
-        Path | None, typer.Option(help="Folder with the manifest of what the device timed.")
-    ] = None,
-    subject: Annotated[
-        str | None, typer.Option(help="What the device timed, in place of a suite.")
-    ] = None,
+    suite: SuiteFolder = None,
+    subject: TimedSubject = None,
     target: Annotated[
         str | None, typer.Option(help="Target of all rows, in place of what files or maps say.")
     ] = None,

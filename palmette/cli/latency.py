@@ -50,7 +50,7 @@ def latency_fit(
         expect(not out.exists() or out.is_dir(), f"--out: {out} is not a folder")
     else:
         expect(out.suffix == ".json", f"--out: with --target it is a .json file, got {out}")
-    rows = _timings(tables)
+    rows = given_timings(tables)
     with status("fitting"):
         predictors = fit(rows, target, like, lookup, SUSTAINED if sustained else LATENCY)
     if sustained:
@@ -71,7 +71,7 @@ def latency_validate(
     """Score predictors on networks they never saw, beside baselines in the same folds."""
     from palmette.latency.validation.validate import report
 
-    rows = _timings(tables)
+    rows = given_timings(tables)
     with status("fitting without each network in turn"):
         found, metrics = report(rows, figures)
     for title, columns, cells in found:
@@ -80,7 +80,7 @@ def latency_validate(
     print(json.dumps(metrics) if as_json else listed(headline))
 
 
-def _timings(tables: list[Path] | None) -> pd.DataFrame:
+def given_timings(tables: list[Path] | None) -> pd.DataFrame:
     """Good rows of tables; those put aside, and what sources disagree about, are printed."""
     from palmette.latency import conflicts, published_timings, read_timing_tables
     from palmette.latency.passports import marked_down

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.output import note, print_table
-from palmette.cli.subjects import Json
+from palmette.cli.subjects import Json, SuiteFolder, TimedSubject
 
 if TYPE_CHECKING:
     from palmette.search.placed import PlacementReport
@@ -25,12 +25,8 @@ def placement(
             metavar="FILE", help="placement.csv of our app, .mlperf of Xcode, .json of coremltools."
         ),
     ],
-    suite: Annotated[
-        Path | None, typer.Option(help="Folder with the manifest of what the device timed.")
-    ] = None,
-    subject: Annotated[
-        str | None, typer.Option(help="What the device timed, in place of a suite.")
-    ] = None,
+    suite: SuiteFolder = None,
+    subject: TimedSubject = None,
     package: Annotated[
         Path | None, typer.Option(help="Of the subject, for plans that name outputs alone.")
     ] = None,

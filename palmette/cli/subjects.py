@@ -33,6 +33,13 @@ ModuleSide = Annotated[
         "--resolution", help="Input side of a task, or of a module.py:factory (default 224)."
     ),
 ]
+SuiteFolder = Annotated[
+    Path | None,
+    typer.Option("--suite", help="Folder with the manifest of what the device timed."),
+]
+TimedSubject = Annotated[
+    str | None, typer.Option("--subject", help="What the device timed, in place of a suite.")
+]
 TargetName = Annotated[str, typer.Option("--target", help="Such as iphone-13/ane.")]
 
 

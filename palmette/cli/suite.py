@@ -81,11 +81,11 @@ def latency_probes(
     as_json: Json = False,
 ) -> None:
     """Dispatch floors, blocks, changes of unit and drift, as chains, probes and anchors say."""
-    from palmette.cli.latency import _timings
+    from palmette.cli.latency import given_timings
     from palmette.latency.suite.slopes import chain_costs, drift, floors, transfer_costs, unmoved
     from palmette.space.errors import expect
 
-    rows = _timings(tables)
+    rows = given_timings(tables)
     chains, transfers, steady = chain_costs(rows), transfer_costs(rows), drift(rows)
     still = unmoved(rows)
     for one in still:
