@@ -421,10 +421,10 @@ def test_two_passports_of_one_source_that_disagree_are_told_with_what_differs(
 def test_the_command_says_which_passports_disagree(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from palmette.cli.latency import _timings
+    from palmette.cli.latency import given_timings
 
     rows = [f"{GOOD},20G75", f"{GOOD.replace('19.0', '25')},22B91", GOOD.replace("me", "you") + ","]
-    _timings([write(tmp_path, *rows, header=f"{HEADER},os_build")])
+    given_timings([write(tmp_path, *rows, header=f"{HEADER},os_build")])
     assert capsys.readouterr().err == (
         "passports disagree: mobilenet_v2 on iphone-11/cpu@coreml-ios13: 19 ms (me) and 25 ms (me);"
         " os_build 20G75 and 22B91\n"
