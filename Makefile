@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): some minutes and 7 GB, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,data,tensorboard,ray,notebooks]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,data,tensorboard,ray,postgresql,dashboard,notebooks]" --group dev
 	touch $(STAMP)
 
 # The two searches run side by side, one core each; the second one's answer is printed after.

@@ -37,9 +37,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency import find_target, load_predictor
+from palmette.search.config import EVALUATIONS
 from palmette.search.evolution import Evaluation, evolve, groups_of
 from palmette.search.front import covered, hypervolume_share, non_dominated
-from palmette.search.run import EVALUATIONS
 from palmette.space import CompiledSpace, InputError, OpTable, SearchSpace, compile_space
 from palmette.space.compiled import Slot, SpaceTable
 from palmette.space.errors import expect

@@ -1,5 +1,6 @@
 """What to pick: objectives, the search over them, runs and their fronts."""
 
+from palmette.search.config import SearchConfig as SearchConfig
 from palmette.search.problem import Limits as Limits
 from palmette.search.problem import SearchProblem as SearchProblem
 from palmette.search.problem import pose as pose
@@ -8,7 +9,6 @@ from palmette.search.retime import retime as retime
 from palmette.search.retime_plan import finished_run as finished_run
 from palmette.search.retime_plan import retime_plan as retime_plan
 from palmette.search.run import Run as Run
-from palmette.search.run import SearchConfig as SearchConfig
 from palmette.search.run import resume as resume
 from palmette.search.run import run as run
 from palmette.search.summary import comparison as comparison

@@ -11,7 +11,7 @@ from palmette.latency import LatencyPredictor, load_predictor, parse_target
 from palmette.latency.drift import Chosen, Comparison, Kept, compare, kept_budgets
 from palmette.latency.quantity import timings_of
 from palmette.latency.tables import read_csv
-from palmette.search.run import SearchConfig
+from palmette.search.config import SearchConfig
 from palmette.search.run_folder import RunFolder
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect

@@ -12,23 +12,22 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from palmette.latency import LATENCY, QUANTITIES, LatencyPredictor, load_predictor, parse_target
+from palmette.latency import LATENCY, LatencyPredictor, load_predictor, parse_target
 from palmette.search.accuracy import PRIOR
+from palmette.search.config import SearchConfig
 from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
-from palmette.search.measured import SAMPLES
 from palmette.search.problem import Limits, SearchProblem, describe, pose
 from palmette.search.run_folder import RunFolder
 from palmette.search.sampler import ShortlistSampler
 from palmette.search.source import Source
-from palmette.search.surrogate import FEWEST
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
 from palmette.space.errors import expect
 from palmette.space.files import write_bytes, write_text
@@ -37,93 +36,8 @@ from palmette.train import AccuracyPrior
 if TYPE_CHECKING:
     import optuna
 
-EVALUATIONS = 1_000_000
-SHORTLIST = 64
 Progress = Callable[[int, int, float], None]
 """Called with evaluations so far, evaluations in all, and the hypervolume (ms x points) so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchConfig:
-    """Everything that decides what a search finds."""
-
-    target: str
-    budget_ms: float
-    space: str = "mobilenet_v2"
-    """Preset name, or path of a space's TOML file."""
-    confidence: float = 0.8
-    params_m: float = math.inf
-    macs_m: float = math.inf
-    lam: float = 0.5
-    recipe: str | None = None
-    evaluations: int = EVALUATIONS
-    shortlist: int = SHORTLIST
-    seed: int = 0
-    extrapolate: bool = False
-    exportable: bool = False
-    """Bar networks with ops that the target's unit is known to refuse."""
-    predictor: str | None = None
-    """Path of a predictor's JSON; default the one shipped for the target."""
-    accuracy: str = PRIOR
-    """`prior`, `supernet:FILE` or `proxy:RECIPE`; the latter two measure on `data`."""
-    data: str | None = None
-    """Images, see `train.datasets.open_data`; default those that a supernet was trained on."""
-    samples: int = SAMPLES
-    """Networks measured before the search; those of the shortlist come on top."""
-    budget: str = LATENCY
-    """Which milliseconds the budget is of: `latency`, or `sustained`, of a warm phone."""
-
-    def __post_init__(self) -> None:
-        names = " or ".join(QUANTITIES)
-        expect(self.budget in QUANTITIES, f"budget: must be {names}, got '{self.budget}'")
-        expect(
-            self.budget == LATENCY or self.predictor is not None,
-            f"budget: {self.budget} needs --predictor, a file of `palmette latency fit"
-            f" --{self.budget}`: no published table has {self.budget} timings; time your own",
-        )
-        expect(
-            0 < self.budget_ms < math.inf,
-            f"budget_ms: must be a positive number, got {self.budget_ms:g}",
-        )
-        expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
-        expect(self.shortlist >= 3, f"shortlist: at least 3, got {self.shortlist}")
-        expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
-        expect(self.samples >= FEWEST, f"samples: at least {FEWEST}, got {self.samples}")
-        measured = self.accuracy != PRIOR
-        expect(
-            measured or self.data is None,
-            "data: the prior takes none; give --accuracy, or leave --data out",
-        )
-        expect(
-            not measured or self.recipe is None,
-            "recipe: belongs to the prior; a supernet or a proxy has its own",
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for `run.toml`."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any], where: str) -> SearchConfig:
-        """Config from plain values; raises InputError for an unknown key or a wrong type."""
-        known = {item.name: item for item in fields(cls)}
-        for key, value in data.items():
-            expect(key in known, f"{where}: unknown key '{key}'; known: {', '.join(known)}")
-            wanted = _TYPES[str(known[key].type)]
-            good = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
-            expect(good, f"{where}: {key} has a wrong type, got {value!r}")
-        missing = {"target", "budget_ms"} - set(data)
-        expect(not missing, f"{where}: missing {', '.join(sorted(missing))}")
-        return cls(**data)
-
-
-_TYPES: dict[str, Any] = {
-    "str": str,
-    "str | None": (str, type(None)),
-    "float": (int, float),
-    "int": int,
-    "bool": bool,
-}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 from palmette.export import export_for_runtime
 from palmette.latency import LATENCY, SUSTAINED, parse_target
 from palmette.search.accuracy import PRIOR
+from palmette.search.config import SearchConfig
 from palmette.search.references import references
-from palmette.search.run import Run, SearchConfig
+from palmette.search.run import Run
 
 PICKS = 6
 """Networks of the front that are shown besides the pick."""

@@ -1,0 +1,1 @@
+"""What to measure next, where a measurement costs minutes: beliefs, gains, samplers, halving."""

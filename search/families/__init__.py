@@ -1,0 +1,1 @@
+"""Networks made from one network: shrunk until they fit a budget, scaled by one parameter."""
