@@ -274,13 +274,20 @@ def test_a_run_cut_off_after_any_line_of_its_journal_comes_to_the_same_front(
 
 
 PALMETTE = [sys.executable, "-c", "from palmette.cli import main; main()"]
+SLOWLY = """
+import time, optuna
+tell = optuna.Study.tell
+optuna.Study.tell = lambda *args, **more: (time.sleep(0.03), tell(*args, **more))[1]
+from palmette.cli import main
+main()
+"""  # so that a signal meets it amid the trials on any machine
 KILLED_SEARCH = ("--target", "iphone-13/ane", "--budget-ms", "0.9")
 KILLED_OPTIONS = {"evaluations": 150_000, "shortlist": 192, "seed": 7}  # trials for a second or two
 
 
-def start(arguments: list[str]) -> subprocess.Popen[str]:
+def start(arguments: list[str], code: str = PALMETTE[-1]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*PALMETTE, "search", *arguments],
+        [*PALMETTE[:-1], code, "search", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -317,7 +324,7 @@ def test_a_search_killed_again_and_again_loses_and_repeats_nothing(tmp_path: Pat
     options = [f"--{name}={value}" for name, value in KILLED_OPTIONS.items()]
 
     code, _ = end(
-        start([*KILLED_SEARCH, *options, "--out", str(folder)]),
+        start([*KILLED_SEARCH, *options, "--out", str(folder)], SLOWLY),
         signal.SIGKILL,
         lambda: searching(folder),
     )
@@ -328,7 +335,7 @@ def test_a_search_killed_again_and_again_loses_and_repeats_nothing(tmp_path: Pat
     for more, sign in ((3, signal.SIGKILL), (9, signal.SIGINT)):
         # counted from what is there: a quick machine finishes many before the first signal comes
         goal = finished_trials(folder) + more
-        process = start(["--resume", str(folder)])
+        process = start(["--resume", str(folder)], SLOWLY)
         code, errors = end(process, sign, lambda goal=goal: finished_trials(folder) >= goal)  # type: ignore[misc]
         if sign == signal.SIGKILL:
             assert code == -sign, errors
