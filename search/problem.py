@@ -23,6 +23,8 @@ from palmette.latency.identified import unknown
 from palmette.search.accuracy import Accuracy, PriorAccuracy
 from palmette.search.evolution import Evaluation
 from palmette.search.exportable import AT_RISK, REFUSED, level_table, without_refused
+from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
+from palmette.search.objectives.quantities import CompiledQuantities
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
@@ -54,7 +56,7 @@ class Limits:
     """Standard deviations that the accuracy score gives up."""
 
     def __post_init__(self) -> None:
-        for name in ("budget_ms", "params_m", "macs_m"):
+        for name in ("budget_ms", *QUANTITY_NAMES):
             value = getattr(self, name)
             expect(value > 0, f"{name}: must be positive, got {value:g}")
         expect(
@@ -62,6 +64,12 @@ class Limits:
             f"confidence: must be above 0.5 and below 1, got {self.confidence:g}",
         )
         expect(0 <= self.lam <= 10, f"lam: must be from 0 to 10, got {self.lam:g}")
+
+    @property
+    def most(self) -> dict[str, float]:
+        """The quantities that are limited, and how much of each a network may have."""
+        given = {name: float(getattr(self, name)) for name in QUANTITY_NAMES}
+        return {name: limit for name, limit in given.items() if math.isfinite(limit)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,8 @@ class Candidates:
     upper_ms: Floats
     top1: Floats
     sigma: Floats
-    params: Floats
-    macs: Floats
+    quantities: dict[str, Floats]
+    """By the names of `objectives.quantities`, in their units."""
     violation: Floats
     guarded: NDArray[np.bool_]
     outside: NDArray[np.bool_]
@@ -125,8 +133,7 @@ class SearchProblem:
     compiled_codes: CodeMap
     latency: CompiledLatency
     accuracy: Accuracy
-    work: SpaceTable
-    """Channels: parameters, MACs."""
+    quantities: CompiledQuantities
     limits: Limits
     barred: tuple[str, ...]
     """Choices taken out because the target's timings cannot identify them."""
@@ -153,16 +160,12 @@ class SearchProblem:
         codes = self.compiled_codes.full(codes)
         time = self.latency.interval(codes, self.limits.confidence, two_sided=False)
         accuracy = self.accuracy.evaluate(codes)
-        work = self.work.sums(codes)
-        limits = self.limits
+        quantities = self.quantities.evaluate(codes)
         violation = accuracy.violation + np.where(accuracy.guarded, _GUARDED, 0.0)
-        for value, limit in (
-            (time.upper_ms, limits.budget_ms),
-            (work[:, 0] / 1e6, limits.params_m),
-            (work[:, 1] / 1e6, limits.macs_m),
-        ):
-            if math.isfinite(limit):
-                violation = violation + np.maximum(value / limit - 1, 0.0)
+        if math.isfinite(self.limits.budget_ms):
+            violation = violation + np.maximum(time.upper_ms / self.limits.budget_ms - 1, 0.0)
+        for name, limit in self.limits.most.items():
+            violation = violation + np.maximum(quantities[name] / limit - 1, 0.0)
         if self.exportable:
             violation = violation + self.levels.sums(codes)[:, REFUSED]
         return Candidates(
@@ -171,8 +174,7 @@ class SearchProblem:
             time.upper_ms,
             accuracy.top1,
             accuracy.sigma,
-            work[:, 0],
-            work[:, 1],
+            quantities,
             violation,
             accuracy.guarded,
             self.latency.outside(codes),
@@ -258,7 +260,7 @@ def pose(
         CodeMap.between(searched, space),
         predictor.compile(compiled),
         PriorAccuracy(compiled, recipe) if accuracy is None else accuracy,
-        _work_table(compiled),
+        CompiledQuantities.of(compiled),
         limits,
         tuple(barred),
         level_table(compiled, era),
@@ -279,7 +281,8 @@ def _check_possible(problem: SearchProblem) -> None:
         broken = problem.accuracy.guards(architecture)
         raise InputError(
             f"no network of space '{name}' keeps all limits; the nearest has"
-            f" {found.params[0] / 1e6:.3g} M parameters and {found.macs[0] / 1e6:.3g} M MACs"
+            f" {found.quantities['params_m'][0]:.3g} M parameters and"
+            f" {found.quantities['macs_m'][0]:.3g} M MACs"
             + (f", and guards of the accuracy prior: {'; '.join(broken)}" if broken else "")
         )
     fastest = float(found.upper_ms[0])
@@ -337,8 +340,7 @@ def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
                 "top1_low": top1 - z * sigma,
                 "top1_high": top1 + z * sigma,
                 "score": top1 - problem.limits.lam * sigma,
-                "params_m": float(found.params[index]) / 1e6,
-                "macs_m": float(found.macs[index]) / 1e6,
+                **{name: float(value[index]) for name, value in found.quantities.items()},
                 "resolution": architecture.resolution[0],
                 "outside_timed": bool(found.outside[index]),
                 "ops_refused": int(levels[index, REFUSED]),
@@ -352,9 +354,3 @@ def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
 def architecture_of(row: dict[str, Any]) -> Architecture:
     """Architecture of a row of `describe`."""
     return Architecture.from_text(str(row["architecture"]))
-
-
-def _work_table(compiled: CompiledSpace) -> SpaceTable:
-    macs = compiled.block_sums(compiled.ops.macs[:, None])
-    both = np.concatenate([compiled.block_params[:, None], macs], axis=1)
-    return compiled.table(lambda slot: compiled.slot_sums(slot, both))

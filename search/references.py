@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from palmette.latency import LATENCY, LatencyPredictor, published_timings
+from palmette.search.objectives.quantities import quantities_of
 from palmette.space import MOBILENET_LIKE, ZOO, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
@@ -20,7 +21,7 @@ def references(
     Columns: network, ms, ms_at_confidence (one-sided), timed_ms (the published timing on this
     target, NaN without one, or if sustained times are predicted: none were published), top1 (the
     prior's, with `recipe`, as for the picks), score (`lam` standard deviations off), published_top1
-    and its recipe, params_m, macs_m.
+    and its recipe, and the quantities that can be limited (`objectives.quantities`).
     """
     names = list(MOBILENET_LIKE)
     architectures = [load(name) for name in names]
@@ -38,10 +39,10 @@ def references(
             "score": accuracy.score(lam),
             "published_top1": [ZOO[name].top1 for name in names],
             "published_recipe": [ZOO[name].recipe for name in names],
-            "params_m": [architecture.params() / 1e6 for architecture in architectures],
-            "macs_m": [architecture.macs() / 1e6 for architecture in architectures],
         }
     )
+    quantities = pd.DataFrame([quantities_of(architecture) for architecture in architectures])
+    table = pd.concat([table, quantities], axis=1)
     return table.sort_values("ms", ignore_index=True)
 
 

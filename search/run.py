@@ -24,6 +24,7 @@ from palmette.search.accuracy import PRIOR
 from palmette.search.config import SearchConfig
 from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
+from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.problem import Limits, SearchProblem, describe, pose
 from palmette.search.run_folder import RunFolder
 from palmette.search.sampler import ShortlistSampler
@@ -171,7 +172,8 @@ def _problem(
         _expect_quantity(predictor.quantity_, config.budget, given)
     else:
         predictor = load_predictor(config.target)
-    limits = Limits(config.budget_ms, config.confidence, config.params_m, config.macs_m, config.lam)
+    most = {name: getattr(config, name) for name in QUANTITY_NAMES}
+    limits = Limits(config.budget_ms, config.confidence, lam=config.lam, **most)
     accuracy = None
     if config.accuracy != PRIOR:
         source = Source(config.accuracy, config.data, space, config.seed)

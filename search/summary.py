@@ -10,6 +10,7 @@ from palmette.export import export_for_runtime
 from palmette.latency import LATENCY, SUSTAINED, parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.config import SearchConfig
+from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.references import references
 from palmette.search.run import Run
 
@@ -161,7 +162,7 @@ def _broken_limit(row: dict[Any, Any], config: SearchConfig) -> str:
     ms = row["ms_at_confidence"] if math.isnan(row["timed_ms"]) else row["timed_ms"]
     if ms > config.budget_ms:
         return "over budget"
-    broken = [name for name in ("params_m", "macs_m") if row[name] > getattr(config, name)]
+    broken = [name for name in QUANTITY_NAMES if row[name] > getattr(config, name)]
     return f"over {broken[0]}" if broken else ""
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from palmette.latency import TARGETS, LatencyPredictor, load_predictor
 from palmette.search.evolution import Front, evolve
+from palmette.search.objectives.quantities import quantities_of
 from palmette.search.problem import (
     CodeMap,
     Limits,
@@ -87,8 +88,8 @@ def test_the_limits_of_parameters_and_macs_hold_on_the_front(tight: SearchProble
     free = replace(tight, limits=Limits(6.0))
     # both limits bite: without them the front breaks them
     found = free.candidates(front_of(free).codes)
-    assert found.params.max() > 2.5e6
-    assert found.macs.max() > 150e6
+    assert found.quantities["params_m"].max() > 2.5
+    assert found.quantities["macs_m"].max() > 150
     for architecture in tight.space.decode_batch(front_of(tight).codes):
         assert architecture.params() <= 2.5e6
         assert architecture.macs() <= 150e6
@@ -96,9 +97,8 @@ def test_the_limits_of_parameters_and_macs_hold_on_the_front(tight: SearchProble
 
 def test_a_violation_is_positive_exactly_when_something_is_broken(tight: SearchProblem) -> None:
     found = tight.candidates(every_code(tight.space))
-    broken = np.stack(
-        [found.upper_ms > 6.0, found.params > 2.5e6, found.macs > 150e6, found.guarded]
-    )
+    params, macs = found.quantities["params_m"], found.quantities["macs_m"]
+    broken = np.stack([found.upper_ms > 6.0, params > 2.5, macs > 150, found.guarded])
     assert broken[:3].any(axis=1).all() and not broken[:3].all(axis=1).any()
     np.testing.assert_array_equal(found.violation > 0, broken.any(axis=0))
     assert (found.violation >= 0).all()
@@ -180,14 +180,16 @@ def test_candidates_equal_the_estimates_of_each_network_alone(
         "upper_ms": time.upper_ms,
         "top1": accuracy.top1,
         "sigma": accuracy.sigma,
-        "params": [network.params() for network in networks],
-        "macs": [network.macs() for network in networks],
         "guarded": accuracy.guarded,
         "outside": [predictor.outside(network) for network in networks],
     }
-    assert set(alone) | {"violation"} == {field.name for field in fields(found)}
+    named = {field.name for field in fields(found)}
+    assert set(alone) | {"violation", "quantities"} == named
     for name, values in alone.items():
         np.testing.assert_allclose(getattr(found, name), values, rtol=1e-9, err_msg=name)
+    for index, network in enumerate(networks):
+        one = {name: values[index] for name, values in found.quantities.items()}
+        assert one == quantities_of(network)
 
 
 def test_objectives_are_the_milliseconds_and_the_score_to_be_raised(tight: SearchProblem) -> None:
