@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from palmette.search.trials.here import Here
+from palmette.search.trials.processes import Processes
 from palmette.search.trials.task import Evaluator, Executor
 from palmette.space.errors import expect
 
@@ -40,7 +41,7 @@ def open_executor(
         raise NotImplementedError
     if workers == 0:
         return Here(evaluator)
-    raise NotImplementedError
+    return Processes(evaluator, workers or 1, timeout_s)
 
 
 def _expect_valid(

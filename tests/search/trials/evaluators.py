@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 
 from palmette.search.trials.task import Task
-from palmette.space import InputError
+from palmette.space import Architecture, InputError
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Scripted:
             os.kill(os.getpid(), signal.SIGKILL)
         if word == "hang":
             time.sleep(600)
+        if word == "parent":
+            subprocess.run(["sleep", "600"])
         if word == "sleep":
             time.sleep(float(rest))
             return float(os.getpid()), 0.0
@@ -50,3 +53,8 @@ class Unprepared(Scripted):
     def prepare(self) -> None:
         if os.getpid() != self.home:
             raise InputError("FILE.py:NAME: can't be imported by a worker (no module 'x')")
+
+
+def width(architecture: Architecture) -> float:
+    """A function as a user would write it."""
+    return float(architecture.stem.channels)
