@@ -7,7 +7,6 @@ nothing to clean up by hand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,14 +146,14 @@ class RunFolder:
         """
         import optuna
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
         from optuna.trial import TrialState
 
+        from palmette.search.ledger.journal import SoleJournal, repair
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        _repair(self.journal)
+        repair(self.journal)
         try:
-            journal = JournalFileBackend(str(self.journal), _HeldByDriver())  # type: ignore[arg-type]
-            storage = JournalStorage(journal)
+            storage = JournalStorage(SoleJournal(self.journal))
             if any(study.study_name == STUDY for study in storage.get_all_studies()):
                 study = optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
             else:
@@ -174,34 +173,3 @@ class RunFolder:
                 f"{self.journal}: corrupt ({reason}); the run can't be resumed"
             ) from None
         return study
-
-
-class _HeldByDriver:
-    """A journal's lock that locks nothing: the folder's driver is alone with it.
-
-    Optuna's own lock outlives a kill, and an interrupt while it is let go of ends in another error.
-    """
-
-    def acquire(self) -> bool:
-        """Always possible."""
-        return True
-
-    def release(self) -> None:
-        """Nothing to do."""
-
-
-def _repair(journal: Path) -> None:
-    """Cut a last line that a crash tore."""
-    data = journal.read_bytes() if journal.is_file() else b""
-    whole = data[: data.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            known = isinstance(json.loads(line)["op_code"], int)
-        except (ValueError, TypeError, LookupError, RecursionError):
-            known = False
-        expect(
-            known, f"{journal}: corrupt: line {number} is not a record; the run can't be resumed"
-        )
-    if len(whole) < len(data):
-        with journal.open("r+b") as file:
-            file.truncate(len(whole))

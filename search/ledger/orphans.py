@@ -1,0 +1,62 @@
+"""What a dead driver left running: failed, and put back in the queue.
+
+With one driver a study, any trial that runs when the study is opened is an orphan. Its network
+waits again first and is failed then, so a kill in between loses nothing; the trial that waits names
+the one that it repeats, so the next repair does not repeat it again.
+
+A network that was under way at the death of three drivers may be what killed them; it is given up.
+An orderly end (Ctrl-C) says so in the study and does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+ATTEMPTS = 3
+"""Drivers that may die on one network before it is given up."""
+
+INTERRUPTED = "interrupted"
+"""Attribute of a study whose driver ended in order and could not repair it any more."""
+
+
+def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True) -> int:
+    """Fail each trial that runs, and let its network wait again; returns how many run no more.
+
+    Idempotent, and may be killed anywhere.
+
+    Args:
+        study: driven by this process alone.
+        genes: parameters that a whole network has; a trial without one of them was never measured,
+            and is failed only. By default any parameter will do.
+        died: whether the driver died; otherwise the attempt does not count.
+    """
+    from optuna.trial import TrialState
+
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    if not running:
+        return 0
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    repeated = {trial.user_attrs.get("retry_of") for trial in waiting}
+    for trial in running:
+        attempt = int(trial.user_attrs.get("attempt", 1))
+        whole = bool(trial.params) and all(gene in trial.params for gene in genes)
+        if not whole:
+            reason = "its driver ended before it was asked for"
+        elif died and attempt >= ATTEMPTS:
+            reason = f"its driver died each of {attempt} times that it was measured"
+        else:
+            reason = "its driver died" if died else "its driver was stopped"
+            if trial.number not in repeated:
+                _wait(study, trial, attempt + died)
+        study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+        study.tell(trial.number, state=TrialState.FAIL)
+    return len(running)
+
+
+def _wait(study: optuna.Study, trial: FrozenTrial, attempt: int) -> None:
+    study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number, "attempt": attempt})
