@@ -149,7 +149,8 @@ def _connected(url: URL) -> Engine:
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        engine = create_engine(url, connect_args=_connect_args(url), pool_size=2)
+        # asked before each use: after a restart of the server the old connections are dead
+        engine = create_engine(url, connect_args=_connect_args(url), pool_pre_ping=True)
     except ImportError:
         raise InputError(
             f"{masked(url)}: needs psycopg; pip install 'palmette[postgresql]'"
