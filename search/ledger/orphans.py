@@ -2,7 +2,8 @@
 
 With one driver a study, any trial that runs when the study is opened is an orphan. Its network
 waits again first and is failed then, so a kill in between loses nothing; the trial that waits names
-the one that it repeats, so the next repair does not repeat it again.
+the one that it repeats, so the next repair does not repeat it again. How many trials there were by
+then is kept for a replay (`repaired_at`).
 
 A network that was under way at the death of three drivers may be what killed them; it is given up.
 An orderly end (Ctrl-C) says so in the study and does not count.
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import FrozenTrial
 
 ATTEMPTS = 3
 """Drivers that may die on one network before it is given up."""
@@ -42,21 +42,21 @@ def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True
         return 0
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     repeated = {trial.user_attrs.get("retry_of") for trial in waiting}
+    reasons: dict[int, str] = {}
     for trial in running:
         attempt = int(trial.user_attrs.get("attempt", 1))
-        whole = bool(trial.params) and all(gene in trial.params for gene in genes)
-        if not whole:
-            reason = "its driver ended before it was asked for"
+        if not trial.params or any(gene not in trial.params for gene in genes):
+            reasons[trial.number] = "its driver ended before it was asked for"
         elif died and attempt >= ATTEMPTS:
-            reason = f"its driver died each of {attempt} times that it was measured"
+            reasons[trial.number] = f"its driver died each of {attempt} times that it was measured"
         else:
-            reason = "its driver died" if died else "its driver was stopped"
+            reasons[trial.number] = "its driver died" if died else "its driver was stopped"
             if trial.number not in repeated:
-                _wait(study, trial, attempt + died)
-        study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+                attrs = {"retry_of": trial.number, "attempt": attempt + died}
+                study.enqueue_trial(trial.params, user_attrs=attrs)
+    made = len(study.get_trials(deepcopy=False))
+    for trial in running:
+        for key, value in {"reason": reasons[trial.number], "repaired_at": made}.items():
+            study._storage.set_trial_user_attr(trial._trial_id, key, value)
         study.tell(trial.number, state=TrialState.FAIL)
     return len(running)
-
-
-def _wait(study: optuna.Study, trial: FrozenTrial, attempt: int) -> None:
-    study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number, "attempt": attempt})

@@ -80,7 +80,7 @@ def open_study(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with ExitStack() as stack:
         backend, lease = _opened(place, name, lease_s, stack)
-        with _explained(place):
+        with explained(place):
             study_id = _study_id(backend, name, directions)
             storage = GuardedStorage(
                 backend,
@@ -116,9 +116,9 @@ def _opened(
     if not is_url(place):
         return _journal(Path(place), stack), FolderLease()
     url = database(str(place))
-    engine = _connected(url)
+    engine = connected(url)
     stack.callback(engine.dispose)
-    with _explained(place):
+    with explained(place):
         storage = _database_storage(url, stack)
         lease = DatabaseLease(engine, name, masked(url), period_s=lease_s)
         lease.acquire()
@@ -133,13 +133,13 @@ def _journal(path: Path, stack: ExitStack) -> BaseStorage:
     from palmette.search.ledger.journal import SoleJournal, repair
 
     repair(path)
-    with _explained(path):
+    with explained(path):
         journal = SoleJournal(path)
         stack.callback(journal.close)
         return JournalStorage(journal)
 
 
-def _connected(url: URL) -> Engine:
+def connected(url: URL) -> Engine:
     """An engine that has reached its database.
 
     Raises:
@@ -259,7 +259,7 @@ def _describe(study: optuna.Study, about: Mapping[str, str], metrics: Sequence[s
 
 
 @contextmanager
-def _explained(place: Path | str) -> Iterator[None]:
+def explained(place: Path | str) -> Iterator[None]:
     """Turn what a broken place raises into one line."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
