@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 from palmette.search.accuracy import PRIOR
 from palmette.search.measured import Estimator, MeasuredAccuracy
+from palmette.search.trials.rungs import ProxyEvaluator, SupernetEvaluator
 from palmette.space import InputError, SearchSpace
 from palmette.space.errors import expect
 
 
 class Source:
-    """A measuring rung, opened: its estimator, and the space with the classes of its data.
+    """A measuring rung, opened: its evaluator, and the space with the classes of its data.
 
     Args:
         name: `supernet:FILE`, `proxy:RECIPE` or `proxy:RECIPE@EPOCHSxSCALE`.
         data: see `open_data`; None for the images that a supernet was trained on.
         space: what is searched.
-        seed: of a proxy's trainings.
+        seed: of the split of a proxy's images.
+        folder: keeps a proxy's trainings, for more epochs to go on from; None forgets them.
 
     Raises:
         InputError: another name, a file or data that can't be opened, a supernet of another space.
     """
 
-    def __init__(self, name: str, data: str | None, space: SearchSpace, seed: int) -> None:
+    def __init__(
+        self, name: str, data: str | None, space: SearchSpace, seed: int, folder: Path | None = None
+    ) -> None:
         kind, _, rest = name.partition(":")
         expect(
             kind in ("supernet", "proxy") and bool(rest),
             f"accuracy '{name}': must be {PRIOR}, supernet:FILE or proxy:RECIPE[@EPOCHSxSCALE]",
         )
         self.rung = kind
-        self.estimator: Estimator
+        self.evaluator: SupernetEvaluator | ProxyEvaluator
         if kind == "supernet":
             self._supernet(Path(rest), data, space)
         else:
-            self._proxy(rest, data, space, seed)
+            self._proxy(rest, data, space, seed, folder)
+        self.id = self.evaluator.id
+
+    @property
+    def estimator(self) -> Estimator:
+        """The evaluator's rung, opened in this process."""
+        return self.evaluator.open()
 
     def _supernet(self, path: Path, data: str | None, space: SearchSpace) -> None:
         from palmette.train.datasets import open_data
-        from palmette.train.supernet import SupernetAccuracy, read_supernet
+        from palmette.train.supernet import read_supernet
         from palmette.train.supernet.network import with_classes
 
         trained = read_supernet(path)
@@ -50,17 +58,24 @@ class Source:
             f"supernet {path}: is of space '{trained.space.name}', not of '{space.name}'; give that"
             " one with --space",
         )
-        source = trained.source
-        opened = None
+        source, fingerprint, name = trained.source, trained.source.fingerprint, None
         if data is not None:
             opened = open_data(data, side=_side(space), share=source.share, seed=source.seed)
-        self.estimator = SupernetAccuracy(trained, opened)
+            expect(
+                opened.classes == trained.classes,
+                f"data '{data}': have other classes than the supernet learned",
+            )
+            fingerprint, name = opened.fingerprint, _anywhere(data)
         self.data = data or source.name
-        self.id = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        self.evaluator = SupernetEvaluator(
+            str(path.absolute()), SupernetEvaluator.id_of(path, fingerprint), name, _side(space)
+        )
 
-    def _proxy(self, name: str, data: str | None, space: SearchSpace, seed: int) -> None:
+    def _proxy(
+        self, name: str, data: str | None, space: SearchSpace, seed: int, folder: Path | None
+    ) -> None:
         from palmette.train.datasets import open_data
-        from palmette.train.proxy import Fidelity, ProxyAccuracy
+        from palmette.train.proxy import Fidelity, shortened
         from palmette.train.recipe import load_recipe
         from palmette.train.supernet.network import with_classes
 
@@ -72,16 +87,27 @@ class Source:
         keys = load_recipe(recipe or name)
         opened = open_data(data, side=_side(space), seed=seed, corrupt=keys.compute.corrupt)
         self.space = with_classes(space, len(opened.classes))
-        self.estimator = ProxyAccuracy(opened, keys, fidelity, seed=seed)
         self.data = data
-        text = json.dumps([keys.to_dict(), str(fidelity), opened.fingerprint])
-        self.id = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.evaluator = ProxyEvaluator(
+            _anywhere(data),
+            opened.fingerprint,
+            shortened(keys, fidelity),
+            _side(space),
+            fidelity.scale,
+            seed,
+            None if folder is None else str(folder.absolute()),
+        )
 
     def accuracy(self, samples: int, seed: int) -> MeasuredAccuracy:
         """The rung for codes of the space."""
         return MeasuredAccuracy(
             self.rung, self.id, self.space, self.estimator, self.data, samples, seed
         )
+
+
+def _anywhere(data: str) -> str:
+    """A name of data that holds in any folder."""
+    return str(Path(data).absolute()) if Path(data).exists() else data
 
 
 def _side(space: SearchSpace) -> int:

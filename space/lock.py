@@ -15,6 +15,10 @@ from pathlib import Path
 from palmette.space.errors import InputError
 
 
+class Held(InputError):
+    """Another process works in the folder."""
+
+
 @contextmanager
 def held(
     folder: Path, lock: str, work: str, begun: Callable[[], bool], patience_s: float = 0.0
@@ -29,7 +33,8 @@ def held(
         patience_s: for how long to wait for a process that holds it.
 
     Raises:
-        InputError: another process holds it, or it can't be made or written.
+        Held: another process holds it.
+        InputError: it can't be made or written.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
@@ -42,7 +47,7 @@ def held(
         until = time.monotonic() + patience_s
         while not _locked(handle):
             if time.monotonic() >= until:
-                raise InputError(f"{folder}: another {work} is running in this folder")
+                raise Held(f"{folder}: another {work} is running in this folder")
             time.sleep(0.1)
         yield
     finally:

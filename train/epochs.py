@@ -56,7 +56,7 @@ class Epochs:
             run.folder.write_log(self.progress.history)
 
     def finish(self) -> list[dict[str, float]]:
-        """Go on to the last epoch; the rows of all epochs.
+        """Go on to the last epoch, or the one to stop after; the rows of all epochs.
 
         Raises:
             OutOfMemory: a step found no room.
@@ -66,7 +66,7 @@ class Epochs:
         folder = run.folder.curves if self.workers.leads else None
         with curves(folder, len(history)) as plot:
             try:
-                while len(history) < run.recipe.epochs:
+                while len(history) < run.until:
                     plot(len(history), self._epoch())
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):

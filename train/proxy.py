@@ -15,6 +15,7 @@ from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.train.datasets import Data
 from palmette.train.estimates import Measured
+from palmette.train.partial import train_until
 from palmette.train.recipe import Recipe
 from palmette.train.trainer import Trained, train
 
@@ -57,6 +58,12 @@ class Fidelity:
         return network.with_resolution(height, width)
 
 
+def shortened(recipe: Recipe, fidelity: Fidelity) -> Recipe:
+    """The recipe run through in the fidelity's epochs, at most a quarter of them warm-up."""
+    warmup = min(recipe.schedule.warmup_epochs, fidelity.epochs / 4)
+    return recipe.changed(epochs=fidelity.epochs, schedule__warmup_epochs=warmup)
+
+
 class ProxyAccuracy:
     """An estimator of accuracy by short trainings; every network is trained once.
 
@@ -81,8 +88,7 @@ class ProxyAccuracy:
     ) -> None:
         self.data, self.fidelity, self.seed = data, fidelity, seed
         self.device, self.folder = device, folder
-        warmup = min(recipe.schedule.warmup_epochs, fidelity.epochs / 4)
-        self.recipe = recipe.changed(epochs=fidelity.epochs, schedule__warmup_epochs=warmup)
+        self.recipe = shortened(recipe, fidelity)
         self._known: dict[str, float] = {}
 
     def evaluate(self, networks: Sequence[Architecture]) -> Measured:
@@ -92,6 +98,35 @@ class ProxyAccuracy:
                 self._known[network.id] = self._trained(network).history[-1]["top1"]
         shares = [self._known[network.id] for network in networks]
         return Measured.of(shares, len(self.data.validation))
+
+    def measure(
+        self,
+        network: Architecture,
+        seed: int,
+        epochs: int | None = None,
+        folder: Path | None = None,
+    ) -> Measured:
+        """Top-1 of one network after some epochs of the short training, in deterministic mode.
+
+        Args:
+            network: at its full resolution.
+            seed: of the training.
+            epochs: of the fidelity's; None: all.
+            folder: keeps this training, for more epochs to go on from; None keeps nothing.
+
+        Raises:
+            InputError: as `train.partial.train_until`.
+        """
+        row = train_until(
+            self.fidelity.reduced(network),
+            self.data,
+            self.recipe.changed(compute__deterministic=True),
+            folder,
+            self.fidelity.epochs if epochs is None else epochs,
+            seed=seed,
+            device=self.device,
+        )
+        return Measured.of([row["top1"]], len(self.data.validation))
 
     def _trained(self, network: Architecture) -> Trained:
         with tempfile.TemporaryDirectory() as scratch:

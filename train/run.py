@@ -44,6 +44,7 @@ class Run:
         watch: told of every step.
         workers: this process's place among those of the training.
         device: this worker's; None: as `config` says.
+        until: epoch after which it stops; the rate falls as if it went on. None: the last one.
     """
 
     weights_format = FORMAT
@@ -58,9 +59,11 @@ class Run:
         watch: Watcher | None,
         workers: Workers = ALONE,
         device: torch.device | None = None,
+        until: int | None = None,
     ) -> None:
         from palmette.train.device import find_device
 
+        self.until = recipe.epochs if until is None else min(until, recipe.epochs)
         self.folder, self.config, self.recipe, self.data = folder, config, recipe, data
         self.checkpoint_seconds, self.workers = checkpoint_seconds, workers
         self.watch = watch or (lambda state: None)

@@ -67,6 +67,7 @@ def train(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watch: Watcher | None = None,
     checking: Checking | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train a network from a recipe, in a new folder.
 
@@ -86,6 +87,7 @@ def train(
         checkpoint_seconds: between checkpoints inside an epoch; at its end there is one anyway.
         watch: told of every step; of workers, several times a second.
         checking: told of every image that is checked.
+        until: epoch to stop after, for `resume` to go on from; without workers of Ray.
 
     Raises:
         InputError: data, recipe, weights or folder break a rule; the loss is no number; no memory;
@@ -95,6 +97,7 @@ def train(
 
     from palmette.train.ray_session import connected
 
+    _expect_alone(until, cluster)
     expect(timm is None or weights is not None, "--timm: needs --weights, a file of that network")
     folder = TrainingFolder(out)
     name = data if isinstance(data, str) else data.name
@@ -118,7 +121,7 @@ def train(
             config,
             architecture=with_classes(architecture, len(opened.classes)).to_text(),
         )
-        run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
+        run = Run(folder, config, recipe, opened, checkpoint_seconds, watch, until=until)
         with connected(config.cluster, device) as session:
             folder.begin(config.to_dict(), recipe, opened)
             return finished(run, session)
@@ -131,6 +134,8 @@ def resume(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watch: Watcher | None = None,
     checking: Checking | None = None,
+    until: int | None = None,
+    data: Data | None = None,
 ) -> Trained:
     """Go on with an interrupted training; a finished one is only read.
 
@@ -140,6 +145,8 @@ def resume(
         checkpoint_seconds: as for `train`; the following too.
         watch: told of every step.
         checking: told of every image that is checked.
+        until: as for `train`.
+        data: the run's, where they are open; None opens them by their name.
 
     Raises:
         InputError: no training in the folder, its files are corrupt, its data have changed, or as
@@ -150,7 +157,7 @@ def resume(
     folder = TrainingFolder(out)
     expect(folder.config.is_file(), f"{out}: holds no training (run.toml is missing)")
     with folder.driver():
-        config, recipe, opened = reopen(folder, checking)
+        config, recipe, opened = reopen(folder, checking, data)
         expect(
             not config.quantised,
             f"{out}: learns with 8-bit weights and activations; go on by resume_quantised",
@@ -160,12 +167,15 @@ def resume(
         if config.ray_workers and epochs_done(folder.checkpoint) >= recipe.epochs:
             # nothing is left for workers
             config = replace(config, ray_workers=0)
-        run = Run(folder, config, recipe, opened, checkpoint_seconds, watch)
+        _expect_alone(until, config.cluster)
+        run = Run(folder, config, recipe, opened, checkpoint_seconds, watch, until=until)
         with connected(config.cluster, config.device) as session:
             return finished(run, session)
 
 
-def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, Recipe, Data]:
+def reopen(
+    folder: TrainingFolder, checking: Checking | None, data: Data | None = None
+) -> tuple[Config, Recipe, Data]:
     """What an interrupted run is made of; raises InputError as `resume`."""
     stored, recipe = folder.read()
     fingerprint = stored.pop("fingerprint", None)
@@ -173,13 +183,21 @@ def reopen(folder: TrainingFolder, checking: Checking | None) -> tuple[Config, R
         config = Config(**stored)
     except TypeError as error:
         raise InputError(f"{folder.config}: corrupt ({error})") from None
-    opened = open_for(config, recipe, checking)
+    opened = open_for(config, recipe, checking) if data is None else data
     expect(
         opened.fingerprint == fingerprint,
         f"data '{config.data}': are not those that the run in {folder.path} began with; restore"
         " them, or begin a new run",
     )
     return config, recipe, opened
+
+
+def _expect_alone(until: int | None, cluster: Cluster | None) -> None:
+    """Raise InputError if workers of Ray are to stop before the last epoch."""
+    expect(
+        until is None or cluster is None or not cluster.workers,
+        "a training that stops before its last epoch is for one process, without --ray-workers",
+    )
 
 
 def finished(run: Run, session: Session | None = None) -> Trained:

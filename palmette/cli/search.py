@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,29 +114,18 @@ def expect_alone(context: typer.Context, *allowed: str) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int, float], None]]:
-    """Progress bar with the hypervolume of what was found; on standard error, if one looks on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """How the search stands, on standard error."""
+    from palmette.cli.progress import shown
+    from palmette.search.trials.progress import MEASURING, Snapshot, searching
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f}  hypervolume {task.fields[volume]}"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("compiling the space", total=1, volume="-")
+    begin = time.monotonic()
+    with shown() as told:
 
         def report(done: int, planned: int, volume: float) -> None:
-            measuring = math.isnan(volume)
-            bar.update(
-                task,
-                description="measuring accuracies" if measuring else "searching",
-                completed=done,
-                total=planned,
-                volume="-" if measuring else f"{volume:.4g}",
-            )
+            if math.isnan(volume):
+                told(Snapshot(MEASURING, done, planned))
+            else:
+                told(searching(done, planned, volume, time.monotonic() - begin))
 
         yield report
 
