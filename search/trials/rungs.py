@@ -95,6 +95,10 @@ class SupernetEvaluator:
     side: int = 32
     device: str = "auto"
 
+    def prepare(self) -> None:
+        """Open the rung in this process; raises InputError as `open`."""
+        _kept(self, self.open)
+
     def __call__(self, task: Task) -> tuple[float, float]:
         """Top-1 of the task's network on the validation images."""
         found = _kept(self, self.open).evaluate([Architecture.from_text(task.architecture)])
@@ -156,6 +160,10 @@ class ProxyEvaluator:
     def id(self) -> str:
         """Hash of images, recipe and fidelity; neither folder nor device is part of it."""
         return hashed("proxy", self.fingerprint, self.recipe.to_dict(), self.scale, self.seed)
+
+    def prepare(self) -> None:
+        """Open the images in this process; raises InputError as `open`."""
+        _kept(self, self.open)
 
     def __call__(self, task: Task) -> tuple[float, float]:
         """Top-1 of the task's network after its epochs."""
