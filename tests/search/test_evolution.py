@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from palmette.search import evolution
 from palmette.search.evolution import (
-    Archive,
     Evaluation,
     Front,
     Settings,
@@ -23,6 +21,7 @@ from palmette.search.evolution import (
     groups_of,
 )
 from palmette.search.front import non_dominated
+from palmette.search.moves import Moves
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -230,33 +229,8 @@ def test_nothing_feasible_gives_an_empty_front() -> None:
     assert front.codes.shape == (0, 20) and front.objectives.shape == (0, 2)
 
 
-def test_an_archive_without_feasible_codes_keeps_those_of_least_violation() -> None:
-    count = 500
-    codes = np.arange(count)[:, None]
-    violation = np.random.default_rng(0).permutation(count) + 1.0
-    archive = Archive.empty(1).with_batch(codes, Evaluation(np.zeros((count, 2)), violation))
-    assert not archive.feasible.any()
-    assert archive.violation.tolist() == list(range(1, 1 + evolution._INFEASIBLE_KEPT))
-
-
-def test_beside_its_front_an_archive_keeps_what_violates_least_on_each_step() -> None:
-    objectives = [
-        *[(1, 5), (3, 3)],  # 0, 1: the front
-        *[(2, 6), (3, 3)],  # 2, 3: infeasible, and no better than the front
-        *[(0, 9), (0.5, 9)],  # 4, 5: left of the front
-        *[(2, 4), (2, 4.5)],  # 6, 7: between its points
-        *[(4, 1), (np.nan, 0)],  # 8, 9: right of it, and of no known worth
-    ]
-    violation = np.array([0, 0, 1, 1, 3, 2, 5, 6, 9, 1], dtype=np.float64)
-    found = Evaluation(np.array(objectives, dtype=np.float64), violation)
-    archive = Archive.empty(1).with_batch(np.arange(10)[:, None], found)
-    assert archive.codes[:, 0].tolist() == [5, 0, 6, 1, 8]
-    assert archive.feasible.tolist() == [False, True, False, True, False]
-    assert State(1, 10, (archive,)).front().codes[:, 0].tolist() == [0, 1]
-
-
 def test_children_without_mutation_take_whole_groups_from_a_mate() -> None:
-    moves = evolution._Moves.of(np.full(6, 2), [0, 0, 1, 1, 2, 2])
+    moves = Moves.of(np.full(6, 2), [0, 0, 1, 1, 2, 2])
     parents = np.array([[0] * 6, [1] * 6])
     children = moves.children(parents, 4_000, np.random.default_rng(0)).reshape(-1, 3, 2)
     changed = (children[:, :, 0] != children[:, :, 1]).sum(axis=1)
@@ -268,7 +242,7 @@ def test_children_without_mutation_take_whole_groups_from_a_mate() -> None:
 
 
 def test_mutations_change_genes_by_at_most_three_and_all_choices_occur() -> None:
-    moves = evolution._Moves.of(np.array([1, 2, 7, 3, 1]), None)
+    moves = Moves.of(np.array([1, 2, 7, 3, 1]), None)
     parent = np.array([[0, 1, 3, 0, 0]])
     children = moves.children(parent, 5_000, np.random.default_rng(1))
     differing = (children != parent).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Fronts of two objectives: by hand, against brute force, and against pymoo's and Optuna's."""
+"""Fronts of one objective and more: by hand, by brute force, and beside pymoo's and Optuna's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ Floats = NDArray[np.float64]
 # few distinct values, so that ties and repeated points are common
 grids = st.integers(0, 6).map(float)
 points = st.integers(0, 25).flatmap(lambda n: arrays(np.float64, (n, 2), elements=grids))
+
+
+spaces = st.tuples(st.integers(0, 25), st.sampled_from([1, 3, 4])).flatmap(
+    lambda shape: arrays(np.float64, shape, elements=grids)
+)
 
 
 def dominates(one: Floats, other: Floats) -> bool:
@@ -88,14 +93,78 @@ def test_share_of_the_exact_front_by_hand() -> None:
     assert hypervolume_share(np.empty((0, 2)), exact) == 0
 
 
-def test_an_exact_front_without_area_is_refused() -> None:
-    with pytest.raises(ValueError, match="has no area"):
+def test_an_exact_front_without_volume_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no volume"):
         hypervolume_share(np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((2, 3)), np.zeros(2), np.array([[0.0, np.nan]])])
+@pytest.mark.parametrize("wrong", [np.zeros((2, 0)), np.zeros(2), np.array([[0.0, np.nan]])])
 def test_wrong_shapes_and_nan_are_refused(wrong: Floats) -> None:
     with pytest.raises(ValueError, match="shape"):
         non_dominated(wrong)
     with pytest.raises(ValueError, match="shape"):
         hypervolume(wrong, np.ones(2))
+
+
+def test_front_of_three_objectives_by_hand() -> None:
+    points = [[2, 2, 2], [3, 1, 3], [1, 3, 3], [2, 2, 3], [3, 3, 1], [1, 3, 3], [3, 3, 3]]
+    assert non_dominated(np.array(points, dtype=np.float64)).tolist() == [2, 0, 1, 4]
+
+
+def test_front_of_one_objective_is_the_first_of_the_least() -> None:
+    assert non_dominated(np.array([[3.0], [1.0], [2.0], [1.0]])).tolist() == [1]
+    assert (
+        non_dominated(np.empty((0, 1))).tolist() == non_dominated(np.empty((0, 3))).tolist() == []
+    )
+
+
+@given(spaces)
+def test_front_of_any_width_is_what_no_point_dominates(objectives: Floats) -> None:
+    front = objectives[non_dominated(objectives)]
+    expected = {tuple(p) for p in objectives if not any(dominates(q, p) for q in objectives)}
+    assert {tuple(p) for p in front} == expected
+    assert len(front) == len(expected)
+    assert front.tolist() == sorted(front.tolist())
+
+
+@given(spaces, st.integers(0, 100))
+def test_covered_of_any_width(objectives: Floats, seed: int) -> None:
+    others = np.random.default_rng(seed).integers(0, 7, objectives.shape).astype(np.float64)
+    front = objectives[non_dominated(objectives)]
+    expected = [any(np.all(q <= p) for q in front) for p in others]
+    assert covered(front, others).tolist() == expected
+
+
+def test_covered_by_more_points_than_are_compared_at_once() -> None:
+    angle = np.linspace(0.01, 1.56, 500)
+    front = np.stack([-np.sin(angle), -np.cos(angle), np.zeros(500)], axis=1)
+    front = front[np.argsort(front[:, 0])]
+    assert covered(front, front).all()
+    assert not covered(front, front - [1e-9, 0, 0]).any()
+
+
+@pytest.mark.parametrize(
+    ("objectives", "reference", "volume"),
+    [
+        ([[1, 1, 1]], [3, 3, 3], 8),
+        ([[1, 1, 2], [2, 2, 1]], [3, 3, 3], 4 + 2 - 1),  # boxes of 2 x 2 x 1 and 1 x 1 x 2
+        ([[1, 1, 2], [2, 2, 2], [4, 0, 0]], [3, 3, 3], 4),  # dominated, and outside
+        ([[2], [1.5]], [4], 2.5),
+        ([[1, 1, 1, 1]], [2, 3, 2, 3], 4),
+        ([[3, 0, 0]], [3, 3, 3], 0),
+    ],
+)
+def test_hypervolume_of_any_width_by_hand(
+    objectives: list[list[float]], reference: list[float], volume: float
+) -> None:
+    found = hypervolume(np.array(objectives, dtype=np.float64), np.array(reference, dtype=float))
+    assert found == pytest.approx(volume)
+
+
+def test_share_of_an_exact_front_of_three_objectives_by_hand() -> None:
+    exact = np.array(
+        [[0, 1, 2], [2, 0, 1], [1, 2, 0], [1, 1, 1]], dtype=np.float64
+    )  # nadir (2, 2, 2)
+    # the last alone has a volume; the others lie on the sides of the box
+    assert hypervolume_share(exact, exact) == 1
+    assert hypervolume_share(np.array([[1.5, 1, 1]]), exact) == pytest.approx(0.5)
