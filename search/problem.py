@@ -162,12 +162,7 @@ class SearchProblem:
         accuracy = self.accuracy.evaluate(codes)
         quantities = self.quantities.evaluate(codes)
         violation = accuracy.violation + np.where(accuracy.guarded, _GUARDED, 0.0)
-        if math.isfinite(self.limits.budget_ms):
-            violation = violation + np.maximum(time.upper_ms / self.limits.budget_ms - 1, 0.0)
-        for name, limit in self.limits.most.items():
-            violation = violation + np.maximum(quantities[name] / limit - 1, 0.0)
-        if self.exportable:
-            violation = violation + self.levels.sums(codes)[:, REFUSED]
+        violation = violation + self._excess(codes, time.upper_ms, quantities)
         return Candidates(
             time.ms,
             time.lower_ms,
@@ -179,6 +174,23 @@ class SearchProblem:
             accuracy.guarded,
             self.latency.outside(codes),
         )
+
+    def costs(self, codes: Codes) -> tuple[Floats, Floats]:
+        """Ms and violation, each (n,), of codes (n, genes): what needs no accuracy."""
+        codes = self.compiled_codes.full(codes)
+        time = self.latency.interval(codes, self.limits.confidence, two_sided=False)
+        return time.ms, self._excess(codes, time.upper_ms, self.quantities.evaluate(codes))
+
+    def _excess(self, full: Codes, upper_ms: Floats, quantities: dict[str, Floats]) -> Floats:
+        """How far codes (n, genes) of the full space are beyond the limits on their costs."""
+        violation = np.zeros(len(full))
+        if math.isfinite(self.limits.budget_ms):
+            violation = violation + np.maximum(upper_ms / self.limits.budget_ms - 1, 0.0)
+        for name, limit in self.limits.most.items():
+            violation = violation + np.maximum(quantities[name] / limit - 1, 0.0)
+        if self.exportable:
+            violation = violation + self.levels.sums(full)[:, REFUSED]
+        return violation
 
     def measure(self, codes: Codes) -> None:
         """Find out the accuracy of a few codes (n, genes), where the rung measures."""

@@ -1,0 +1,160 @@
+"""Samplers by name, for `--sampler`: what to measure next, where a measurement costs minutes.
+
+A sampler proposes whole networks. What it proposes follows from the study's trials and the seed
+alone, so a run that was killed, or is replayed, asks the same. Nothing that the predictors rule out
+is proposed, and no network twice.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+
+from palmette.search.expensive.known import Known, key_of
+from palmette.search.expensive.peers import PEERS, Peer
+from palmette.search.expensive.seen import Seen, Tried
+from palmette.space.errors import expect
+from palmette.space.search_space import Codes
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+Params = dict[str, Any]
+PALMETTE = "palmette"
+SAMPLERS = (PALMETTE, *PEERS)
+"""Names that `--sampler` takes."""
+
+
+class Proposer(Protocol):
+    """What chooses a network for a trial."""
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, tried: Tried, space: dict[str, BaseDistribution]
+    ) -> Codes:
+        """Code (genes,)."""
+        ...
+
+
+def sampler_of(
+    name: str,
+    known: Known,
+    *,
+    seed: int,
+    warm_start: Callable[[], Codes] | None = None,
+) -> NetworkSampler:
+    """The sampler of a run whose accuracies are measured.
+
+    Args:
+        name: one of `SAMPLERS`.
+        known: the space, and what is known of its networks before they are measured.
+        seed: of all random values, not negative.
+        warm_start: makes the codes (n, genes) that the first trials get, in their order; called
+            once, when the first network is asked for. None: the sampler begins by itself.
+
+    Raises:
+        InputError: another name.
+    """
+    expect(name in SAMPLERS, f"sampler: must be one of {', '.join(SAMPLERS)}, got '{name}'")
+    return NetworkSampler(
+        known,
+        Peer("random" if name == PALMETTE else name, known, seed),
+        seed=seed,
+        warm_start=warm_start,
+    )
+
+
+class NetworkSampler(BaseSampler):
+    """Proposes whole networks of a space: first those of a warm start, then those of a proposer.
+
+    A network that some trial has, whatever its state, is not proposed again; an enqueued trial
+    keeps its own. One sampler serves one study, and one process drives that study. Parameters that
+    are no genes of the space are random.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        proposer: Proposer,
+        *,
+        seed: int = 0,
+        warm_start: Callable[[], Codes] | None = None,
+    ) -> None:
+        self.known, self.proposer = known, proposer
+        self.distributions: dict[str, BaseDistribution] = {
+            gene.name: CategoricalDistribution(gene.choices) for gene in known.space.genes
+        }
+        self._seed, self._warm_start = seed, warm_start
+        self._first: Codes | None = None
+        self._seen = Seen(known)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The genes of the space."""
+        return dict(self.distributions)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> Params:
+        """The choices of the network that a trial gets."""
+        chosen: Params = {}
+        if self.distributions and self.distributions.items() <= search_space.items():
+            chosen = self._chosen(study, trial)
+        return {
+            name: chosen[name]
+            if name in chosen
+            else self.sample_independent(study, trial, name, distribution)
+            for name, distribution in search_space.items()
+        }
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A random value that follows from seed, trial and name."""
+        words = (self._seed, trial.number, zlib.crc32(param_name.encode()))
+        random = RandomSampler(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        return random.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        """Do nothing: random values derive from the trial's number, so copies cannot repeat."""
+
+    def warm(self) -> Codes:
+        """Codes (n, genes) of the warm start, made if that was not done."""
+        if self._first is None:
+            none = np.empty((0, len(self.known.space.genes)), np.int64)
+            self._first = none if self._warm_start is None else self._warm_start()
+        return self._first
+
+    def _chosen(self, study: Study, trial: FrozenTrial) -> Params:
+        own = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if self.known.code(own) is not None:
+            return own
+        tried = self._seen.read(study, trial)
+        for code in self.warm():
+            if key_of(code) not in tried.taken:
+                return self.known.params(code)
+        code = self.proposer.propose(study, trial, tried, self.distributions)
+        return self.known.params(code)
+
+
+def codes_of(known: Known, proposals: Sequence[Params]) -> Codes:
+    """Codes (n, genes) of proposals.
+
+    Raises:
+        ValueError: a proposal that is no network of the space.
+    """
+    codes = [known.code(params) for params in proposals]
+    found = [code for code in codes if code is not None]
+    if len(found) < len(codes):
+        raise ValueError("a proposal is no network of the space")
+    return np.array(found, dtype=np.int64).reshape(-1, len(known.space.genes))

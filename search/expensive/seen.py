@@ -1,0 +1,101 @@
+"""What the trials of a study have tried and found; each finished trial is read once."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
+
+from palmette.search.expensive.known import Known, key_of
+from palmette.space.search_space import Codes
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+Floats = NDArray[np.float64]
+
+_READING = threading.Lock()  # of the module: what holds a lock could not be pickled
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Finished trials in the order in which they were told; arrays of n rows."""
+
+    codes: Codes
+    top1: Floats
+    sigma: Floats
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def first(self, count: int) -> Results:
+        """The first ones."""
+        return Results(self.codes[:count], self.top1[:count], self.sigma[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Everything that a study has on networks, but for one trial."""
+
+    results: Results
+    running: Codes
+    """Codes that are measured now or wait for it (n, genes)."""
+    taken: set[bytes]
+    """Keys of all codes that some trial has, whatever its state."""
+
+
+class Seen:
+    """Reads a study again and again; the work follows the trials that are new or open.
+
+    One reader serves one study; for another study it begins anew.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._study = ""
+        self._next = 0
+        self._open: list[int] = []
+        self._rows: list[tuple[int, Codes, float, float]] = []
+        self._finished: set[bytes] = set()
+
+    def read(self, study: Study, trial: FrozenTrial) -> Tried:
+        """What is there before a trial is asked for."""
+        with _READING:
+            trials = study.get_trials(deepcopy=False)
+            if study.study_name != self._study or len(trials) < self._next:
+                self.__init__(self._known)  # type: ignore[misc]
+                self._study = study.study_name
+            running = self._advance(trials, trial.number)
+            rows = sorted(self._rows, key=lambda row: row[0])
+            taken = self._finished | {key_of(code) for code in running}
+        genes = len(self._known.space.genes)
+        codes = np.array([row[1] for row in rows], dtype=np.int64).reshape(-1, genes)
+        results = Results(codes, np.array([r[2] for r in rows]), np.array([r[3] for r in rows]))
+        return Tried(results, np.array(running, dtype=np.int64).reshape(-1, genes), taken)
+
+    def _advance(self, trials: list[FrozenTrial], asked: int) -> list[Codes]:
+        """Take in what finished since; codes of the open trials but for the one asked for."""
+        still, running = [], []
+        for number in [*self._open, *range(self._next, len(trials))]:
+            trial = trials[number]
+            code = self._known.code({**trial.system_attrs.get("fixed_params", {}), **trial.params})
+            if not trial.state.is_finished():
+                still.append(number)
+                if code is not None and number != asked:
+                    running.append(code)
+            elif code is not None:
+                self._finished.add(key_of(code))
+                self._add(trial, code)
+        self._open, self._next = still, len(trials)
+        return running
+
+    def _add(self, trial: FrozenTrial, code: Codes) -> None:
+        if trial.state != TrialState.COMPLETE or len(trial.values or ()) != 2:
+            return
+        attrs = trial.user_attrs
+        top1, sigma = attrs.get("top1", trial.values[1]), attrs.get("sigma", 0.0)
+        self._rows.append((int(attrs.get("order", trial.number)), code, float(top1), float(sigma)))
