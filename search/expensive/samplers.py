@@ -15,6 +15,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 
+from palmette.search.expensive.chooser import Chooser
 from palmette.search.expensive.known import Known, key_of
 from palmette.search.expensive.peers import PEERS, Peer
 from palmette.search.expensive.seen import Seen, Tried
@@ -61,12 +62,8 @@ def sampler_of(
         InputError: another name.
     """
     expect(name in SAMPLERS, f"sampler: must be one of {', '.join(SAMPLERS)}, got '{name}'")
-    return NetworkSampler(
-        known,
-        Peer("random" if name == PALMETTE else name, known, seed),
-        seed=seed,
-        warm_start=warm_start,
-    )
+    proposer: Proposer = Chooser(known, seed) if name == PALMETTE else Peer(name, known, seed)
+    return NetworkSampler(known, proposer, seed=seed, warm_start=warm_start)
 
 
 class NetworkSampler(BaseSampler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +32,23 @@ class Results:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def chosen(self, index: NDArray[np.int64]) -> Results:
+        """Some of them."""
+        return Results(self.codes[index], self.top1[index], self.sigma[index])
+
+    def joined(self, more: Results) -> Results:
+        """These and more."""
+        both = zip(
+            (self.codes, self.top1, self.sigma), (more.codes, more.top1, more.sigma), strict=True
+        )
+        return Results(*(np.concatenate(pair) for pair in both))
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal results in equal order."""
+        whole = b"".join(part.tobytes() for part in (self.codes, self.top1, self.sigma))
+        return hashlib.sha256(whole).digest()
 
     def first(self, count: int) -> Results:
         """The first ones."""

@@ -1,0 +1,247 @@
+"""Our choice of what to measure next: belief, candidates from the vectorised search, most gain.
+
+Candidates are the fronts that the evolutionary search finds over the belief's mean and over an
+optimistic one, the neighbours of the measured front, and what a local search over the gain reaches
+from the best of these. Networks that are being measured count as measured with what is believed of
+them. Everything follows from the results, in the order in which they came, and the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.search.evolution import Evaluation, evolve, groups_of
+from palmette.search.expensive.belief import (
+    REFITS,
+    Belief,
+    Outlook,
+    believe,
+    counted,
+    kernel_of,
+)
+from palmette.search.expensive.gain import Steps
+from palmette.search.expensive.kernel import Kernel
+from palmette.search.expensive.known import Known, key_of
+from palmette.search.expensive.seen import Results, Tried
+from palmette.search.expensive.shortlist import Options, Points, batch, best_of
+from palmette.search.front import non_dominated
+from palmette.space.search_space import Codes
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+Floats = NDArray[np.float64]
+
+RANDOM_FIRST = 10
+"""Random networks at the start, where there is no prior."""
+OPTIMISM = (0.0, 1.5)
+"""Standard deviations of the belief that the searches for candidates add to its mean."""
+EVALUATIONS = 3000
+"""Of each of these searches."""
+SEARCHES = (0, 4, 8, 12, 16, *(int(20 * 1.25**step) for step in range(30)))
+"""Counts of results at which they are made anew."""
+MOST = 400
+"""Results that a belief is made of: the cost of a choice does not grow beyond."""
+_CLIMBS, _CLIMBERS = 3, 6
+_MARGIN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Optimistic:
+    """Milliseconds against believed accuracy; the `Problem` of the search for candidates."""
+
+    known: Known
+    belief: Belief
+    optimism: float
+
+    @property
+    def cardinalities(self) -> Codes:
+        """Choices of each gene (genes,)."""
+        return self.known.space.cardinalities
+
+    def evaluate(self, codes: Codes) -> Evaluation:
+        """Objectives and violation of codes (n, genes)."""
+        ms, violation = self.known.costs(codes)
+        if self.optimism:
+            mean, sigma = self.belief.predict(codes)
+            mean = mean + self.optimism * sigma
+        else:
+            mean = self.belief.mean(codes)
+        return Evaluation(np.stack([ms, -mean], axis=1), violation)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Codes from the searches over a belief, and the worst corner of the front it expects."""
+
+    codes: Codes
+    corner: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, known: Known, belief: Belief, seed: Sequence[int], evaluations: int = EVALUATIONS
+    ) -> Pool:
+        """Search for candidates."""
+        groups = groups_of([gene.name for gene in known.space.genes])
+        word = int(np.random.SeedSequence(seed).generate_state(1)[0])
+        fronts = [
+            evolve(
+                Optimistic(known, belief, optimism),
+                evaluations=evaluations,
+                seed=word,
+                groups=groups,
+            )
+            for optimism in OPTIMISM
+        ]
+        codes = np.unique(np.concatenate([front.codes for front in fronts]), axis=0)
+        expected = fronts[0].objectives
+        if not len(expected):
+            return cls(codes, (np.inf, -np.inf))
+        (fast, best), (slow, worst) = expected.min(axis=0), expected.max(axis=0)
+        corner = slow + _MARGIN * (slow - fast), -worst - _MARGIN * (worst - best)
+        return cls(codes, (float(corner[0]) + 1e-9, float(corner[1]) - 1e-9))
+
+
+class Chooser:
+    """Proposes the network of the most expected gain of hypervolume."""
+
+    def __init__(self, known: Known, seed: int) -> None:
+        self.known, self.seed = known, seed
+        self._outlook: Outlook | None = None
+        self._kernels: dict[bytes, Kernel] = {}
+        self._pools: dict[bytes, Pool] = {}
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, tried: Tried, space: dict[str, BaseDistribution]
+    ) -> Codes:
+        """Code (genes,) for a trial."""
+        if self.known.prior is None and len(tried.results) < RANDOM_FIRST:
+            return self._random(trial.number, tried)
+        pool = self._pool(tried.results)
+        belief = self._belief(tried.results, tried.running)
+        measured = np.concatenate([tried.results.codes, tried.running])
+        points = self.known.costs(measured)[0], belief.mean(measured)
+        steps = Steps.of(*points, pool.corner)
+        around = self._neighbours(measured[_front(points)])
+        options = self._options(belief, np.concatenate([pool.codes, around]), tried.taken)
+        if not len(options):
+            return self._random(trial.number, tried)
+        return self._climbed(belief, options, steps, tried.taken)
+
+    @property
+    def outlook(self) -> Outlook:
+        """On the space; made at the first use."""
+        if self._outlook is None:
+            self._outlook = Outlook.of(self.known.space, self.known.prior)
+        return self._outlook
+
+    def _belief(self, results: Results, running: Codes) -> Belief:
+        """The belief after results, as if what runs had ended as believed."""
+        if not len(results):
+            belief = Belief.first(self.outlook)
+        else:
+            key = results.first(counted(REFITS, len(results)) or len(results)).key
+            if key not in self._kernels:
+                self._kernels[key] = kernel_of(self.outlook, results)
+            results = _subset(self.known, results)
+            belief = believe(self.outlook, results, self._kernels[key])
+        if not len(running):
+            return belief
+        sigma = float(results.sigma.mean()) if len(results) else 0.0
+        as_believed = Results(running, belief.mean(running), np.full(len(running), sigma))
+        return believe(self.outlook, results.joined(as_believed), belief.kernel)
+
+    def _pool(self, results: Results) -> Pool:
+        """Candidates as of the last count of results at which they were searched."""
+        known = results.first(counted(SEARCHES, len(results)))
+        if known.key not in self._pools:
+            none = np.empty((0, len(self.known.space.genes)), np.int64)
+            belief = self._belief(known, none)
+            self._pools = {known.key: Pool.of(self.known, belief, (self.seed, len(known)))}
+        return self._pools[known.key]
+
+    def _options(self, belief: Belief, codes: Codes, taken: set[bytes]) -> Options:
+        """Those of some codes that are feasible and not taken, each once."""
+        codes = np.unique(codes, axis=0)
+        codes = codes[[key_of(code) not in taken for code in codes]]
+        ms, violation = self.known.costs(codes)
+        kept = violation <= 0
+        mean, sigma = belief.predict(codes[kept])
+        return Options(codes[kept], ms[kept], mean, sigma)
+
+    def _climbed(self, belief: Belief, options: Options, steps: Steps, taken: set[bytes]) -> Codes:
+        """The best code after some rounds of looking at neighbours of the best options."""
+        seen = options
+        gain = steps.gain(seen.ms, seen.mean, seen.sigma)
+        for _ in range(_CLIMBS):
+            top = seen.codes[np.argsort(-gain, kind="stable")[:_CLIMBERS]]
+            known = {key_of(code) for code in seen.codes}
+            more = self._options(belief, self._neighbours(top), taken | known)
+            if not len(more):
+                break
+            seen = Options.joined([seen, more])
+            before = gain.max()
+            gain = np.append(gain, steps.gain(more.ms, more.mean, more.sigma))
+            if gain.max() <= before:
+                break
+        found: Codes = seen.codes[best_of(seen, gain)]
+        return found
+
+    def _neighbours(self, codes: Codes) -> Codes:
+        around = [self.known.space.neighbours(code) for code in codes]
+        none = np.empty((0, len(self.known.space.genes)), np.int64)
+        return np.concatenate([none, *around])
+
+    def _random(self, number: int, tried: Tried) -> Codes:
+        """A random feasible code that is not taken, as far as there is one."""
+        codes = self.known.space.sample(1000, np.random.default_rng([self.seed, number]))
+        for code in codes[self.known.feasible(codes)]:
+            if key_of(code) not in tried.taken:
+                found: Codes = code
+                return found
+        return self.known.nearest(codes[0], tried.taken)
+
+
+def _front(points: Points) -> NDArray[np.int64]:
+    return non_dominated(np.stack([points[0], -points[1]], axis=1))
+
+
+def _subset(known: Known, results: Results) -> Results:
+    """At most `MOST` results: half those nearest to the front, half the last ones of the others."""
+    if len(results) <= MOST:
+        return results
+    ms = known.costs(results.codes)[0]
+    order = np.argsort(ms, kind="stable")
+    best = np.maximum.accumulate(results.top1[order])
+    short = np.empty(len(results))
+    short[order] = best - results.top1[order]
+    near = np.argsort(short, kind="stable")[: MOST // 2]
+    others = np.setdiff1d(np.arange(len(results)), near)[-(MOST - MOST // 2) :]
+    return results.chosen(np.sort(np.concatenate([near, others])))
+
+
+def shortlist(known: Known, count: int, evaluations: int, seed: int) -> Codes:
+    """Codes (n, genes) to measure first: the most gain under the prior's uncertainty.
+
+    Args:
+        known: with a prior; without one the networks are random.
+        count: at most so many.
+        evaluations: of each search for candidates.
+        seed: of these.
+    """
+    if known.prior is None:
+        codes = known.space.sample(max(1000, 10 * count), np.random.default_rng(seed))
+        return np.unique(codes[known.feasible(codes)], axis=0)[:count]
+    belief = Belief.first(Outlook.of(known.space, known.prior))
+    pool = Pool.of(known, belief, (seed, 0), evaluations)
+    ms = known.costs(pool.codes)[0]
+    options = Options(pool.codes, ms, *belief.predict(pool.codes))
+    nothing = np.empty(0), np.empty(0)
+    return options.codes[batch(belief, options, nothing, pool.corner, count)]
