@@ -1,5 +1,6 @@
 """What to pick: objectives, the search over them, runs and their fronts."""
 
+from palmette.search.compute import Compute as Compute
 from palmette.search.config import SearchConfig as SearchConfig
 from palmette.search.problem import Limits as Limits
 from palmette.search.problem import SearchProblem as SearchProblem

@@ -7,17 +7,23 @@ The prior costs nothing. A supernet and short trainings measure networks (`searc
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from palmette.space import Architecture, CompiledSpace
 from palmette.space.search_space import Codes
 from palmette.train import TIE_POINTS, AccuracyPrior, CompiledPrior, PriorBatch
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
+if TYPE_CHECKING:
+    from palmette.search.trials.task import Evaluator
+
 PRIOR = "prior"
-Told = Callable[[int, int], None]
-"""Called with networks measured so far, and in all."""
+Floats = NDArray[np.float64]
+Prior = Callable[[Codes], PriorBatch]
+"""Top-1 that is expected of codes of the full space."""
 
 
 class Accuracy(Protocol):
@@ -48,12 +54,18 @@ class Accuracy(Protocol):
         """Below this difference the order of two networks is a coin flip."""
         ...
 
-    def prepare(self, path: Path, told: Told | None = None) -> None:
-        """Measure what estimates begin with; `path` keeps it."""
+    @property
+    def evaluator(self) -> Evaluator | None:
+        """What measures networks; None where `evaluate` knows them all."""
         ...
 
-    def measure(self, codes: Codes) -> None:
-        """Find out about a few codes (n, genes), where the rung can."""
+    @property
+    def prior(self) -> Prior | None:
+        """What is expected before anything is measured; None where the prior can't judge."""
+        ...
+
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
+        """Take in what was measured of codes (n, genes): top-1 in % and its sigma, each (n,)."""
         ...
 
     def evaluate(self, codes: Codes) -> PriorBatch:
@@ -76,14 +88,13 @@ class PriorAccuracy:
 
     def __init__(self, space: CompiledSpace, recipe: str | None) -> None:
         self.recipe = recipe
+        self.evaluator: Evaluator | None = None
         self.label = f"{PRIOR}, {recipe or MEAN_RECIPE}"
         self.compiled: CompiledPrior = AccuracyPrior.load().compile(space, recipe)
+        self.prior: Prior | None = self.compiled.evaluate
 
-    def prepare(self, path: Path, told: Told | None = None) -> None:
-        """Nothing to measure."""
-
-    def measure(self, codes: Codes) -> None:
-        """Nothing to find out."""
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
+        """Nothing to learn."""
 
     def evaluate(self, codes: Codes) -> PriorBatch:
         """See `CompiledPrior.evaluate`."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from palmette.latency import LATENCY, QUANTITIES
 from palmette.search.accuracy import PRIOR
-from palmette.search.measured import SAMPLES
-from palmette.search.surrogate import FEWEST
 from palmette.space.errors import expect
 
 EVALUATIONS = 1_000_000
 SHORTLIST = 64
+TRIALS = 200
+PALMETTE = "palmette"
+SAMPLERS = (PALMETTE, "tpe", "nsga2", "nsga3", "gp", "random")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,12 @@ class SearchConfig:
     """`prior`, `supernet:FILE` or `proxy:RECIPE`; the latter two measure on `data`."""
     data: str | None = None
     """Images, see `train.datasets.open_data`; default those that a supernet was trained on."""
-    samples: int = SAMPLES
-    """Networks measured before the search; those of the shortlist come on top."""
+    trials: int = TRIALS
+    """Networks whose accuracy is found out, where they are measured or another sampler chooses."""
+    sampler: str = PALMETTE
+    """What chooses them: ours, or one of Optuna's."""
+    warm_start: bool = True
+    """Whether the first of them are the shortlist."""
     budget: str = LATENCY
     """Which milliseconds the budget is of: `latency`, or `sustained`, of a warm phone."""
 
@@ -61,7 +66,9 @@ class SearchConfig:
         expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
         expect(self.shortlist >= 3, f"shortlist: at least 3, got {self.shortlist}")
         expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
-        expect(self.samples >= FEWEST, f"samples: at least {FEWEST}, got {self.samples}")
+        expect(self.trials >= 3, f"trials: at least 3, got {self.trials}")
+        known = ", ".join(SAMPLERS)
+        expect(self.sampler in SAMPLERS, f"sampler: must be one of {known}, got '{self.sampler}'")
         measured = self.accuracy != PRIOR
         expect(
             measured or self.data is None,
@@ -80,6 +87,13 @@ class SearchConfig:
     def from_dict(cls, data: dict[str, Any], where: str) -> SearchConfig:
         """Config from plain values; raises InputError for an unknown key or a wrong type."""
         known = {item.name: item for item in fields(cls)}
+        old = data.get("accuracy", PRIOR) != PRIOR and "samples" in data
+        expect(
+            not old,
+            f"{where}: was begun by an older palmette, which measured networks outside of trials;"
+            " search again",
+        )
+        data = {key: value for key, value in data.items() if key not in _FORMER}
         for key, value in data.items():
             expect(key in known, f"{where}: unknown key '{key}'; known: {', '.join(known)}")
             wanted = _TYPES[str(known[key].type)]
@@ -90,6 +104,8 @@ class SearchConfig:
         return cls(**data)
 
 
+_FORMER = ("samples",)
+"""Keys of older runs that the prior never had a use for."""
 _TYPES: dict[str, Any] = {
     "str": str,
     "str | None": (str, type(None)),

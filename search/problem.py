@@ -11,6 +11,7 @@ search begins.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from palmette.export.unit_rules import Era
 from palmette.latency import CompiledLatency, LatencyPredictor
 from palmette.latency.identified import unknown
-from palmette.search.accuracy import Accuracy, PriorAccuracy
+from palmette.search.accuracy import Accuracy, Prior, PriorAccuracy
 from palmette.search.evolution import Evaluation
 from palmette.search.exportable import AT_RISK, REFUSED, level_table, without_refused
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
@@ -192,9 +193,15 @@ class SearchProblem:
             violation = violation + self.levels.sums(full)[:, REFUSED]
         return violation
 
-    def measure(self, codes: Codes) -> None:
-        """Find out the accuracy of a few codes (n, genes), where the rung measures."""
-        self.accuracy.measure(self.compiled_codes.full(codes))
+    @property
+    def expected(self) -> Prior | None:
+        """What the published prior expects of codes (n, genes); None where it can't judge them."""
+        prior = self.accuracy.prior
+        return None if prior is None else lambda codes: prior(self.compiled_codes.full(codes))
+
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
+        """Take in what was measured of codes (n, genes): top-1 in % and its sigma, each (n,)."""
+        self.accuracy.learn(self.compiled_codes.full(codes), top1, sigma)
 
     def fastest(self, seed: int = 0) -> Codes:
         """Code (genes,) of the least time at the confidence, all limits but the budget kept.
@@ -234,7 +241,7 @@ def pose(
     limits: Limits,
     *,
     recipe: str | None = None,
-    accuracy: Accuracy | None = None,
+    accuracy: Callable[[CompiledSpace], Accuracy] | None = None,
     extrapolate: bool = False,
     exportable: bool = False,
     compiled: CompiledSpace | None = None,
@@ -246,7 +253,7 @@ def pose(
         predictor: of the target; its support decides which choices stay.
         limits: what a network may cost.
         recipe: training recipe that the prior's accuracies refer to; None for the mean recipe.
-        accuracy: of the full space's codes; None for the prior.
+        accuracy: makes that of the full space's codes; None for the prior.
         extrapolate: keep choices that the target's timings cannot identify.
         exportable: bar networks with ops that the target's unit is known to refuse.
         compiled: the full space, where it was compiled for another problem already.
@@ -271,7 +278,7 @@ def pose(
         searched,
         CodeMap.between(searched, space),
         predictor.compile(compiled),
-        PriorAccuracy(compiled, recipe) if accuracy is None else accuracy,
+        PriorAccuracy(compiled, recipe) if accuracy is None else accuracy(compiled),
         CompiledQuantities.of(compiled),
         limits,
         tuple(barred),

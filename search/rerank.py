@@ -16,8 +16,9 @@ from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 from palmette.search.correction import Correction, sigma_of
 from palmette.search.front import non_dominated
 from palmette.search.problem import describe
+from palmette.search.proposals import thinned
 from palmette.search.retime_plan import unbudgeted
-from palmette.search.run import Run, thinned
+from palmette.search.run import Run
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
 

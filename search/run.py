@@ -1,17 +1,15 @@
 """The main job: search a space for the most accurate networks that fit a target.
 
-The vectorised search over the compiled predictors runs at the study's first ask; its shortlist
-becomes trials of an Optuna study in the run's folder, one architecture each. A run that was killed
-goes on where its journal ends: the search repeats exactly (its random state derives from seed and
-generation), and finished trials are kept.
+The networks that are looked at closely become trials of an Optuna study, one architecture each
+(`search.proposals`), in the run's folder or in a database. A run that was killed goes on where its
+study ends: what is proposed follows from the finished trials and the seed, and these are kept.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +19,15 @@ import pandas as pd
 
 from palmette.latency import LATENCY, LatencyPredictor, load_predictor, parse_target
 from palmette.search.accuracy import PRIOR
+from palmette.search.compute import Compute
 from palmette.search.config import SearchConfig
-from palmette.search.evolution import evolve, groups_of
-from palmette.search.front import hypervolume
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.problem import Limits, SearchProblem, describe, pose
-from palmette.search.run_folder import RunFolder
-from palmette.search.sampler import ShortlistSampler
+from palmette.search.proposals import Proposals, Told
+from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.source import Source
+from palmette.search.trials.driver import Driver, codes_of
+from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
 from palmette.space.errors import expect
 from palmette.space.files import write_bytes, write_text
@@ -37,8 +36,8 @@ from palmette.train import AccuracyPrior
 if TYPE_CHECKING:
     import optuna
 
-Progress = Callable[[int, int, float], None]
-"""Called with evaluations so far, evaluations in all, and the hypervolume (ms x points) so far."""
+    from palmette.search.ledger.lease import Lease
+    from palmette.search.trials.task import Executor
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ def run(
     budget_ms: float,
     out: Path,
     *,
-    progress: Progress | None = None,
+    compute: Compute | None = None,
+    told: Told | None = None,
     **options: Any,
 ) -> Run:
     """Search for the most accurate networks inside a latency budget.
@@ -91,28 +91,31 @@ def run(
         target: full name or alias, such as `iphone-13/ane`.
         budget_ms: milliseconds of one image, to be held at the confidence.
         out: folder for the run; it must be new or empty.
-        progress: called after every generation.
+        compute: workers and storage; by default this process and the folder.
+        told: called with the state of things, after every generation and every trial.
         options: the other fields of `SearchConfig`.
 
     Raises:
         InputError: unknown target, space or option, an impossible budget, a folder in use.
     """
     config = _absolute(SearchConfig(str(parse_target(target)), float(budget_ms), **options))
+    compute = compute or Compute()
     folder = RunFolder(out)
     folder.check_free()
     problem = _problem(config, folder)
     with folder.driver():
-        folder.begin(config.to_dict(), identity(problem))
+        folder.begin(config.to_dict(), identity(problem) | compute.kept(folder.path))
         _copy_inputs(config, folder)
-        try:
-            return _search(config, problem, folder, progress)
-        except InputError:
-            folder.discard()
-            raise
+        return _search(config, problem, folder, compute, told, new=True)
 
 
-def resume(out: Path, *, progress: Progress | None = None) -> Run:
+def resume(out: Path, *, compute: Compute | None = None, told: Told | None = None) -> Run:
     """Go on with the run in a folder, whatever ended it; a finished run is only read again.
+
+    Args:
+        out: folder of the run.
+        compute: workers and storage, as `run` takes them; they may be others than before.
+        told: see `run`.
 
     Raises:
         InputError: no run there, a corrupt one, or another process at work in it.
@@ -120,7 +123,7 @@ def resume(out: Path, *, progress: Progress | None = None) -> Run:
     folder = RunFolder(out)
     config, problem = reopen(folder)
     with folder.driver():
-        return _search(config, problem, folder, progress)
+        return _search(config, problem, folder, compute or Compute(), told)
 
 
 def reopen(
@@ -177,7 +180,7 @@ def _problem(
     accuracy = None
     if config.accuracy != PRIOR:
         source = Source(config.accuracy, config.data, space, config.seed)
-        space, accuracy = source.space, source.accuracy(config.samples, config.seed)
+        space, accuracy = source.space, source.accuracy
     return pose(
         space,
         predictor,
@@ -230,33 +233,27 @@ def _copy_inputs(config: SearchConfig, folder: RunFolder) -> None:
 
 
 def _search(
-    config: SearchConfig, problem: SearchProblem, folder: RunFolder, progress: Progress | None
+    config: SearchConfig,
+    problem: SearchProblem,
+    folder: RunFolder,
+    compute: Compute,
+    told: Told | None,
+    new: bool = False,
 ) -> Run:
-    made: list[dict[str, Any]] = []
-    problem.accuracy.prepare(
-        folder.accuracy, None if progress is None else lambda done, of: progress(done, of, math.nan)
-    )
-
-    def propose() -> list[dict[str, Any]]:
-        made.extend(_shortlist(config, problem, progress))
-        return made
-
-    distributions = _distributions(problem.space)
-    sampler = ShortlistSampler(propose, distributions, seed=config.seed)
-    study = folder.study(sampler)
-    _check_finished(study, problem.space, folder)
-    while len(_finished(study)) < study.user_attrs.get("shortlist", math.inf):
-        trial = study.ask(distributions)
-        if "shortlist" not in study.user_attrs:
-            sampler.remaining(study)  # makes the shortlist: a trial that waited did not need it
-            study.set_user_attr("shortlist", len(made))
-        codes = _codes(problem.space, [trial.params])
-        problem.measure(codes)
-        found = problem.evaluate(codes)
-        trial.set_constraint("limits", float(found.violation[0]))
-        ms, negative_score = found.objectives[0].tolist()
-        study.tell(trial, [ms, -negative_score])
-    front = _front(study, problem)
+    proposals = Proposals(config, problem, told)
+    driver: Driver | None = None
+    try:
+        with _opened(config, problem, folder, compute, proposals) as (study, lease):
+            _check_finished(study, problem.space, folder)
+            driver = Driver(study, problem, lease, seed=config.seed, told=told)
+            if driver.finished < proposals.count(study):
+                with _executor(config, problem, folder, compute) as driver.executor:
+                    driver.run(lambda: proposals.count(study))
+            front = _front(study, problem)
+    except InputError:
+        if new and not (driver and driver.measured):
+            folder.discard()
+        raise
     write_text(folder.front, front.to_csv(index=False, lineterminator="\n"))
     finished = Run(config, folder, front, problem)
     from palmette.search.figure import front_page  # plotly is slow to import
@@ -265,57 +262,35 @@ def _search(
     return finished
 
 
-def _shortlist(
-    config: SearchConfig, problem: SearchProblem, progress: Progress | None
-) -> list[dict[str, Any]]:
-    """Parameters of the networks to hand out: the front, thinned evenly, best score first."""
-    planned = min(config.evaluations, problem.space.size)
+def _opened(
+    config: SearchConfig,
+    problem: SearchProblem,
+    folder: RunFolder,
+    compute: Compute,
+    proposals: Proposals,
+) -> AbstractContextManager[tuple[optuna.Study, Lease]]:
+    """The run's study, with the right to drive it."""
+    from palmette.search.ledger.storage import open_study
 
-    def report(_: int, evaluations: int, found: Any) -> None:
-        if progress is not None:
-            progress(evaluations, planned, hypervolume(found, _reference(config)))
-
-    found = evolve(
-        problem,
-        evaluations=config.evaluations,
-        seed=config.seed,
-        groups=groups_of([gene.name for gene in problem.space.genes]),
-        on_generation=report,
-    )
-    # a budget just above the fastest leaves so few networks that a short search finds none
-    codes = found.codes if len(found) else problem.fastest()[None, :]
-    kept = thinned(found.objectives if len(found) else np.zeros((1, 2)), config.shortlist)[::-1]
-    return [
-        {gene.name: gene.choices[int(i)] for gene, i in zip(problem.space.genes, code, strict=True)}
-        for code in codes[kept]
-    ]
+    about, kept = folder.read_config()[1], identity(problem)
+    place = compute.place(about, folder.journal, folder.config)
+    if place != folder.journal:  # others may have a study of that name there
+        settings = json.dumps(config.to_dict(), sort_keys=True)
+        kept["config_id"] = hashlib.sha256(settings.encode()).hexdigest()[:12]
+    genes = [gene.name for gene in problem.space.genes]
+    name = str(about.get("study", STUDY))
+    return open_study(place, sampler=proposals.sampler, name=name, about=kept, genes=genes)
 
 
-def thinned(objectives: Any, count: int) -> Any:
-    """Indices of at most `count` points of a front, evenly spaced along it, both ends included."""
-    reach = np.ptp(objectives, axis=0)
-    steps = np.diff(objectives, axis=0) / np.where(reach > 0, reach, 1.0)
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
-    wanted = np.linspace(0.0, along[-1], min(count, len(along)))
-    return np.unique(np.searchsorted(along, wanted - 1e-12))
-
-
-def _reference(config: SearchConfig) -> Any:
-    """Corner of the hypervolume: the budget, and a score of nothing."""
-    return np.array([config.budget_ms, 0.0])
-
-
-def _distributions(space: SearchSpace) -> dict[str, optuna.distributions.BaseDistribution]:
-    from optuna.distributions import CategoricalDistribution
-
-    return {gene.name: CategoricalDistribution(gene.choices) for gene in space.genes}
-
-
-def _codes(space: SearchSpace, params: list[dict[str, Any]]) -> Any:
-    return np.array(
-        [[gene.choices.index(row[gene.name]) for gene in space.genes] for row in params],
-        dtype=np.int64,
-    ).reshape(len(params), len(space.genes))
+def _executor(
+    config: SearchConfig, problem: SearchProblem, folder: RunFolder, compute: Compute
+) -> AbstractContextManager[Executor | None]:
+    """What measures; nothing where accuracies are free and no workers were asked for."""
+    if problem.accuracy.evaluator is not None:
+        return compute.executor(problem.accuracy.evaluator)
+    if not compute.apart:
+        return nullcontext()
+    return compute.executor(PriorEvaluator(full_space(config, folder), config.recipe))
 
 
 def _finished(study: optuna.Study) -> list[Any]:
@@ -344,8 +319,7 @@ def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
         raise InputError("no finished trial keeps all limits; raise the budget")
     values = np.array([(t.values[0], -t.values[1]) for t in trials])
     best = [trials[index] for index in non_dominated(values)]
-    codes = _codes(problem.space, [t.params for t in best])
-    problem.measure(codes)  # of a resumed run: what its folder kept
+    codes = codes_of(problem.space, [t.params for t in best])
     table = pd.DataFrame(describe(problem, codes))
     ties = table["score"] >= table["score"].max() - problem.accuracy.tie_points
     # the front is sorted by ms: the first of the ties is the fastest

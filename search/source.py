@@ -1,13 +1,14 @@
-"""A measuring rung from what a user names, as `supernet:FILE` or `proxy:RECIPE`, and images."""
+"""A measuring rung from what a user names: a supernet, short trainings, a function of their own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from palmette.search.accuracy import PRIOR
-from palmette.search.measured import Estimator, MeasuredAccuracy
+from palmette.search.expensive.measured import MeasuredAccuracy, prior_of
+from palmette.search.trials.function import FORMS, FUNCTION, FunctionEvaluator
 from palmette.search.trials.rungs import ProxyEvaluator, SupernetEvaluator
-from palmette.space import InputError, SearchSpace
+from palmette.space import CompiledSpace, InputError, SearchSpace
 from palmette.space.errors import expect
 
 
@@ -15,8 +16,10 @@ class Source:
     """A measuring rung, opened: its evaluator, and the space with the classes of its data.
 
     Args:
-        name: `supernet:FILE`, `proxy:RECIPE` or `proxy:RECIPE@EPOCHSxSCALE`.
-        data: see `open_data`; None for the images that a supernet was trained on.
+        name: `supernet:FILE`, `proxy:RECIPE`, `proxy:RECIPE@EPOCHSxSCALE`, `function:FILE.py:NAME`
+            or `function:MODULE:NAME`.
+        data: see `open_data`; None for the images that a supernet was trained on, and for a
+            function, which has its own.
         space: what is searched.
         seed: of the split of a proxy's images.
         folder: keeps a proxy's trainings, for more epochs to go on from; None forgets them.
@@ -30,21 +33,24 @@ class Source:
     ) -> None:
         kind, _, rest = name.partition(":")
         expect(
-            kind in ("supernet", "proxy") and bool(rest),
-            f"accuracy '{name}': must be {PRIOR}, supernet:FILE or proxy:RECIPE[@EPOCHSxSCALE]",
+            kind in (FUNCTION, "supernet", "proxy") and bool(rest),
+            f"accuracy '{name}': must be {PRIOR}, supernet:FILE, proxy:RECIPE[@EPOCHSxSCALE] or"
+            f" {FORMS}",
         )
         self.rung = kind
-        self.evaluator: SupernetEvaluator | ProxyEvaluator
-        if kind == "supernet":
+        self.evaluator: SupernetEvaluator | ProxyEvaluator | FunctionEvaluator
+        if kind == FUNCTION:
+            self._function(name, data, space)
+        elif kind == "supernet":
             self._supernet(Path(rest), data, space)
         else:
             self._proxy(rest, data, space, seed, folder)
         self.id = self.evaluator.id
 
-    @property
-    def estimator(self) -> Estimator:
-        """The evaluator's rung, opened in this process."""
-        return self.evaluator.open()
+    def _function(self, name: str, data: str | None, space: SearchSpace) -> None:
+        expect(data is None, "data: a function of your own has its own; leave --data out")
+        self.evaluator = FunctionEvaluator.open(name)
+        self.space, self.data = space, self.evaluator.name
 
     def _supernet(self, path: Path, data: str | None, space: SearchSpace) -> None:
         from palmette.train.datasets import open_data
@@ -98,11 +104,10 @@ class Source:
             None if folder is None else str(folder.absolute()),
         )
 
-    def accuracy(self, samples: int, seed: int) -> MeasuredAccuracy:
-        """The rung for codes of the space."""
-        return MeasuredAccuracy(
-            self.rung, self.id, self.space, self.estimator, self.data, samples, seed
-        )
+    def accuracy(self, compiled: CompiledSpace) -> MeasuredAccuracy:
+        """The rung for codes of the space, compiled."""
+        expected = prior_of(compiled)
+        return MeasuredAccuracy(self.rung, self.id, self.space, self.evaluator, self.data, expected)
 
 
 def _anywhere(data: str) -> str:

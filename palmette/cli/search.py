@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +14,9 @@ from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
     from palmette.search import Run
+
+COMPUTE = ("workers", "ray", "gpus", "cpus", "timeout_s", "storage")
+"""Parameters that say where trials run: a run that goes on may take others."""
 
 
 def search(
@@ -45,32 +44,48 @@ def search(
     predictor: Annotated[str | None, typer.Option(help="Predictor JSON of your own.")] = None,
     accuracy: Annotated[str, typer.Option(help="prior, supernet:FILE or proxy:RECIPE.")] = "prior",
     data: Annotated[str | None, typer.Option(help="Images that the latter two measure on.")] = None,
-    samples: Annotated[int, typer.Option(help="Networks that they measure first.")] = 200,
+    trials: Annotated[int, typer.Option(help="Networks that are measured.")] = 200,
+    sampler: Annotated[
+        str, typer.Option(help="palmette, tpe, nsga2, nsga3, gp or random.")
+    ] = "palmette",
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start/--cold", help="Begin with the predictors' shortlist.")
+    ] = True,
+    workers: Annotated[int | None, typer.Option(help="Processes that measure.")] = None,
+    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster, or auto.")] = None,
+    gpus: Annotated[float, typer.Option("--gpus-per-trial", help="On Ray.")] = 0.0,
+    cpus: Annotated[float, typer.Option("--cpus-per-trial", help="On Ray.")] = 1.0,
+    timeout_s: Annotated[float | None, typer.Option("--timeout", help="Seconds a trial.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Database of the trials, a URL.")] = None,
+    study: Annotated[str | None, typer.Option(help="Its name there.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in a folder.")] = None,
     export_pick: Annotated[bool, typer.Option("--export", help="Export the pick.")] = False,
     as_json: Json = False,
 ) -> None:
     """Find the most accurate networks inside a latency budget on one target."""
     from palmette import search as engine
+    from palmette.cli.progress import shown
     from palmette.space.errors import InputError
 
     if resume is not None:
-        expect_alone(context, "resume", "export_pick", "as_json")
+        expect_alone(context, "resume", "export_pick", "as_json", *COMPUTE)
     elif target is None or budget_ms is None:
         raise InputError("search: give --target and --budget-ms, or --resume FOLDER")
     else:
         out = out or engine.default_folder(target, budget_ms, budget)
+    compute = engine.Compute(workers, ray, storage, study, gpus, cpus, timeout_s)
     try:
-        with _progress() as report:
+        with shown() as told:
             if resume is not None:
-                run = engine.resume(resume, progress=report)
+                run = engine.resume(resume, compute=compute, told=told)
             else:
                 assert target is not None and budget_ms is not None and out is not None
                 run = engine.run(
                     target,
                     budget_ms,
                     out,
-                    progress=report,
+                    compute=compute,
+                    told=told,
                     space=space_name,
                     confidence=confidence,
                     params_m=params_m,
@@ -85,7 +100,9 @@ def search(
                     predictor=predictor,
                     accuracy=accuracy,
                     data=data,
-                    samples=samples,
+                    trials=trials,
+                    sampler=sampler,
+                    warm_start=warm_start,
                     budget=budget,
                 )
     except KeyboardInterrupt:
@@ -110,24 +127,6 @@ def expect_alone(context: typer.Context, *allowed: str) -> None:
             f"{parameter.opts[0]}: can't be changed when a run goes on; leave it out, or begin a"
             " new run",
         )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int, float], None]]:
-    """How the search stands, on standard error."""
-    from palmette.cli.progress import shown
-    from palmette.search.trials.progress import MEASURING, Snapshot, searching
-
-    begin = time.monotonic()
-    with shown() as told:
-
-        def report(done: int, planned: int, volume: float) -> None:
-            if math.isnan(volume):
-                told(Snapshot(MEASURING, done, planned))
-            else:
-                told(searching(done, planned, volume, time.monotonic() - begin))
-
-        yield report
 
 
 def _print_run(run: Run, package: Path | None) -> None:

@@ -50,7 +50,6 @@ def read_fronts(paths: Sequence[Path]) -> list[Front]:
     for front in fronts:
         source, first = _source(front), _source(fronts[0])
         _expect_same("accuracy", front.folder, source, folders[0], first)
-        front.problem.accuracy.prepare(front.folder.accuracy)
     return fronts
 
 

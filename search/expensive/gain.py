@@ -18,6 +18,9 @@ from palmette.search.front import non_dominated
 
 Floats = NDArray[np.float64]
 _ROOT = float(np.sqrt(2 * np.pi))
+_CERTAIN = 1e-12
+_FAR = 30.0
+"""Standard deviations from which an improvement is sure, or none."""
 CHUNK = 8192
 
 
@@ -69,8 +72,8 @@ class Steps:
 def improvement(mean: Floats, sigma: Floats, level: Floats) -> Floats:
     """E[max(0, X - level)] of X normal; for a sigma of 0 the improvement itself."""
     away = mean - level
-    certain = sigma <= 0
-    score = away / np.where(certain, 1.0, sigma)
+    certain = sigma < _CERTAIN
+    score = np.clip(away / np.where(certain, 1.0, sigma), -_FAR, _FAR)
     spread = sigma * (score * ndtr(score) + np.exp(-0.5 * score**2) / _ROOT)
-    found: Floats = np.where(certain, np.maximum(away, 0.0), np.maximum(spread, 0.0))
-    return found
+    found: Floats = np.where(certain | (score == _FAR), np.maximum(away, 0.0), spread)
+    return np.maximum(found, 0.0)

@@ -30,9 +30,9 @@ class Known:
     """Top-1 that is expected, of any level and slope; None where no prior can judge the space."""
 
     @classmethod
-    def of(cls, problem: SearchProblem, prior: Prior | None = None) -> Known:
-        """What a problem's predictors know; `prior` takes codes of the searched space."""
-        return cls(problem.space, problem.costs, prior)
+    def of(cls, problem: SearchProblem) -> Known:
+        """What a problem's predictors know."""
+        return cls(problem.space, problem.costs, problem.expected)
 
     def feasible(self, codes: Codes) -> NDArray[np.bool_]:
         """Mask of the codes (n, genes) that keep all limits."""

@@ -154,6 +154,6 @@ def by_supernet(supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Run
         accuracy=f"supernet:{supernet}",
         evaluations=1000,
         shortlist=6,
-        samples=12,
+        trials=18,
         extrapolate=True,
     )

@@ -25,10 +25,12 @@ from palmette.latency import load_predictor
 from palmette.search import Run, SearchConfig, SearchProblem, resume, run
 from palmette.search.front import non_dominated
 from palmette.search.run_folder import RunFolder
+from palmette.search.trials.progress import MEASURING, SEARCHING, Snapshot
 from palmette.space import Architecture, InputError
 
 Read = Callable[[Path], dict[str, bytes]]
 MODULE = sys.modules["palmette.search.run"]  # the package's `run` is the function
+PROPOSALS = "palmette.search.proposals"
 RESULTS = ("front.csv", "front.html")
 KEPT = ("run.toml", "space.toml", "front.csv", "front.html")
 
@@ -152,7 +154,7 @@ def test_a_finished_run_is_read_without_searching_again(
     def no_search(*_: Any, **__: Any) -> None:
         raise AssertionError("searched")
 
-    monkeypatch.setattr(MODULE, "evolve", no_search)
+    monkeypatch.setattr(f"{PROPOSALS}.evolve", no_search)
     resume(copied)
 
 
@@ -177,22 +179,27 @@ def test_a_folder_can_be_moved_away_from_the_files_that_it_names(
 def test_progress_counts_up_to_the_evaluations_with_a_growing_volume(
     finished: Run, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int, float]] = []
-    again(finished, tmp_path / "run", progress=lambda *news: seen.append(news))
-    done, planned, volume = zip(*seen, strict=True)
-    assert done[-1] == 2000
-    assert set(planned) == {2000}
-    assert list(volume) == sorted(volume)
-    assert 0 < volume[-1] < 6.0 * 100
+    seen: list[Snapshot] = []
+    found = again(finished, tmp_path / "run", told=seen.append)
+    first = [news for news in seen if news.stage == SEARCHING]
+    assert first[-1].done == 2000
+    assert {news.planned for news in first} == {2000}
+    volumes = [news.hypervolume for news in first]
+    assert volumes == sorted(volumes)
+    assert 0 < volumes[-1] < 6.0 * 100
+    trials = [news for news in seen if news.stage == MEASURING]
+    assert [news.done for news in trials] == list(range(1, len(found.front) + 1))
+    assert {news.planned for news in trials} == {len(found.front)}
+    assert 0 < trials[-1].hypervolume <= volumes[-1] + 1e-9
 
 
 def test_progress_of_a_search_through_everything_ends_at_the_spaces_size(
     finished: Run, tmp_path: Path
 ) -> None:
-    seen: list[tuple[int, int, float]] = []
-    found = again(finished, tmp_path, evaluations=50_000, progress=lambda *n: seen.append(n))
-    size = found.problem.space.size
-    assert seen[-1][:2] == (size, size)
+    seen: list[Snapshot] = []
+    found = again(finished, tmp_path, evaluations=50_000, told=seen.append)
+    size, last = found.problem.space.size, [n for n in seen if n.stage == SEARCHING][-1]
+    assert (last.done, last.planned) == (size, size)
 
 
 # --- interrupted and killed -----------------------------------------------------------------------
@@ -201,12 +208,12 @@ def test_progress_of_a_search_through_everything_ends_at_the_spaces_size(
 def test_an_interrupt_during_the_search_leaves_a_run_that_goes_on(
     finished: Run, tmp_path: Path
 ) -> None:
-    def interrupt(done: int, planned: int, _: float) -> None:
-        if done > planned / 2:
+    def interrupt(news: Snapshot) -> None:
+        if news.done > news.planned / 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        again(finished, tmp_path, progress=interrupt)
+        again(finished, tmp_path, told=interrupt)
     assert not (tmp_path / "front.csv").exists()
     resume(tmp_path)
     assert same_results(tmp_path, finished)
@@ -295,9 +302,9 @@ def start(arguments: list[str], code: str = PALMETTE[-1]) -> subprocess.Popen[st
 
 
 def searching(folder: Path) -> bool:
-    """The study's first ask has begun: the search over the predictors is under way."""
+    """The study is made: the search over the predictors is under way."""
     journal = journal_of(folder)
-    return journal.is_file() and b'"op_code":4' in journal.read_bytes()
+    return journal.is_file() and b"metric_names" in journal.read_bytes()
 
 
 def finished_trials(folder: Path) -> int:
@@ -422,7 +429,7 @@ def test_a_run_that_fails_after_it_began_leaves_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise InputError("nothing found")
 
-    monkeypatch.setattr(MODULE, "_shortlist", fail)
+    monkeypatch.setattr(f"{PROPOSALS}._shortlist", fail)
     with pytest.raises(InputError, match="nothing found"):
         again(finished, tmp_path / "a" / "run")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,144 @@
+"""Accuracies that are measured, one network a trial, and a belief for all others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palmette.search.expensive.belief import Belief, LeftOut, Outlook, Prior, believe, kernel_of
+from palmette.search.expensive.known import key_of
+from palmette.search.expensive.seen import Results
+from palmette.search.trials.task import Evaluator
+from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
+from palmette.space.search_space import Codes
+from palmette.train import TIE_POINTS, AccuracyPrior, PriorBatch
+
+Floats = NDArray[np.float64]
+
+MOST = 400
+"""Results that the belief is made of, the last ones."""
+
+
+class MeasuredAccuracy:
+    """Measured top-1 where there is one, else what is believed after all results.
+
+    Args:
+        rung: `supernet`, `proxy`, or what else measures.
+        id: hash of everything that its answers depend on.
+        space: whose codes are asked about.
+        evaluator: measures one network.
+        data: what it measures on, for words.
+        prior: expected top-1 of codes of the space (`prior_of`), of any level; None for none.
+    """
+
+    def __init__(
+        self,
+        rung: str,
+        id: str,
+        space: SearchSpace,
+        evaluator: Evaluator,
+        data: str,
+        prior: Prior | None = None,
+    ) -> None:
+        self.rung, self.id, self.data = rung, id, data
+        self.space, self.evaluator, self.prior = space, evaluator, prior
+        self.label = f"{rung} on {data}"
+        self._places: dict[bytes, int] = {}
+        self._codes: list[Codes] = []
+        self._values: list[tuple[float, float]] = []
+        self._results: Results | None = None
+        self._outlook: Outlook | None = None
+        self._belief: Belief | None = None
+
+    @property
+    def results(self) -> Results:
+        """What was learnt, each code once, in the order of learning."""
+        if self._results is None:
+            codes = np.array(self._codes, dtype=np.int64).reshape(-1, len(self.space.genes))
+            values = np.array(self._values).reshape(-1, 2)
+            self._results = Results(codes, values[:, 0], values[:, 1])
+        return self._results
+
+    @property
+    def tie_points(self) -> float:
+        """One standard deviation of the difference of two measured networks, or the prior's."""
+        if not len(self.results):
+            return TIE_POINTS
+        return max(TIE_POINTS, float(np.sqrt(2) * self.results.sigma.mean()))
+
+    @property
+    def belief(self) -> Belief:
+        """The belief after all results; made when it is asked for."""
+        if self._outlook is None:
+            self._outlook = Outlook.of(self.space, self.prior)
+        if self._belief is None:
+            self._belief = Belief.first(self._outlook)
+            if len(self.results):
+                kernel = kernel_of(self._outlook, self.results)
+                last = self.results.chosen(np.arange(len(self.results))[-MOST:])
+                self._belief = believe(self._outlook, last, kernel)
+        return self._belief
+
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
+        """Take results in; of a code that was measured again, the mean weighted by precision.
+
+        Args:
+            codes: (n, genes).
+            top1: (n,) in %.
+            sigma: standard deviation of each (n,), in points.
+
+        Raises:
+            ValueError: a number that is not finite, or a negative sigma.
+        """
+        if not (np.isfinite(top1).all() and np.isfinite(sigma).all() and (sigma >= 0).all()):
+            raise ValueError("results must be finite, and sigma not negative")
+        for code, value, error in zip(codes, top1.tolist(), sigma.tolist(), strict=True):
+            at = self._places.setdefault(key_of(code), len(self._codes))
+            if at < len(self._codes):
+                self._values[at] = _pooled(self._values[at], (value, error))
+            else:
+                self._codes.append(code)
+                self._values.append((value, error))
+        self._results = self._belief = None
+
+    def evaluate(self, codes: Codes) -> PriorBatch:
+        """Top-1 and its standard deviation of codes (n, genes)."""
+        mean, sigma = self.belief.predict(codes)
+        top1 = np.clip(mean, 0.0, 100.0)
+        places = np.array([self._places.get(key_of(code), -1) for code in codes], dtype=np.int64)
+        known = places >= 0
+        top1[known] = self.results.top1[places[known]]
+        sigma[known] = self.results.sigma[places[known]]
+        nothing = np.zeros(len(codes))
+        return PriorBatch(top1, sigma, nothing, nothing > 0)
+
+    def guards(self, network: Architecture) -> list[str]:
+        """None: what is measured needs no guard against extrapolation."""
+        return []
+
+    def words(self) -> str:
+        """What measured, on what data, and the error of the belief."""
+        said = f"measured by a {self.rung} on '{self.data}', not ImageNet's"
+        if len(self.results) < 3:
+            return said
+        left = LeftOut.of(self.belief, self.results.chosen(np.arange(len(self.results))[-MOST:]))
+        basis = "the published prior and " if self.prior is not None else ""
+        return (
+            f"{said}; networks that were not measured by {basis}{len(self.results)} that were (each"
+            f" left out in turn: error {left.error:.2f} points, Kendall tau {left.tau:.2f})"
+        )
+
+
+def prior_of(compiled: CompiledSpace, recipe: str | None = None) -> Prior | None:
+    """The shipped prior for a space; None where it cannot judge a block of it."""
+    try:
+        return AccuracyPrior.load().compile(compiled, recipe).evaluate
+    except InputError:
+        return None
+
+
+def _pooled(old: tuple[float, float], new: tuple[float, float]) -> tuple[float, float]:
+    """Mean of two results of one network, weighted by precision, and its error."""
+    weights = [max(error, 1e-3) ** -2 for _, error in (old, new)]
+    mean = (weights[0] * old[0] + weights[1] * new[0]) / sum(weights)
+    return mean, sum(weights) ** -0.5

@@ -1,0 +1,118 @@
+"""Which networks the trials of a run are, and how many.
+
+The vectorised search over the predictors makes a shortlist. Where the predictors know all there is
+to know, the shortlist is the trials; where accuracies are measured, they begin with it and go on by
+what was found.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palmette.search.config import PALMETTE, SearchConfig
+from palmette.search.evolution import evolve, groups_of
+from palmette.search.front import hypervolume
+from palmette.search.problem import SearchProblem
+from palmette.search.sampler import ShortlistSampler
+from palmette.search.trials.driver import distributions
+from palmette.search.trials.progress import Snapshot, searching
+from palmette.space.search_space import Codes
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.samplers import BaseSampler
+
+Told = Callable[[Snapshot], None]
+
+
+class Proposals:
+    """Sampler of a run's study, and the number of its trials.
+
+    Args:
+        config: of the run.
+        problem: that it solves.
+        told: called as the search over the predictors goes on.
+    """
+
+    def __init__(self, config: SearchConfig, problem: SearchProblem, told: Told | None) -> None:
+        self._config, self._problem, self._told = config, problem, told
+        self._count: int | None = None
+        self._made: Codes | None = None
+        self._alone = problem.accuracy.evaluator is None and config.sampler == PALMETTE
+        self.sampler: BaseSampler = self._shortlisted() if self._alone else self._measured()
+
+    def count(self, study: optuna.Study) -> int:
+        """Trials in all. Of a shortlist, which is made if it wasn't, as many as it has."""
+        if self._count is None:
+            kept = study.user_attrs.get("shortlist")
+            if not self._alone:
+                kept = min(self._config.trials, self._problem.space.size)
+            elif kept is None:
+                kept = len(self.shortlist())
+                study.set_user_attr("shortlist", kept)
+            self._count = int(kept)
+        return self._count
+
+    def shortlist(self) -> Codes:
+        """Codes (n, genes): the front of the predictors, thinned evenly, best score first."""
+        if self._made is None:
+            self._made = _shortlist(self._config, self._problem, self._told)
+        return self._made
+
+    def _shortlisted(self) -> ShortlistSampler:
+        def propose() -> list[dict[str, Any]]:
+            genes = self._problem.space.genes
+            return [
+                {gene.name: gene.choices[int(i)] for gene, i in zip(genes, code, strict=True)}
+                for code in self.shortlist()
+            ]
+
+        space = self._problem.space
+        return ShortlistSampler(propose, distributions(space), seed=self._config.seed)
+
+    def _measured(self) -> BaseSampler:
+        from palmette.search.expensive.known import Known
+        from palmette.search.expensive.samplers import sampler_of
+
+        config, problem = self._config, self._problem
+        return sampler_of(
+            config.sampler,
+            Known.of(problem),
+            seed=config.seed,
+            warm_start=self.shortlist if config.warm_start else None,
+        )
+
+
+def _shortlist(config: SearchConfig, problem: SearchProblem, told: Told | None) -> Codes:
+    planned, began = min(config.evaluations, problem.space.size), time.monotonic()
+
+    def report(_: int, evaluations: int, found: Any) -> None:
+        if told is not None:
+            volume = hypervolume(found, np.array([config.budget_ms, 0.0]))
+            told(searching(evaluations, planned, volume, time.monotonic() - began))
+
+    found = evolve(
+        problem,
+        evaluations=config.evaluations,
+        seed=config.seed,
+        groups=groups_of([gene.name for gene in problem.space.genes]),
+        on_generation=report,
+    )
+    # a budget just above the fastest leaves so few networks that a short search finds none
+    codes = found.codes if len(found) else problem.fastest()[None, :]
+    best_first = thinned(found.objectives if len(found) else np.zeros((1, 2)), config.shortlist)
+    chosen: Codes = codes[best_first[::-1]]
+    return chosen
+
+
+def thinned(objectives: Any, count: int) -> Any:
+    """Indices of at most `count` points of a front, evenly spaced along it, both ends included."""
+    reach = np.ptp(objectives, axis=0)
+    steps = np.diff(objectives, axis=0) / np.where(reach > 0, reach, 1.0)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+    wanted = np.linspace(0.0, along[-1], min(count, len(along)))
+    return np.unique(np.searchsorted(along, wanted - 1e-12))

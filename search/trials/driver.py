@@ -1,0 +1,230 @@
+"""The driver's loop: asks the sampler, keeps the workers busy, tells the study what came back.
+
+One process runs it, the only one that sees the study. Tells go in the order in which results
+arrive; each trial keeps that order, and how many results were known when it was asked, so that a
+run whose workers raced can be replayed (`search.ledger.replay`).
+
+What it needs of finished trials it counts as they come: looking through a study of 50,000 trials at
+every ask would make the last trial hundreds of times as dear as the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palmette.search.trials.progress import Snapshot, Tracker
+from palmette.search.trials.task import Executor, Outcome, Task
+from palmette.space.errors import InputError
+
+if TYPE_CHECKING:
+    import optuna
+
+    from palmette.search.ledger.lease import Lease
+    from palmette.search.problem import SearchProblem
+    from palmette.space import SearchSpace
+    from palmette.space.search_space import Codes
+
+ATTEMPTS = 3
+"""Times that a task is begun whose worker dies."""
+FAILURES = 10
+"""Failed trials in a row after which a run stops: what fails is not the network then."""
+POLL_S = 0.5
+
+
+class Driver:
+    """Drives a study of networks to a number of finished trials.
+
+    A trial that failed for good counts as finished.
+
+    Args:
+        study: with the sampler that is to be asked.
+        problem: what the trials are networks of; it learns what they measure.
+        lease: checked before everything that is written.
+        executor: what measures; None where `problem` knows all accuracies itself.
+        seed: of the measurements.
+        told: called after every trial, and now and then while none ends.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        problem: SearchProblem,
+        lease: Lease,
+        executor: Executor | None = None,
+        *,
+        seed: int = 0,
+        told: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        self.study, self.problem, self.lease, self.executor = study, problem, lease, executor
+        self.seed, self.told = seed, told
+        self.tracker = Tracker(0, problem.limits.budget_ms)
+        self.distributions = distributions(problem.space)
+        self.orders = 0
+        """Trials told, those of earlier sessions too."""
+        self._flying: dict[int, optuna.Trial] = {}
+        self._known: dict[int, int] = {}
+        self._failed_in_a_row = 0
+        for trial in told_trials(study):
+            self._remember(trial)
+
+    @property
+    def finished(self) -> int:
+        """Trials that are complete, or failed for good."""
+        return self.tracker.done + self.tracker.failed
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is anything that workers measured."""
+        return self.executor is not None and self.tracker.done > 0
+
+    def run(self, planned: Callable[[], int]) -> None:
+        """Drive until as many trials as planned are finished.
+
+        Args:
+            planned: trials in all, those of earlier sessions too; asked again before every trial,
+                as the first ask may be what decides it.
+
+        Raises:
+            InputError: nothing but failures, or what the storage or the executor raises.
+        """
+        while self.finished < planned():
+            while self._room(planned()):
+                self._begin()
+            self.tracker.planned = planned()
+            arrived = self._arrived()
+            for outcome in arrived:
+                self._end(outcome)
+                self._tell()
+            if not arrived:
+                self._tell()
+
+    def _room(self, planned: int) -> bool:
+        """Whether one more trial is to begin."""
+        flying = len(self._flying)
+        workers = self.executor.workers if self.executor else 1
+        return flying < workers and self.finished + flying < planned
+
+    def _begin(self) -> None:
+        self.lease.check()
+        trial = self.study.ask(self.distributions)
+        self._flying[trial.number], self._known[trial.number] = trial, self.orders
+        if self.executor is not None:
+            network = self.problem.space.decode(self._codes(trial)[0])
+            attempt = int(trial.user_attrs.get("attempt", 1))
+            text = network.to_text()
+            self.executor.submit(Task(trial.number, text, seed=self.seed, attempt=attempt))
+
+    def _arrived(self) -> list[Outcome]:
+        """What ended; where nothing needs measuring, all that flies."""
+        if self.executor is not None:
+            return self.executor.wait(POLL_S)
+        return [Outcome(Task(number, ""), "done") for number in self._flying]
+
+    def _end(self, outcome: Outcome) -> None:
+        """Tell the study what came of a trial, or begin it again if its worker died."""
+        self.lease.check()
+        task = outcome.task
+        if outcome.fate == "lost" and task.attempt < ATTEMPTS and self.executor is not None:
+            self.executor.submit(replace(task, attempt=task.attempt + 1))
+            return
+        trial = self._flying[task.trial]
+        if self.executor is not None:
+            for name, value in self._account(outcome).items():
+                trial.set_user_attr(name, value)
+        if outcome.fate == "done":
+            self._complete(trial, outcome)
+        else:
+            self._fail(trial, outcome)
+        self.orders += 1
+        del self._flying[task.trial], self._known[task.trial]
+
+    def _account(self, outcome: Outcome) -> dict[str, Any]:
+        """User attributes of a trial that was measured, or could not be."""
+        about = {
+            "told_before": self._known[outcome.task.trial],
+            "order": self.orders,
+            "attempt": outcome.task.attempt,
+            "seconds": outcome.seconds,
+            "worker": outcome.worker,
+        }
+        if outcome.fate == "done":
+            return about | {"top1": outcome.top1, "sigma": outcome.sigma}
+        return about | {"reason": outcome.reason or outcome.fate}
+
+    def _complete(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        codes = self._codes(trial)
+        if self.executor is not None:
+            self._learn(codes, outcome.top1, outcome.sigma)
+        found = self.problem.evaluate(codes)
+        violation, (ms, minus_score) = float(found.violation[0]), found.objectives[0].tolist()
+        trial.set_constraint("limits", violation)
+        self.study.tell(trial, [ms, -minus_score])
+        self._failed_in_a_row = 0
+        kept = violation <= 0
+        self.tracker.finished(ms, -minus_score, feasible=kept, seconds=outcome.seconds)
+
+    def _fail(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        import optuna
+
+        self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        self.tracker.gave_up()
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= FAILURES:
+            raise InputError(
+                f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; mend that,"
+                " and go on with --resume"
+            )
+
+    def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
+        """Count a trial of an earlier session in, and what it measured."""
+        attributes = trial.user_attrs
+        self.orders = max(self.orders, int(attributes.get("order", -1)) + 1)
+        if trial.state.name == "FAIL":
+            self.tracker.failed += "order" in attributes  # others wait again, or were never begun
+            return
+        if "top1" in attributes:
+            codes = codes_of(self.problem.space, [trial.params])
+            self._learn(codes, attributes["top1"], attributes["sigma"])
+        kept = all(value <= 0 for value in trial.constraints.values())
+        seconds = float(attributes.get("seconds", np.nan))
+        self.tracker.finished(trial.values[0], trial.values[1], feasible=kept, seconds=seconds)
+
+    def _learn(self, codes: Codes, top1: float, sigma: float) -> None:
+        self.problem.learn(codes, np.array([top1]), np.array([sigma]))
+
+    def _codes(self, trial: optuna.Trial) -> Codes:
+        return codes_of(self.problem.space, [trial.params])
+
+    def _tell(self) -> None:
+        if self.told is None:
+            return
+        workers = self.executor.workers if self.executor else 1
+        health = self.executor.health() if self.executor else ()
+        self.told(self.tracker.snapshot(len(self._flying), workers, health))
+
+
+def told_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Trials that are complete or failed, in the order in which they were told."""
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    return sorted(trials, key=lambda trial: (trial.user_attrs.get("order", -1), trial.number))
+
+
+def distributions(space: SearchSpace) -> dict[str, optuna.distributions.BaseDistribution]:
+    """A categorical distribution of each gene."""
+    from optuna.distributions import CategoricalDistribution
+
+    return {gene.name: CategoricalDistribution(gene.choices) for gene in space.genes}
+
+
+def codes_of(space: SearchSpace, params: list[dict[str, Any]]) -> Codes:
+    """Codes (n, genes) of trials' parameters."""
+    return np.array(
+        [[gene.choices.index(row[gene.name]) for gene in space.genes] for row in params],
+        dtype=np.int64,
+    ).reshape(len(params), len(space.genes))
