@@ -109,6 +109,14 @@ class DatabaseLease:
             " fence = fence + 1 where study = :study and expires <= {now}"
         )
         found = self._row()
+        if not taken and _died(found["holder"]):
+            self.fence = found["fence"]
+            taken = self._execute(
+                "update palmette_lease set holder = :holder, since = {now},"
+                " expires = {now} + :period, fence = fence + 1 where study = :study"
+                " and fence = :fence"
+            )
+            found = self._row()
         if not taken:
             raise InputError(
                 f"{self._place}: the study {self.study!r} is driven by {found['holder']} for"
@@ -216,3 +224,20 @@ class DatabaseLease:
     @property
     def _now(self) -> str:
         return _NOW[self._engine.dialect.name]
+
+
+def _died(holder: str) -> bool:
+    """Whether a holder was a process of this host that is no more; nothing needs to wait for it.
+
+    Should two hosts share a name, the fencing number keeps the one that still lives from writing.
+    """
+    host, _, pid = holder.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

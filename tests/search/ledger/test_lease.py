@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -63,6 +65,20 @@ def test_a_second_driver_is_refused_and_told_who_drives_and_for_how_long(engine:
     second.acquire()
     assert (first.fence, second.fence) == (1, 2)
     second.release()
+
+
+def test_a_holder_of_this_host_that_is_dead_is_not_waited_for(engine: Engine) -> None:
+    process = subprocess.Popen(["true"])
+    dead, mine = f"{socket.gethostname()}:{process.pid}", lease(engine, "node-2:4")
+    process.wait()
+    first = lease(engine, dead)
+    first.acquire()
+    mine.acquire()
+    assert mine.fence == 2
+    with pytest.raises(LeaseLost, match="driven by node-2:4 by now"):
+        first._renew()
+        first.check()
+    mine.release()
 
 
 def test_of_many_that_begin_at_once_one_drives(engine: Engine) -> None:

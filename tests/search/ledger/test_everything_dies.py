@@ -1,0 +1,131 @@
+"""A search on a cluster of three nodes with a real PostgreSQL, of which everything dies in turn."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from palmette.search import run
+from palmette.search.ledger.place import database
+from tests.search.ledger.conftest import Server
+
+ray_utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed")
+
+# trials take their time, so that whatever dies does so amid them
+SLOWLY = """
+import time, optuna
+ask = optuna.Study.ask
+optuna.Study.ask = lambda *args, **more: (time.sleep(0.05), ask(*args, **more))[1]
+from palmette.cli import main
+main()
+"""
+SEARCH = {"evaluations": 100_000, "shortlist": 192, "seed": 7}
+KILLS = 10
+
+
+@pytest.fixture
+def cluster() -> Iterator[ray_utils.Cluster]:
+    made = ray_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    for _ in range(2):
+        made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOWLY, "search", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def trials(url: str) -> list[FrozenTrial]:
+    storage = optuna.storages.RDBStorage(
+        database(url).render_as_string(hide_password=False), skip_table_creation=True
+    )
+    try:
+        names = optuna.get_all_study_names(storage)
+        return optuna.load_study(study_name=names[0], storage=storage).trials if names else []
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def complete(url: str) -> dict[int, FrozenTrial]:
+    return {t.number: t for t in trials(url) if t.state == TrialState.COMPLETE}
+
+
+def kill_a_worker() -> None:
+    """One process that runs tasks, wherever it is."""
+    workers = [p for p in psutil.process_iter(["cmdline"]) if _measures(p)]
+    if workers:
+        random.choice(workers).kill()
+
+
+def _measures(process: psutil.Process) -> bool:
+    words = process.info["cmdline"] or [""]
+    return words[0].startswith("ray::") and "IDLE" not in words[0]
+
+
+@pytest.mark.slow
+def test_a_search_ends_in_its_front_whatever_dies(
+    server: Server, cluster: ray_utils.Cluster, tmp_path: Path
+) -> None:
+    undisturbed = run("iphone-13/ane", 0.9, tmp_path / "undisturbed", **SEARCH)
+    url, folder = server.database("everything"), tmp_path / "killed"
+    place = [f"--storage={url}", f"--ray={cluster.address}"]
+    first = ["--target=iphone-13/ane", "--budget-ms=0.9", f"--out={folder}"]
+    first += [f"--{name}={value}" for name, value in SEARCH.items()]
+
+    def lose_a_node() -> None:
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        cluster.add_node(num_cpus=1)
+
+    def restart_the_database() -> None:
+        server.stop("immediate")
+        server.start()
+
+    others: list[Callable[[], None]] = [kill_a_worker, lose_a_node, restart_the_database]
+    rng, kept = random.Random(0), dict[int, FrozenTrial]()
+    for turn in range(KILLS):
+        process = start(first + place if turn == 0 else [f"--resume={folder}", *place])
+        goal, deadline = len(kept) + rng.randint(1, 8), time.monotonic() + 300
+        while len(complete(url)) < goal:
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        others[turn % 3]()
+        time.sleep(rng.uniform(0, 3))
+        assert process.poll() is None, process.communicate()[1]
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        found = complete(url)
+        assert {number: found[number] for number in kept} == kept
+        assert len(found) < len(undisturbed.front)
+        kept = found
+
+    process = start([f"--resume={folder}", *place])
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    every, found = trials(url), complete(url)
+    assert {number: found[number] for number in kept} == kept
+    assert not [trial for trial in every if not trial.state.is_finished()]
+    networks = [tuple(sorted(trial.params.items())) for trial in found.values()]
+    assert len(networks) == len(set(networks))
+    front = undisturbed.folder.front.read_bytes()
+    assert (folder / "front.csv").read_bytes() == front
