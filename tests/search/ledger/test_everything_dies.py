@@ -55,12 +55,14 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 
 def trials(url: str) -> list[FrozenTrial]:
-    storage = optuna.storages.RDBStorage(
-        database(url).render_as_string(hide_password=False), skip_table_creation=True
-    )
+    """What the database has, nothing before its tables are made."""
+    plain = database(url).render_as_string(hide_password=False)
+    storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
     try:
         names = optuna.get_all_study_names(storage)
         return optuna.load_study(study_name=names[0], storage=storage).trials if names else []
+    except optuna.exceptions.StorageInternalError:
+        return []
     finally:
         storage.remove_session()
         storage.engine.dispose()
