@@ -57,7 +57,10 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 def trials(url: str) -> list[FrozenTrial]:
     """What the database has, nothing before its tables are made."""
     plain = database(url).render_as_string(hide_password=False)
-    storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
+    try:
+        storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
+    except optuna.exceptions.StorageInternalError:
+        return []
     try:
         names = optuna.get_all_study_names(storage)
         return optuna.load_study(study_name=names[0], storage=storage).trials if names else []
