@@ -54,25 +54,31 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def trials(url: str) -> list[FrozenTrial]:
-    """What the database has, nothing before its tables are made."""
-    plain = database(url).render_as_string(hide_password=False)
-    try:
-        storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
-    except optuna.exceptions.StorageInternalError:
-        return []
-    try:
-        names = optuna.get_all_study_names(storage)
-        return optuna.load_study(study_name=names[0], storage=storage).trials if names else []
-    except optuna.exceptions.StorageInternalError:
-        return []
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+class Reader:
+    """What the database has: nothing before its tables are made, or while it is away."""
 
+    def __init__(self, url: str) -> None:
+        self._url, self._storage = url, None
 
-def complete(url: str) -> dict[int, FrozenTrial]:
-    return {t.number: t for t in trials(url) if t.state == TrialState.COMPLETE}
+    def trials(self) -> list[FrozenTrial]:
+        plain = database(self._url).render_as_string(hide_password=False)
+        try:
+            if self._storage is None:
+                self._storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
+            names = optuna.get_all_study_names(self._storage)
+            storage = self._storage
+            return optuna.load_study(study_name=names[0], storage=storage).trials if names else []
+        except optuna.exceptions.StorageInternalError:
+            return []
+
+    def complete(self) -> dict[int, FrozenTrial]:
+        return {t.number: t for t in self.trials() if t.state == TrialState.COMPLETE}
+
+    def settled(self) -> dict[int, FrozenTrial]:
+        """The same, once the database answers."""
+        while not self.trials():
+            time.sleep(0.1)
+        return self.complete()
 
 
 def kill_a_worker() -> None:
@@ -105,12 +111,13 @@ def test_a_search_ends_in_its_front_whatever_dies(
         server.stop("immediate")
         server.start()
 
+    there = Reader(url)
     others: list[Callable[[], None]] = [kill_a_worker, lose_a_node, restart_the_database]
     rng, kept = random.Random(0), dict[int, FrozenTrial]()
     for turn in range(KILLS):
         process = start(first + place if turn == 0 else [f"--resume={folder}", *place])
         goal, deadline = len(kept) + rng.randint(1, 8), time.monotonic() + 300
-        while len(complete(url)) < goal:
+        while len(there.complete()) < goal:
             assert process.poll() is None, process.communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -119,7 +126,7 @@ def test_a_search_ends_in_its_front_whatever_dies(
         assert process.poll() is None, process.communicate()[1]
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        found = complete(url)
+        found = there.settled()
         assert {number: found[number] for number in kept} == kept
         assert len(found) < len(undisturbed.front)
         kept = found
@@ -127,7 +134,7 @@ def test_a_search_ends_in_its_front_whatever_dies(
     process = start([f"--resume={folder}", *place])
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
-    every, found = trials(url), complete(url)
+    every, found = there.trials(), there.complete()
     assert {number: found[number] for number in kept} == kept
     assert not [trial for trial in every if not trial.state.is_finished()]
     networks = [tuple(sorted(trial.params.items())) for trial in found.values()]
