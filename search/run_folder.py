@@ -145,15 +145,14 @@ class RunFolder:
             InputError: the journal is corrupt.
         """
         import optuna
-        from optuna.storages import JournalStorage
         from optuna.trial import TrialState
 
-        from palmette.search.ledger.journal import SoleJournal, repair
+        from palmette.search.ledger.journal import SoleJournal, SoleStorage, repair
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         repair(self.journal)
         try:
-            storage = JournalStorage(SoleJournal(self.journal))
+            storage = SoleStorage(SoleJournal(self.journal))
             if any(study.study_name == STUDY for study in storage.get_all_studies()):
                 study = optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
             else:

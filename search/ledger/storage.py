@@ -128,15 +128,13 @@ def _opened(
 
 
 def _journal(path: Path, stack: ExitStack) -> BaseStorage:
-    from optuna.storages import JournalStorage
-
-    from palmette.search.ledger.journal import SoleJournal, repair
+    from palmette.search.ledger.journal import SoleJournal, SoleStorage, repair
 
     repair(path)
     with explained(path):
         journal = SoleJournal(path)
         stack.callback(journal.close)
-        return JournalStorage(journal)
+        return SoleStorage(journal)
 
 
 def connected(url: URL) -> Engine:
