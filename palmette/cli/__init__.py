@@ -15,6 +15,7 @@ from palmette.cli import search as searching
 from palmette.cli.app import latency_app
 from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
+from palmette.cli.dashboard import dashboard
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.importing import import_command
@@ -53,6 +54,7 @@ app.command()(estimates.predict)
 app.command()(estimates.accuracy)
 app.command()(explain)
 app.command()(searching.search)
+app.command()(dashboard)
 app.command()(train)
 app.add_typer(supernet, name="supernet")
 app.command("export")(export_command)
