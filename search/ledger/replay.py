@@ -12,6 +12,7 @@ the study had by then), and their networks queued anew; both are repeated too.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from palmette.space.errors import expect
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Replay:
     queued: int
     """Of these, networks that waited in the study, which no sampler chose."""
     cut_off: int
-    """Trials whose driver died in the middle of the ask: taken as they are."""
+    """Trials that ran when their driver died, or run now: what they knew is not on record."""
     differs: str
     """The first network that another one was asked for instead, in one line; empty if none."""
 
@@ -45,19 +46,25 @@ class Replay:
         """The result in one line."""
         if self.differs:
             return f"replay: differs after {self.asks} asks that agree: {self.differs}"
-        left_out = f"; {self.cut_off} cut off in the ask left out" if self.cut_off else ""
+        left_out = f"; {self.cut_off} cut off left out" if self.cut_off else ""
         return (
             f"replay: all {self.asks} asks give the recorded network"
             f" ({self.asks - self.queued} chosen, {self.queued} queued{left_out})"
         )
 
 
-def replay(recorded: optuna.Study, sampler: optuna.samplers.BaseSampler) -> Replay:
+def replay(
+    recorded: optuna.Study,
+    sampler: optuna.samplers.BaseSampler,
+    learn: Callable[[FrozenTrial], None] | None = None,
+) -> Replay:
     """Repeat the asks and tells of a study in memory, up to the first ask that differs.
 
     Args:
         recorded: the study; it is only read.
         sampler: made as the one of its run was.
+        learn: called with each recorded trial before it is told, where what the sampler asks has to
+            learn of it from others than the study.
 
     Raises:
         InputError: the study has no record of its order.
@@ -73,7 +80,7 @@ def replay(recorded: optuna.Study, sampler: optuna.samplers.BaseSampler) -> Repl
     study = optuna.create_study(
         study_name=recorded.study_name, directions=recorded.directions, sampler=sampler
     )
-    return _Repeated(study, trials).run()
+    return _Repeated(study, trials, learn).run()
 
 
 class _Repeated:
@@ -83,13 +90,19 @@ class _Repeated:
     none waits, so what waited before it may be taken up as soon as it is queued.
     """
 
-    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        trials: list[FrozenTrial],
+        learn: Callable[[FrozenTrial], None] | None,
+    ) -> None:
         self._study = study
+        self._learn = learn
         self._trials = trials
         told = (trial for trial in trials if "order" in trial.user_attrs)
         self._tells = deque(sorted(told, key=lambda trial: trial.user_attrs["order"]))
         self._repairs = [trial for trial in trials if "repaired_at" in trial.user_attrs]
-        self._under_way: dict[int, Trial] = {}
+        self._under_way = set[int]()
         self._told = self._asks = self._queued = self._cut_off = 0
 
     def run(self) -> Replay:
@@ -103,11 +116,8 @@ class _Repeated:
                 self._tell(trial.user_attrs["told_before"])
                 self._repair(trial.number)
                 differs = self._ask(trial)
-            elif trial.state.is_finished():  # imported, or cut off in the ask
-                self._study.add_trial(trial)
-                self._cut_off += "repaired_at" in trial.user_attrs
             else:
-                break  # the ask that a driver is at
+                self._take(trial)
             if differs:
                 break
         return Replay(self._asks, self._queued, self._cut_off, differs)
@@ -115,7 +125,7 @@ class _Repeated:
     def _ask(self, recorded: FrozenTrial) -> str:
         """What differs in one ask from its record."""
         trial = self._study.ask(recorded.distributions)
-        self._under_way[trial.number] = trial
+        self._under_way.add(trial.number)
         for gene, choice in recorded.params.items():
             if trial.params[gene] != choice:
                 return (
@@ -137,18 +147,43 @@ class _Repeated:
             if recorded.user_attrs["repaired_at"] <= created:
                 self._end(recorded)
 
+    def _take(self, recorded: FrozenTrial) -> None:
+        """Take over a trial that was imported, or that ran when its driver died or runs now."""
+        from optuna.trial import TrialState, create_trial
+
+        if recorded.state.is_finished() and "repaired_at" not in recorded.user_attrs:
+            self._study.add_trial(recorded)
+            return
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=recorded.params,
+                distributions=recorded.distributions,
+            )
+        )
+        self._under_way.add(recorded.number)
+        self._cut_off += 1
+
     def _end(self, recorded: FrozenTrial) -> None:
+        """Tell what came of a trial, unless that was told."""
         from optuna.trial import TrialState
 
-        trial = self._under_way.pop(recorded.number, None)
-        if trial is None:
+        if recorded.number not in self._under_way:
             return
-        for key, value in recorded.constraints.items():
-            trial.set_constraint(key, value)
+        self._under_way.remove(recorded.number)
+        storage = self._study._storage
+        trial_id = storage.get_trial_id_from_study_id_trial_number(
+            self._study._study_id, recorded.number
+        )
         for key, value in recorded.user_attrs.items():
-            trial.set_user_attr(key, value)
+            storage.set_trial_user_attr(trial_id, key, value)
+        for key, value in recorded.system_attrs.items():
+            if key.startswith("constraints"):
+                storage.set_trial_system_attr(trial_id, key, value)
+        if self._learn is not None:
+            self._learn(recorded)
         done = recorded.state == TrialState.COMPLETE
-        self._study.tell(trial, recorded.values if done else None, recorded.state)
+        self._study.tell(recorded.number, recorded.values if done else None, recorded.state)
 
 
 def _queued(trial: FrozenTrial) -> bool:
