@@ -63,6 +63,24 @@ class Proposals:
             self._made = _shortlist(self._config, self._problem, self._told)
         return self._made
 
+    def prepare(self, study: optuna.Study) -> None:
+        """Make the shortlist that trials begin with, before the problem learns from any of them.
+
+        Made later, as a run that goes on would, it would hold other networks.
+        """
+        known = self._alone or not self._config.warm_start
+        if not known and len(_complete(study)) < self.count(study):
+            self.shortlist()
+
+    def anew(self) -> Proposals:
+        """The same with a new sampler, as the next driver of the run has one; the shortlist stays.
+
+        It derives from config and problem alone, before anything was learnt.
+        """
+        other = Proposals(self._config, self._problem, self._told)
+        other.shortlist = self.shortlist  # type: ignore[method-assign]
+        return other
+
     def _shortlisted(self) -> ShortlistSampler:
         def propose() -> list[dict[str, Any]]:
             genes = self._problem.space.genes
@@ -85,6 +103,12 @@ class Proposals:
             seed=config.seed,
             warm_start=self.shortlist if config.warm_start else None,
         )
+
+
+def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def _shortlist(config: SearchConfig, problem: SearchProblem, told: Told | None) -> Codes:

@@ -245,6 +245,7 @@ def _search(
     try:
         with _opened(config, problem, folder, compute, proposals) as (study, lease):
             _check_finished(study, problem.space, folder)
+            proposals.prepare(study)
             driver = Driver(study, problem, lease, seed=config.seed, told=told)
             if driver.finished < proposals.count(study):
                 with _executor(config, problem, folder, compute) as driver.executor:

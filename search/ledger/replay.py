@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palmette.space.errors import expect
+from palmette.search.ledger.place import masked
+from palmette.space.errors import InputError, expect
 
 if TYPE_CHECKING:
     import optuna
@@ -53,34 +55,102 @@ class Replay:
         )
 
 
+def replay_run(run: Path, storage: str | None = None) -> Replay:
+    """Replay a run, as its folder describes it.
+
+    Args:
+        run: folder of the run; it may be under way.
+        storage: URL of its database, where one keeps its trials and asks for a password.
+
+    Raises:
+        InputError: no run there, a corrupt one, or one that can't be replayed.
+    """
+    import numpy as np
+    import optuna
+
+    from palmette.search.compute import Compute
+    from palmette.search.ledger.watched import watched
+    from palmette.search.proposals import Proposals
+    from palmette.search.run import reopen
+    from palmette.search.run_folder import STUDY, RunFolder
+    from palmette.search.trials.driver import codes_of
+
+    folder = RunFolder(run)
+    config, problem = reopen(folder)
+    about = folder.read_config()[1]
+    place = Compute(storage=storage).place(about, folder.journal, folder.config)
+    proposals = Proposals(config, problem, None)
+
+    def sampler() -> optuna.samplers.BaseSampler:
+        return proposals.anew().sampler
+
+    def learn(trial: FrozenTrial) -> None:
+        if "top1" in trial.user_attrs:
+            codes = codes_of(problem.space, [trial.params])
+            top1, sigma = (np.array([trial.user_attrs[key]]) for key in ("top1", "sigma"))
+            problem.learn(codes, top1, sigma)
+
+    with watched(place) as kept:
+        try:
+            study = optuna.load_study(study_name=str(about.get("study", STUDY)), storage=kept)
+        except KeyError:
+            raise InputError(f"{masked(place)}: does not hold the study of {run}") from None
+        return replay(study, sampler, learn)
+
+
 def replay(
     recorded: optuna.Study,
-    sampler: optuna.samplers.BaseSampler,
+    sampler: Callable[[], optuna.samplers.BaseSampler],
     learn: Callable[[FrozenTrial], None] | None = None,
 ) -> Replay:
     """Repeat the asks and tells of a study in memory, up to the first ask that differs.
 
+    A study without an order on record is taken as one whose trials were measured one by one.
+
     Args:
         recorded: the study; it is only read.
-        sampler: made as the one of its run was.
-        learn: called with each recorded trial before it is told, where what the sampler asks has to
+        sampler: makes the sampler of the run; called again where a driver died, as the next driver
+            began with a new one.
+        learn: called with each complete trial before it is told, where what the sampler asks has to
             learn of it from others than the study.
 
     Raises:
-        InputError: the study has no record of its order.
+        InputError: the study has no trial that was asked for.
     """
     import optuna
 
     trials = recorded.get_trials(deepcopy=False)
+    order = _Order.of(trials)
     expect(
-        any("told_before" in trial.user_attrs for trial in trials),
-        f"the study {recorded.study_name!r} can't be replayed: its trials do not say which others"
-        " were told before them",
+        bool(order.before),
+        f"the study {recorded.study_name!r} holds no finished trial that could be asked for again",
     )
     study = optuna.create_study(
-        study_name=recorded.study_name, directions=recorded.directions, sampler=sampler
+        study_name=recorded.study_name, directions=recorded.directions, sampler=sampler()
     )
-    return _Repeated(study, trials, learn).run()
+    return _Repeated(study, trials, order, sampler, learn).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How many trials had been told when each was asked for, and which came when."""
+
+    before: dict[int, int]
+    told: list[FrozenTrial]
+
+    @classmethod
+    def of(cls, trials: list[FrozenTrial]) -> _Order:
+        from optuna.trial import TrialState
+
+        told = [trial for trial in trials if "order" in trial.user_attrs]
+        if told:
+            known = (trial for trial in trials if "told_before" in trial.user_attrs)
+            return cls(
+                {trial.number: trial.user_attrs["told_before"] for trial in known},
+                sorted(told, key=lambda trial: trial.user_attrs["order"]),
+            )
+        one_by_one = [t for t in trials if t.state == TrialState.COMPLETE and t.params]
+        return cls({trial.number: index for index, trial in enumerate(one_by_one)}, one_by_one)
 
 
 class _Repeated:
@@ -94,13 +164,15 @@ class _Repeated:
         self,
         study: optuna.Study,
         trials: list[FrozenTrial],
+        order: _Order,
+        sampler: Callable[[], optuna.samplers.BaseSampler],
         learn: Callable[[FrozenTrial], None] | None,
     ) -> None:
         self._study = study
-        self._learn = learn
         self._trials = trials
-        told = (trial for trial in trials if "order" in trial.user_attrs)
-        self._tells = deque(sorted(told, key=lambda trial: trial.user_attrs["order"]))
+        self._before, self._tells = order.before, deque(order.told)
+        self._sampler = sampler
+        self._learn = learn
         self._repairs = [trial for trial in trials if "repaired_at" in trial.user_attrs]
         self._under_way = set[int]()
         self._told = self._asks = self._queued = self._cut_off = 0
@@ -112,8 +184,8 @@ class _Repeated:
                 self._study.enqueue_trial(trial.system_attrs["fixed_params"])
                 self._ask(trial)
                 self._queued += 1
-            elif "told_before" in trial.user_attrs:
-                self._tell(trial.user_attrs["told_before"])
+            elif trial.number in self._before:
+                self._tell(self._before[trial.number])
                 self._repair(trial.number)
                 differs = self._ask(trial)
             else:
@@ -143,9 +215,12 @@ class _Repeated:
 
     def _repair(self, created: int) -> None:
         """Fail what a driver left that died before there were so many trials."""
-        for recorded in self._repairs:
-            if recorded.user_attrs["repaired_at"] <= created:
-                self._end(recorded)
+        due = [t for t in self._repairs if t.user_attrs["repaired_at"] <= created]
+        if due:
+            self._study.sampler = self._sampler()
+        for recorded in due:
+            self._repairs.remove(recorded)
+            self._end(recorded)
 
     def _take(self, recorded: FrozenTrial) -> None:
         """Take over a trial that was imported, or that ran when its driver died or runs now."""
@@ -180,9 +255,9 @@ class _Repeated:
         for key, value in recorded.system_attrs.items():
             if key.startswith("constraints"):
                 storage.set_trial_system_attr(trial_id, key, value)
-        if self._learn is not None:
-            self._learn(recorded)
         done = recorded.state == TrialState.COMPLETE
+        if done and self._learn is not None:
+            self._learn(recorded)
         self._study.tell(recorded.number, recorded.values if done else None, recorded.state)
 
 

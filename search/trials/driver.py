@@ -66,7 +66,6 @@ class Driver:
         self.orders = 0
         """Trials told, those of earlier sessions too."""
         self._flying: dict[int, optuna.Trial] = {}
-        self._known: dict[int, int] = {}
         self._failed_in_a_row = 0
         for trial in told_trials(study):
             self._remember(trial)
@@ -111,8 +110,9 @@ class Driver:
     def _begin(self) -> None:
         self.lease.check()
         trial = self.study.ask(self.distributions)
-        self._flying[trial.number], self._known[trial.number] = trial, self.orders
+        self._flying[trial.number] = trial
         if self.executor is not None:
+            trial.set_user_attr("told_before", self.orders)
             network = self.problem.space.decode(self._codes(trial)[0])
             attempt = int(trial.user_attrs.get("attempt", 1))
             text = network.to_text()
@@ -140,12 +140,11 @@ class Driver:
         else:
             self._fail(trial, outcome)
         self.orders += 1
-        del self._flying[task.trial], self._known[task.trial]
+        del self._flying[task.trial]
 
     def _account(self, outcome: Outcome) -> dict[str, Any]:
         """User attributes of a trial that was measured, or could not be."""
         about = {
-            "told_before": self._known[outcome.task.trial],
             "order": self.orders,
             "attempt": outcome.task.attempt,
             "seconds": outcome.seconds,

@@ -113,7 +113,7 @@ def test_a_run_in_any_number_of_sessions_is_replayed(
     sessions(journal, ends)
     with watched(journal) as storage:
         recorded = optuna.load_study(study_name="run", storage=storage)
-        found = replay(recorded, Learner(0))
+        found = replay(recorded, lambda: Learner(0))
         asked = [t for t in recorded.trials if "told_before" in t.user_attrs]
     assert found.same, found.words
     assert found.asks >= len(asked) >= 9 * len(ends)
@@ -125,7 +125,7 @@ def test_another_sampler_differs_and_where_is_told(tmp_path: Path) -> None:
     sessions(journal, [None])
     with watched(journal) as storage:
         recorded = optuna.load_study(study_name="run", storage=storage)
-        found = replay(recorded, Learner(1))
+        found = replay(recorded, lambda: Learner(1))
     assert not found.same
     assert found.words.startswith("replay: differs after 0 asks that agree: trial 0 has a ")
 
@@ -141,7 +141,7 @@ def test_results_in_another_order_are_noticed(tmp_path: Path) -> None:
         if "order" in trial.user_attrs:
             trial.user_attrs["order"] = -trial.user_attrs["order"]
         study.add_trial(trial)
-    assert not replay(study, Learner(0)).same
+    assert not replay(study, lambda: Learner(0)).same
 
 
 def test_a_trial_that_was_imported_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -156,12 +156,23 @@ def test_a_trial_that_was_imported_is_taken_as_it_is(tmp_path: Path) -> None:
             )
         )
         Driver(study, random.Random(0)).work(5)
-        found = replay(study, Learner(0))
+        found = replay(study, lambda: Learner(0))
     assert found.same and (found.asks, found.cut_off) == (5, 2)
 
 
-def test_a_study_without_its_order_is_told() -> None:
+def test_a_study_without_its_order_is_taken_as_measured_one_by_one(tmp_path: Path) -> None:
+    with opened(tmp_path / "study.journal") as (study, _):
+        for index in range(4):
+            trial = study.ask(GENES)
+            trial.set_user_attr("top1", float(index))
+            study.tell(trial, [1.0, float(index)])
+        found = replay(study, lambda: Learner(0))
+        assert (found.same, found.asks) == (True, 4)
+        assert not replay(study, lambda: Learner(5)).same
+
+
+def test_a_study_without_anything_to_ask_is_told() -> None:
     study = optuna.create_study()
-    study.tell(study.ask(), 1.0)
-    with pytest.raises(InputError, match="can't be replayed"):
-        replay(study, RandomSampler(seed=0))
+    study.ask()
+    with pytest.raises(InputError, match="holds no finished trial"):
+        replay(study, lambda: RandomSampler(seed=0))
