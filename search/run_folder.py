@@ -11,14 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from palmette.space.errors import InputError, expect
 from palmette.space.lock import held
 from palmette.space.run_file import read_run_file, write_run_file
-
-if TYPE_CHECKING:
-    import optuna
 
 FORMAT = "palmette/run@1"
 STUDY = "palmette"
@@ -134,41 +131,3 @@ class RunFolder:
         """
         with held(self.path, self.lock.name, "search", self.config.is_file):
             yield
-
-    def study(self, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-        """The run's study, made if it isn't there; call it as the folder's driver.
-
-        A last line torn by a crash is cut off, and trials that a dead driver left running are
-        marked as failed and put back in the queue.
-
-        Raises:
-            InputError: the journal is corrupt.
-        """
-        import optuna
-        from optuna.trial import TrialState
-
-        from palmette.search.ledger.journal import SoleJournal, SoleStorage, repair
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        repair(self.journal)
-        try:
-            storage = SoleStorage(SoleJournal(self.journal))
-            if any(study.study_name == STUDY for study in storage.get_all_studies()):
-                study = optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler)
-            else:
-                study = optuna.create_study(
-                    study_name=STUDY,
-                    storage=storage,
-                    sampler=sampler,
-                    directions=["minimize", "maximize"],
-                )
-            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                study.tell(trial.number, state=TrialState.FAIL)
-                if trial.params:
-                    study.enqueue_trial(trial.params)
-        except (KeyError, ValueError, AttributeError, TypeError, AssertionError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"{self.journal}: corrupt ({reason}); the run can't be resumed"
-            ) from None
-        return study

@@ -15,6 +15,7 @@ import os
 import sys
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,14 @@ class SoleJournal(BaseJournalBackend):
             self._size, self._records = size + len(lines), records + len(logs)
         except BaseException:  # an interrupt too
             self._size, self._records, self._unread = size, records, unread
-            os.ftruncate(self._handle, size)
+            with suppress(OSError):  # else the next opening cuts what is torn
+                os.ftruncate(self._handle, size)
             raise
 
     def close(self) -> None:
         """Let go of the file; nothing can be written any more."""
         self._close()
+        self._handle = -1  # the number may be another file's soon
 
     def _from_file(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         with self._path.open("rb") as file:

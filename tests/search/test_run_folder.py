@@ -5,21 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import optuna
 import pytest
-from optuna.trial import TrialState
 
 from palmette.search.run_folder import RunFolder
 from palmette.space import InputError
 
 CONFIG = {"target": "iphone-11/ane", "budget_ms": 6.0, "params_m": math.inf, "recipe": None}
 Read = Callable[[Path], dict[str, bytes]]
-
-
-def study_of(folder: Path) -> optuna.Study:
-    return RunFolder(folder).study(optuna.samplers.RandomSampler(seed=0))
 
 
 def begun(path: Path) -> RunFolder:
@@ -152,121 +145,3 @@ def test_a_folder_without_a_run_says_so(tmp_path: Path, kind: str) -> None:
         (path / "run.toml").mkdir()
     with pytest.raises(InputError, match=r"run: holds no run \(run.toml is missing\)"):
         RunFolder(path).read_config()
-
-
-# --- the study ------------------------------------------------------------------------------------
-
-
-def started(folder: Path, finished: int = 2) -> optuna.Study:
-    """A study with finished trials and one that its driver's death left running."""
-    study = study_of(folder)
-    space = {"x": optuna.distributions.CategoricalDistribution((1, 2, 3))}
-    for _ in range(finished):
-        study.tell(study.ask(space), [1.0, 2.0])
-    study.ask(space)
-    return study
-
-
-def states(study: optuna.Study) -> list[str]:
-    return [trial.state.name for trial in study.get_trials()]
-
-
-def test_a_trial_that_a_dead_driver_left_is_failed_and_waits_again(tmp_path: Path) -> None:
-    left = started(tmp_path).get_trials()
-    study = study_of(tmp_path)
-    assert states(study) == ["COMPLETE", "COMPLETE", "FAIL", "WAITING"]
-    assert study.get_trials()[:2] == left[:2]
-    assert study.get_trials()[3].system_attrs["fixed_params"] == left[2].params
-
-
-def test_a_trial_that_died_without_parameters_does_not_wait(tmp_path: Path) -> None:
-    study_of(tmp_path).ask()
-    assert states(study_of(tmp_path)) == ["FAIL"]
-
-
-def test_a_torn_last_line_is_cut_and_the_lines_before_are_kept(tmp_path: Path) -> None:
-    started(tmp_path)
-    journal = RunFolder(tmp_path).journal
-    whole = journal.read_bytes()
-    journal.write_bytes(whole[:-15])
-    left = states(study_of(tmp_path))
-    assert left[:2] == ["COMPLETE", "COMPLETE"]
-    assert states(study_of(tmp_path)) == left  # what was written behind the cut can be read
-    last = whole[:-1].rfind(b"\n") + 1
-    assert journal.read_bytes()[:last] == whole[:last]
-
-
-def test_a_lock_that_somebody_left_beside_the_journal_is_not_waited_for(tmp_path: Path) -> None:
-    started(tmp_path)
-    journal = RunFolder(tmp_path).journal
-    Path(f"{journal}.lock").symlink_to(journal)  # as Optuna's own lock does
-    study = study_of(tmp_path)
-    study.tell(study.ask(), [1.0, 2.0])
-    assert states(study)[-1] == "COMPLETE"
-
-
-def test_writing_to_the_journal_makes_no_other_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An interrupt in the middle of making or removing one could end in another error."""
-
-    def refuse(*_: Any) -> None:
-        raise AssertionError("a lock")
-
-    monkeypatch.setattr("os.symlink", refuse)
-    started(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["study.journal"]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"garbage",
-        b"\xff\xfe\x80",
-        b"{",
-        b"3",
-        b"null",
-        b"[]",
-        b"{}",
-        b'{"op_code": "4"}',
-        b"[" * 100_000,
-    ],
-)
-def test_garbage_in_the_middle_of_a_journal_is_told_and_nothing_changes(
-    tmp_path: Path, line: bytes, folder_bytes: Read
-) -> None:
-    started(tmp_path)
-    journal = RunFolder(tmp_path).journal
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]) + b'{"torn')
-    before = folder_bytes(tmp_path)
-    with pytest.raises(InputError, match=r"study\.journal: corrupt.*the run can't be resumed"):
-        study_of(tmp_path)
-    assert folder_bytes(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    "line", [b'{"op_code": 99}', b'{"op_code": 4, "worker_id": "w"}', b'{"op_code": 0}']
-)
-def test_a_record_that_says_nothing_is_told(tmp_path: Path, line: bytes) -> None:
-    started(tmp_path)
-    journal = RunFolder(tmp_path).journal
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines[:5], line + b"\n", *lines[5:]]))
-    before = journal.read_bytes()
-    with pytest.raises(InputError, match=r"study\.journal: corrupt.*the run can't be resumed"):
-        study_of(tmp_path)
-    assert journal.read_bytes() == before
-
-
-def test_an_empty_journal_is_a_new_study(tmp_path: Path) -> None:
-    RunFolder(tmp_path).journal.write_bytes(b"")
-    assert study_of(tmp_path).get_trials() == []
-
-
-def test_opening_a_finished_study_again_changes_nothing(tmp_path: Path) -> None:
-    study = study_of(tmp_path)
-    study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, values=[1.0, 2.0]))
-    before = RunFolder(tmp_path).journal.read_bytes()
-    assert states(study_of(tmp_path)) == ["COMPLETE"]
-    assert RunFolder(tmp_path).journal.read_bytes() == before
