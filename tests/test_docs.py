@@ -142,6 +142,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["compress"],
             ["accuracy"],
             ["predict"],
+            ["dashboard"],
             *(["latency", verb] for verb in COMMAND.commands["latency"].commands),
             *(["supernet", verb] for verb in ("train", "evaluate", "extract")),
         )
