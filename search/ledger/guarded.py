@@ -70,7 +70,7 @@ class GuardedStorage(BaseStorage):
         self._study_id = study_id
         self._lease = lease
         self._place = place
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._notice = notice
         trials = self._patiently(lambda _: backend.get_all_trials(study_id, deepcopy=False))
         self._open = {t._trial_id: t.state for t in trials if t.state in _OPEN}
@@ -86,8 +86,8 @@ class GuardedStorage(BaseStorage):
 
         trial_id = self._write(create)
         # the backend itself tries again where it meets a deadlock or a lost connection
-        if self._backend.get_trial_number_from_id(trial_id) != self._count:
-            self._fail_strays(trial_id)
+        if self._numbered(self._count) != trial_id:
+            self._patiently(lambda _: self._fail_strays(trial_id))
         self._count += 1
         state = TrialState.RUNNING if template_trial is None else template_trial.state
         if state in _OPEN:
@@ -236,17 +236,21 @@ class GuardedStorage(BaseStorage):
                     raise
                 waited_s = time.monotonic() - began
                 pause_s = _PAUSE_S[min(tries, len(_PAUSE_S) - 1)]
-                if waited_s + pause_s > self._patience_s:
+                if waited_s + pause_s > self.patience_s:
                     raise StorageLost(
                         f"{self._place}: no answer for {waited_s:.0f} s ({reason}); go on with"
                         " --resume when it is back: every finished trial is kept"
                     ) from None
             if tries == 0 and self._notice is not None:
                 self._notice(
-                    f"{self._place} does not answer ({reason}); trying for {self._patience_s:.0f} s"
+                    f"{self._place} does not answer ({reason}); trying for {self.patience_s:.0f} s"
                 )
             time.sleep(pause_s)
             tries += 1
+
+    def _numbered(self, number: int) -> int:
+        """Id of a trial; of the newest the storage knows it without asking a database."""
+        return self.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _is(self, trial_id: int, state: TrialState, values: Sequence[float] | None) -> bool:
         """Whether a trial is as a write was to leave it."""

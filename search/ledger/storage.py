@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,10 +102,13 @@ def open_study(
         except (LeaseLost, StorageLost):
             raise
         except Exception:
-            requeue(study, genes, died=False)
+            with suppress(InputError):  # the first error counts
+                requeue(study, genes, died=False)
             raise
         except BaseException:  # an interrupt may have cut a write in two: no more than a word
-            study.set_user_attr(INTERRUPTED, True)
+            storage.patience_s = 0.0
+            with suppress(InputError):
+                study.set_user_attr(INTERRUPTED, True)
             raise
 
 

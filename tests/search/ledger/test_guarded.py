@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -189,6 +190,47 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_whole_records(
         study.tell(study.ask(GENES), [3.0, 72.0])
         assert study.trials[0].values == [1.0, 70.0]
         assert "RUNNING" not in [t.state.name for t in study.trials]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "palmette", str(folder)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a file system can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(small_disk: Path) -> None:
+    journal, filler = small_disk / "study.journal", small_disk / "filler"
+    filler.write_bytes(b"0" * 40_000)
+    told = 0
+    with (
+        pytest.raises(StorageLost, match=r"can't be written \(No space left on device\)") as full,
+        open_study(journal, sampler=SAMPLER, name="run", about=ABOUT, genes="abc") as (study, _),
+    ):
+        while True:
+            study.tell(study.ask(GENES), [1.0, float(told)])
+            told += 1
+    assert "\n" not in str(full.value) and told > 3
+    with (
+        pytest.raises(InputError, match="No space left"),
+        open_study(journal, sampler=SAMPLER, name="run", about=ABOUT, genes="abc"),
+    ):
+        raise AssertionError("driven")
+    filler.unlink()
+    with open_study(journal, sampler=SAMPLER, name="run", about=ABOUT, genes="abc") as (study, _):
+        done = [t.values[1] for t in study.trials if t.state == TrialState.COMPLETE]
+        assert done == [float(index) for index in range(told)]
+        assert "RUNNING" not in [t.state.name for t in study.trials]
+        study.tell(study.ask(GENES), [1.0, 2.0])
 
 
 def test_a_record_is_whole_or_not_there_after_an_interrupt(
