@@ -48,12 +48,19 @@ class Lease(Protocol):
         """
         ...
 
+    def explain(self) -> None:
+        """Raise LeaseLost if that is what is behind another error."""
+        ...
+
 
 class FolderLease:
     """Of a journal: the lock of the run's folder is the lease, and dies with its process."""
 
     def check(self) -> None:
         """Nothing to ask: nobody can take a lock that is held."""
+
+    def explain(self) -> None:
+        """It never is."""
 
 
 class DatabaseLease:
@@ -140,6 +147,19 @@ class DatabaseLease:
                 f"{self._place}: the study {self.study!r} is driven by {self._taker} by now;"
                 " this run stops, what it had finished is kept"
             )
+
+    def explain(self) -> None:
+        """Ask the database now; where it can't be asked, nothing is known.
+
+        Raises:
+            LeaseLost: another driver took it, and what this one met is that one's work.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        with suppress(SQLAlchemyError):
+            if not self._taker:
+                self._renew()
+            self.check()
 
     def confirm(self, connection: Connection) -> None:
         """Raise LeaseLost unless the lease is ours, as part of a transaction that writes.

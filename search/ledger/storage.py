@@ -102,6 +102,7 @@ def open_study(
         except (LeaseLost, StorageLost):
             raise
         except Exception:
+            lease.explain()
             with suppress(InputError):  # the first error counts
                 requeue(study, genes, died=False)
             raise

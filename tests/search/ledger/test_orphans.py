@@ -132,7 +132,7 @@ def test_a_driver_killed_at_random_moments_loses_nothing_that_it_finished(
     place: Any = tmp_path / "study.journal"
     if kind == "postgresql":
         place = request.getfixturevalue("server").database("killed")
-    told = multiprocessing.get_context("fork").Array("i", 1)
+    told = multiprocessing.get_context("fork").Array("i", [-1])
     moments = random.Random(0)
 
     def drive() -> None:
@@ -140,14 +140,18 @@ def test_a_driver_killed_at_random_moments_loses_nothing_that_it_finished(
             while True:
                 first, second = study.ask(GENES), study.ask(GENES)
                 study.tell(second, [1.0, float(second.number)])
-                told[0] = second.number
+                told[0] = second.number  # the parent may kill from here on
                 study.tell(first, [1.0, float(first.number)])
 
     finished: list[list[float]] = []
     for _ in range(3):
         process = multiprocessing.get_context("fork").Process(target=drive)
+        told[0] = -1
         process.start()
-        time.sleep(0.7 + moments.random() * 0.5)
+        until = time.monotonic() + 60
+        while told[0] < 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.2)
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
@@ -163,4 +167,4 @@ def test_a_driver_killed_at_random_moments_loses_nothing_that_it_finished(
             assert values[: len(finished)] == finished  # as it was, and once
             assert [1.0, float(told[0])] in values
             finished = values
-    assert len(finished) > 5
+    assert len(finished) >= 3
