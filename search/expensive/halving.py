@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy as np
 from palmette.search.expensive.pareto_rank import best
 from palmette.search.front import Floats
 from palmette.search.trials.task import Executor, Outcome, Task
+from palmette.search.trials.work import run_work
 from palmette.space.errors import expect
 from palmette.train import TIE_POINTS
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ETA = 3
-ATTEMPTS = 3
-"""Times that a task is given out whose worker dies."""
-POLL_S = 1.0
 
 
 def rungs_of(last: int, eta: int = ETA, first: int = 1) -> tuple[int, ...]:
@@ -200,21 +198,6 @@ class Halving:
 
 
 def halve(halving: Halving, executor: Executor) -> pd.DataFrame:
-    """Run a bracket to its end; see `Halving.frame`.
-
-    A task whose worker died is given out again, at most three times in all.
-    """
-    running = 0
-    while True:
-        tasks = halving.next_tasks(executor.workers - running)
-        for task in tasks:
-            executor.submit(task)
-        running += len(tasks)
-        if not running:
-            return halving.frame()
-        for outcome in executor.wait(POLL_S):
-            if outcome.fate == "lost" and outcome.task.attempt < ATTEMPTS:
-                executor.submit(replace(outcome.task, attempt=outcome.task.attempt + 1))
-                continue
-            halving.tell(outcome)
-            running -= 1
+    """Run a bracket to its end, see `run_work`; what came of it, see `Halving.frame`."""
+    run_work(halving, executor)
+    return halving.frame()

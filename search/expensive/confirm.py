@@ -1,0 +1,257 @@
+"""Winners measured anew: what was selected for being high is partly luck, and a fresh seed tells.
+
+The best of many noisy values is biased upwards (the winner's curse; Smith & Winkler 2006). So the
+pick of a front and its neighbours are trained again with seeds that no selection has seen. Their
+means are unbiased for these seeds, and the pick is chosen by them alone. Choosing the best of a few
+means is a selection again, but from far less noise.
+
+The seeds share the validation images: the standard error is that of training, not of the images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palmette.search.front import Floats, Ints
+from palmette.search.trials.task import Executor, Outcome, Task
+from palmette.search.trials.work import run_work
+from palmette.space import Architecture
+from palmette.space.errors import expect
+from palmette.train import TIE_POINTS
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+WINNERS, SEEDS = 5, 3
+COLUMNS = ("confirmed_top1", "confirmed_se", "confirmed_seeds")
+KEY = "confirms"
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """A network as the search measured it."""
+
+    architecture: str
+    ms: float
+    top1: float
+
+    @property
+    def id(self) -> str:
+        """Hash of the network."""
+        return Architecture.from_text(self.architecture).id
+
+
+class Confirmation:
+    """Fresh trainings of winners; the state is a function of the outcomes that were told.
+
+    Args:
+        winners: different networks.
+        seeds: fresh ones for each.
+        seed: of the search's own trainings; the fresh ones are those after it.
+        tie_points: accuracies this close tie.
+
+    Raises:
+        InputError: no winners, one that occurs twice, or no seeds.
+    """
+
+    def __init__(
+        self,
+        winners: Sequence[Winner],
+        *,
+        seeds: int = SEEDS,
+        seed: int = 0,
+        tie_points: float = TIE_POINTS,
+    ) -> None:
+        expect(seeds >= 1, f"confirm: needs at least one fresh seed, got {seeds}")
+        self.winners, self.tie_points = tuple(winners), tie_points
+        self.seeds = tuple(range(seed + 1, seed + 1 + seeds))
+        self.ids = [winner.id for winner in self.winners]
+        expect(bool(self.ids), "confirm: needs at least one network")
+        expect(len(set(self.ids)) == len(self.ids), "confirm: a network occurs twice")
+        self._given: set[tuple[int, int]] = set()
+        self._told: dict[tuple[int, int], Outcome] = {}
+
+    def next_tasks(self, count: int) -> list[Task]:
+        """At most so many tasks to begin now: every winner's first seed, then their second."""
+        every = ((at, seed) for seed in self.seeds for at in range(len(self.winners)))
+        chosen = [key for key in every if key not in self._given][: max(count, 0)]
+        self._given.update(chosen)
+        return [Task(at, self.winners[at].architecture, seed) for at, seed in chosen]
+
+    def tell(self, outcome: Outcome) -> None:
+        """Take the end of a task; its trial is the winner's place."""
+        key = outcome.task.trial, outcome.task.seed
+        self._given.add(key)
+        self._told[key] = outcome
+
+    def values(self, at: int) -> Floats:
+        """Fresh top-1 of the winner at a place, by seed; failed trainings have none."""
+        outcomes = [self._told.get((at, seed)) for seed in self.seeds]
+        return np.array([o.top1 for o in outcomes if o is not None and o.fate == "done"])
+
+    def confirmed(self) -> Confirmed:
+        """What came of it so far."""
+        fresh = [self.values(at) for at in range(len(self.winners))]
+        count = np.array([len(values) for values in fresh])
+        mean = np.array([values.mean() if len(values) else math.nan for values in fresh])
+        selected = np.array([winner.top1 for winner in self.winners])
+        ms = np.array([winner.ms for winner in self.winners])
+        return Confirmed(
+            tuple(self.ids), ms, selected, mean, self._errors(fresh), count, self.tie_points
+        )
+
+    def _errors(self, fresh: Sequence[Floats]) -> Floats:
+        """Standard errors of the means, by the scatter of all winners together.
+
+        Three seeds of one network hardly tell its scatter. Where each has one seed, that of its
+        validation images stands in.
+        """
+        freedom = sum(max(len(values) - 1, 0) for values in fresh)
+        if freedom:
+            squares = sum(float(((v - v.mean()) ** 2).sum()) for v in fresh if len(v))
+            deviation = np.full(len(fresh), math.sqrt(squares / freedom))
+        else:
+            sigmas = [self._sigma(at) for at in range(len(fresh))]
+            deviation = np.array(sigmas)
+        counts = np.array([len(values) for values in fresh], dtype=np.float64)
+        found: Floats = deviation / np.sqrt(np.where(counts > 0, counts, math.nan))
+        return found
+
+    def _sigma(self, at: int) -> float:
+        done = (self._told.get((at, seed)) for seed in self.seeds)
+        return next((o.sigma for o in done if o is not None and o.fate == "done"), math.nan)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """Winners with the means of their fresh trainings; arrays of shape (n,)."""
+
+    ids: tuple[str, ...]
+    ms: Floats
+    selected: Floats
+    """Top-1 in % that they were selected by."""
+    top1: Floats
+    """Mean of the fresh ones; not a number where all trainings failed."""
+    se: Floats
+    """Standard error of the mean, points."""
+    seeds: Ints
+    """Fresh trainings that succeeded."""
+    tie_points: float
+
+    @property
+    def shrinkage(self) -> float:
+        """Points by which the selected values are above the fresh means, on average."""
+        known = self.seeds > 0
+        return float((self.selected - self.top1)[known].mean()) if known.any() else math.nan
+
+    @property
+    def pick(self) -> int | None:
+        """Place of the fastest of those that tie with the best fresh mean; None without any."""
+        known = np.flatnonzero(self.seeds > 0)
+        if not len(known):
+            return None
+        ties = known[self.top1[known] >= self.top1[known].max() - self.tie_points]
+        return int(ties[np.lexsort((-self.top1[ties], self.ms[ties]))[0]])
+
+    def beside(self, front: pd.DataFrame) -> pd.DataFrame:
+        """A front with the fresh values of its winners, and with the pick by these.
+
+        Args:
+            front: as a run has it, with columns `id` and `pick`.
+        """
+        table, at = front.copy(), {name: at for at, name in enumerate(self.ids)}
+        places = [at.get(str(name)) for name in table["id"]]
+        for column, values in zip(COLUMNS, (self.top1, self.se, self.seeds), strict=True):
+            none = 0 if column == COLUMNS[2] else math.nan
+            table[column] = [none if at is None else values[at] for at in places]
+        if self.pick is not None and self.pick in places:
+            table["pick"] = [at == self.pick for at in places]
+        return table
+
+    def words(self) -> list[str]:
+        """What the fresh trainings say, in lines."""
+        known = int((self.seeds > 0).sum())
+        if not known:
+            return ["no winner could be trained anew: top-1 of the pick is the one that won"]
+        scatter = math.sqrt(float(np.nansum(self.se[self.seeds > 0] ** 2))) / known
+        return [
+            f"{known} winners trained anew with {int(self.seeds.max())} fresh seeds: top-1"
+            f" {self.shrinkage:+.2f} points lower than the values that they won by (standard error"
+            f" {scatter:.2f}); quote the fresh means",
+        ]
+
+
+def neighbours(front: pd.DataFrame, count: int = WINNERS) -> pd.DataFrame:
+    """The pick of a front and the rows nearest to it, more accurate ones first; in its order."""
+    pick = int(np.flatnonzero(front["pick"])[0])
+    near = sorted(range(len(front)), key=lambda row: (abs(row - pick), -row))
+    return front.iloc[sorted(near[:count])]
+
+
+def confirm(
+    study: optuna.Study,
+    front: pd.DataFrame,
+    executor: Executor,
+    *,
+    winners: int = WINNERS,
+    seeds: int = SEEDS,
+    seed: int = 0,
+    tie_points: float = TIE_POINTS,
+    told: Callable[[Outcome], None] | None = None,
+) -> Confirmed:
+    """Train the winners of a front anew; what an earlier call finished is not trained again.
+
+    The study keeps each outcome among its own attributes (`confirms/ID/SEED`). A trial it must not
+    be: samplers would take it for one more network.
+
+    Args:
+        study: of the run; its driver calls.
+        front: of the run, see `run.Run`.
+        executor: of an evaluator to which a seed makes a difference.
+        winners: rows of the front, the pick and those nearest to it.
+        seeds: fresh ones for each.
+        seed: of the search's own trainings.
+        tie_points: accuracies this close tie.
+        told: called after each outcome.
+    """
+    rows = neighbours(front, winners).to_dict("records")
+    chosen = [Winner(str(r["architecture"]), float(r["ms"]), float(r["top1"])) for r in rows]
+    work = Confirmation(chosen, seeds=seeds, seed=seed, tie_points=tie_points)
+    for outcome in _kept(study, work):
+        work.tell(outcome)
+
+    def keep(outcome: Outcome) -> None:
+        if outcome.fate == "done":  # others are tried again by the next call
+            key = _key(work.ids[outcome.task.trial], outcome.task.seed)
+            study.set_user_attr(key, _plain(outcome))
+        if told is not None:
+            told(outcome)
+
+    run_work(work, executor, keep)
+    return work.confirmed()
+
+
+def _key(name: str, seed: int) -> str:
+    return f"{KEY}/{name}/{seed}"
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    names = ("top1", "sigma", "seconds", "worker")
+    return {name: getattr(outcome, name) for name in names}
+
+
+def _kept(study: optuna.Study, work: Confirmation) -> list[Outcome]:
+    """Outcomes of an earlier call."""
+    attributes = study.user_attrs
+    return [
+        Outcome(Task(at, work.winners[at].architecture, seed), "done", **found)
+        for at, name in enumerate(work.ids)
+        for seed in work.seeds
+        if (found := attributes.get(_key(name, seed))) is not None
+    ]
