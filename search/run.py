@@ -243,27 +243,31 @@ def _search(
     proposals = Proposals(config, problem, told)
     driver: Driver | None = None
     try:
-        with _opened(config, problem, folder, compute, proposals) as (study, lease):
+        with opened(config, problem, folder, compute, proposals) as (study, lease):
             _check_finished(study, problem.space, folder)
             proposals.prepare(study)
             driver = Driver(study, problem, lease, seed=config.seed, told=told)
             if driver.finished < proposals.count(study):
                 with _executor(config, problem, folder, compute) as driver.executor:
                     driver.run(lambda: proposals.count(study))
-            front = _front(study, problem)
+            front = front_of(study, problem)
     except InputError:
         if new and not (driver and driver.measured):
             folder.discard()
         raise
-    write_text(folder.front, front.to_csv(index=False, lineterminator="\n"))
-    finished = Run(config, folder, front, problem)
+    return written(Run(config, folder, front, problem))
+
+
+def written(run: Run) -> Run:
+    """The run, its front written as a table and as a page."""
     from palmette.search.figure import front_page  # plotly is slow to import
 
-    write_text(folder.page, front_page(finished))
-    return finished
+    write_text(run.folder.front, run.front.to_csv(index=False, lineterminator="\n"))
+    write_text(run.folder.page, front_page(run))
+    return run
 
 
-def _opened(
+def opened(
     config: SearchConfig,
     problem: SearchProblem,
     folder: RunFolder,
@@ -311,8 +315,9 @@ def _check_finished(study: optuna.Study, space: SearchSpace, folder: RunFolder) 
         )
 
 
-def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
+def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
     """Non-dominated feasible trials, fastest first, with the pick and its ties marked."""
+    from palmette.search.expensive.confirm import recorded
     from palmette.search.front import non_dominated
 
     trials = [t for t in _finished(study) if all(v <= 0 for v in t.constraints.values())]
@@ -330,4 +335,4 @@ def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
     quantity = problem.latency.predictor.quantity_
     if quantity != LATENCY:
         table.insert(3, "quantity", quantity)
-    return table
+    return recorded(study, table, problem.accuracy.tie_points)

@@ -16,6 +16,7 @@ from palmette.cli.app import latency_app
 from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
 from palmette.cli.dashboard import dashboard
+from palmette.cli.confirm import confirm
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.importing import import_command
@@ -55,6 +56,7 @@ app.command()(estimates.accuracy)
 app.command()(explain)
 app.command()(searching.search)
 app.command()(dashboard)
+app.command()(confirm)
 app.command()(train)
 app.add_typer(supernet, name="supernet")
 app.command("export")(export_command)

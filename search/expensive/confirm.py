@@ -145,10 +145,15 @@ class Confirmed:
     tie_points: float
 
     @property
+    def known(self) -> bool:
+        """Whether any training succeeded."""
+        return bool((self.seeds > 0).any())
+
+    @property
     def shrinkage(self) -> float:
         """Points by which the selected values are above the fresh means, on average."""
-        known = self.seeds > 0
-        return float((self.selected - self.top1)[known].mean()) if known.any() else math.nan
+        found = (self.selected - self.top1)[self.seeds > 0]
+        return float(found.mean()) if self.known else math.nan
 
     @property
     def pick(self) -> int | None:
@@ -162,6 +167,8 @@ class Confirmed:
     def beside(self, front: pd.DataFrame) -> pd.DataFrame:
         """A front with the fresh values of its winners, and with the pick by these.
 
+        A pick that is none of the winners stays.
+
         Args:
             front: as a run has it, with columns `id` and `pick`.
         """
@@ -170,7 +177,8 @@ class Confirmed:
         for column, values in zip(COLUMNS, (self.top1, self.se, self.seeds), strict=True):
             none = 0 if column == COLUMNS[2] else math.nan
             table[column] = [none if at is None else values[at] for at in places]
-        if self.pick is not None and self.pick in places:
+        before = places[int(np.flatnonzero(table["pick"])[0])]
+        if self.pick is not None and before is not None:
             table["pick"] = [at == self.pick for at in places]
         return table
 
@@ -221,7 +229,7 @@ def confirm(
         told: called after each outcome.
     """
     rows = neighbours(front, winners).to_dict("records")
-    chosen = [Winner(str(r["architecture"]), float(r["ms"]), float(r["top1"])) for r in rows]
+    chosen = [_winner(row) for row in rows]
     work = Confirmation(chosen, seeds=seeds, seed=seed, tie_points=tie_points)
     for outcome in _kept(study, work):
         work.tell(outcome)
@@ -235,6 +243,32 @@ def confirm(
 
     run_work(work, executor, keep)
     return work.confirmed()
+
+
+def recorded(study: optuna.Study, front: pd.DataFrame, tie_points: float) -> pd.DataFrame:
+    """A front with what fresh trainings the study keeps of its networks; as it is without any.
+
+    The pick moves only if it is among those that were trained anew: one that the search has found
+    since has yet to be.
+    """
+    fresh: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for key, value in study.user_attrs.items():
+        kind, _, rest = key.partition("/")
+        if kind == KEY:
+            name, _, seed = rest.partition("/")
+            fresh.setdefault(name, []).append((int(seed), value))
+    rows = [row for row in front.to_dict("records") if row["id"] in fresh]
+    if not rows:
+        return front
+    work = Confirmation([_winner(row) for row in rows], tie_points=tie_points)
+    work.seeds = tuple(sorted({seed for found in fresh.values() for seed, _ in found}))
+    for outcome in _kept(study, work):
+        work.tell(outcome)
+    return work.confirmed().beside(front)
+
+
+def _winner(row: dict[Any, Any]) -> Winner:
+    return Winner(str(row["architecture"]), float(row["ms"]), float(row["top1"]))
 
 
 def _key(name: str, seed: int) -> str:

@@ -1,0 +1,89 @@
+"""Winners of a run trained anew: the front has the fresh values, also after the run goes on."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from palmette.cli import app
+from palmette.search import Run, resume, run
+from palmette.search.confirmed_front import confirm_front
+from palmette.space import InputError
+
+NOISY = """
+import random
+
+def top1(architecture, seed):
+    drawn = random.Random(f"{architecture.id} {seed}")
+    return 60 + architecture.macs() / 1e5 + drawn.gauss(0, 1), 0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def noisy(few_toml: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run by a function whose values depend on the seed."""
+    folder = tmp_path_factory.mktemp("noisy")
+    (folder / "few.toml").write_text(few_toml)
+    (folder / "noisy.py").write_text(NOISY)
+    return run(
+        "iphone-11/cpu",
+        100.0,
+        folder / "run",
+        space=str(folder / "few.toml"),
+        accuracy=f"function:{folder / 'noisy.py'}:top1",
+        evaluations=1000,
+        shortlist=6,
+        trials=14,
+        extrapolate=True,
+        sampler="random",
+    )
+
+
+def test_the_front_of_a_run_gets_fresh_values_and_keeps_them(noisy: Run) -> None:
+    before = noisy.front
+    found = confirm_front(noisy.folder.path, winners=3, seeds=2)
+    front = pd.read_csv(noisy.folder.front)
+    fresh = front[front["confirmed_seeds"] > 0]
+    assert len(fresh) == min(3, len(before)) and (fresh["confirmed_seeds"] == 2).all()
+    assert fresh["confirmed_top1"].tolist() == found.confirmed.top1.tolist()
+    assert (fresh["confirmed_top1"] != fresh["top1"]).all()  # other seeds
+    ties = fresh[
+        fresh["confirmed_top1"] >= fresh["confirmed_top1"].max() - found.confirmed.tie_points
+    ]
+    assert front.loc[front["pick"], "id"].tolist() == [ties.iloc[0]["id"]]
+    assert found.run.pick.id == ties.iloc[0]["id"]
+    table = noisy.folder.front.read_bytes()
+    again = resume(noisy.folder.path)
+    assert noisy.folder.front.read_bytes() == table
+    assert again.front["top1"].tolist() == before["top1"].tolist()
+
+
+def test_more_seeds_go_on_from_those_that_are_there(noisy: Run) -> None:
+    two = confirm_front(noisy.folder.path, winners=1, seeds=2).confirmed
+    told: list[int] = []
+    found = confirm_front(
+        noisy.folder.path, winners=1, seeds=3, told=lambda state: told.append(state.done)
+    )
+    assert told == [1]  # the third alone
+    assert (found.confirmed.seeds.tolist(), two.seeds.tolist()) == ([3], [2])
+
+
+def test_the_command_says_how_much_of_it_was_luck(noisy: Run) -> None:
+    shown = CliRunner().invoke(app, ["confirm", str(noisy.folder.path), "--winners", "2"])
+    assert shown.exit_code == 0 and "quote the fresh means" in shown.output
+    found = CliRunner().invoke(app, ["confirm", str(noisy.folder.path), "--winners", "2", "--json"])
+    answer = json.loads(found.stdout)
+    assert len(answer["networks"]) == min(2, len(noisy.front))
+    assert all(row["confirmed_seeds"] == 3 for row in answer["networks"])
+
+
+def test_accuracies_without_seeds_cannot_be_confirmed(finished: Run, by_supernet: Run) -> None:
+    with pytest.raises(InputError, match="is an estimate and has no seed"):
+        confirm_front(finished.folder.path)
+    with pytest.raises(InputError, match="one value whatever the seed"):
+        confirm_front(by_supernet.folder.path)
+    with pytest.raises(InputError, match="--seeds: at least 1, got 0"):
+        confirm_front(finished.folder.path, seeds=0)
