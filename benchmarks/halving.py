@@ -15,7 +15,7 @@ standard deviation of one network's accuracy over the seeds.
 
 Trainings are kept in `--folder`, and a benchmark that was interrupted goes on there.
 
-    python benchmarks/halving.py [--folder runs/halving] [--networks 16] [--seeds 4] [--json]
+    python benchmarks/halving.py [--folder runs/halving] [--networks 16] [--seeds 3] [--json]
 """
 
 from __future__ import annotations
@@ -132,9 +132,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "halving")
     parser.add_argument("--networks", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.networks < 3 or options.seeds < 2:
+        parser.error("needs 3 networks and 2 seeds or more")
     evaluator, contenders = evaluator_in(options.folder), contenders_of(options.networks)
     brackets, truth = list[dict[str, Halving]](), list[list[float]]()
     for seed in range(options.seeds):
@@ -144,9 +146,10 @@ def main() -> None:
         tasks = [Task(item.trial, item.architecture, seed) for item in contenders]
         truth.append([evaluator(task)[0] for task in tasks])
         print(f"seed {seed}: best {max(truth[-1]):.1f} %", file=sys.stderr, flush=True)
-    found = summary(contenders, brackets, np.array(truth))
-    write_text(RESULTS, json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found) if options.json else json.dumps(found, indent=2))
+        if seed:
+            found = summary(contenders, brackets, np.array(truth))
+            write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found) if options.json else json.dumps(found, indent=1))
 
 
 def summary(
@@ -155,6 +158,7 @@ def summary(
     """Means over the seeds of each bracket, and each seed's own; `truth` is (seeds, networks)."""
     ms, mean = np.array([item.ms for item in contenders]), truth.mean(axis=0)
     answer: dict[str, Any] = {
+        "command": "python benchmarks/halving.py",
         "networks": len(contenders),
         "seeds": len(truth),
         "epochs": EPOCHS,
