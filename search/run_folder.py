@@ -74,6 +74,11 @@ class RunFolder:
         return self.path / "trained.csv"
 
     @property
+    def halving(self) -> Path:
+        """What each rung of successive halving came to."""
+        return self.path / "halving.csv"
+
+    @property
     def retimed(self) -> Path:
         """The front ranked anew by timings of its networks."""
         return self.path / "retimed.csv"

@@ -117,6 +117,32 @@ def train_front(
             before, or as `train.trainer.train`.
     """
     expect(picks >= 1, f"picks: at least 1, got {picks}")
+    run, name = finished_search(folder, data)
+    found = run.folder
+    trainings: dict[str, Trained] = {}
+    with held(found.trained, found.lock.name, "training", lambda: begun(found)):
+        known = tabled(found) & set(run.front["id"])
+        chosen = _chosen(run.front, picks, known)
+        for row in chosen.to_dict("records"):
+            if told is not None:
+                told(len(trainings), len(chosen))
+            place = found.trained / str(row["id"])
+            trainings[row["id"]] = trained_row(row, place, name, recipe, watch, options)
+            if known <= trainings.keys():  # an interruption takes no row from the table
+                front = beside(run, name, trainings)
+                text = front.table.to_csv(index=False, lineterminator="\n")
+                write_text(found.trained_table, text)
+    if told is not None:
+        told(len(chosen), len(chosen))
+    return front
+
+
+def finished_search(folder: Path, data: str | None) -> tuple[Run, str]:
+    """A finished run, and the name of the images to train its networks on.
+
+    Raises:
+        InputError: the run is not finished, or it names no data and none are given.
+    """
     found = RunFolder(folder)
     config, _ = found.read_config()
     expect(
@@ -128,23 +154,7 @@ def train_front(
         f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
     )
     run = resume(folder)
-    name = data or run.problem.accuracy.data
-    trainings: dict[str, Trained] = {}
-    with held(found.trained, found.lock.name, "training", lambda: _begun(found)):
-        tabled = _tabled(found) & set(run.front["id"])
-        chosen = _chosen(run.front, picks, tabled)
-        for row in chosen.to_dict("records"):
-            if told is not None:
-                told(len(trainings), len(chosen))
-            place = found.trained / str(row["id"])
-            trainings[row["id"]] = _trained(row, place, name, recipe, watch, options)
-            if tabled <= trainings.keys():  # an interruption takes no row from the table
-                front = _beside(run, name, trainings)
-                text = front.table.to_csv(index=False, lineterminator="\n")
-                write_text(found.trained_table, text)
-    if told is not None:
-        told(len(chosen), len(chosen))
-    return front
+    return run, data or run.problem.accuracy.data
 
 
 def along(front: pd.DataFrame, count: int) -> pd.DataFrame:
@@ -167,12 +177,12 @@ def _chosen(front: pd.DataFrame, picks: int, tabled: set[str]) -> pd.DataFrame:
     return pd.concat([front[known], front[new]])
 
 
-def _begun(found: RunFolder) -> bool:
+def begun(found: RunFolder) -> bool:
     """Whether the folder of trainings holds more than its lock."""
     return any(file.name != found.lock.name for file in found.trained.iterdir())
 
 
-def _tabled(found: RunFolder) -> set[str]:
+def tabled(found: RunFolder) -> set[str]:
     """Ids of the table's networks whose trainings are still there."""
     try:
         with found.trained_table.open(newline="", encoding="utf-8") as file:
@@ -182,7 +192,7 @@ def _tabled(found: RunFolder) -> set[str]:
     return {name for name in names if (found.trained / name / "run.toml").is_file()}
 
 
-def _trained(
+def trained_row(
     row: dict[Any, Any],
     place: Path,
     data: str,
@@ -207,7 +217,7 @@ def _trained(
         "teacher": None if teacher is None else str(teacher.absolute()),
     }
     _expect_same(folder, asked, recipe)
-    kept = ("cluster", "checkpoint_seconds", "checking")
+    kept = ("cluster", "checkpoint_seconds", "checking", "until")
     going = {key: options[key] for key in kept if key in options}
     return resume(place, watch=watch, **going)
 
@@ -227,7 +237,7 @@ def _expect_same(folder: Any, asked: dict[str, Any], recipe: Recipe) -> None:
     expect(recipe == followed, f"{folder.path}: was begun with another recipe; {remedy}")
 
 
-def _beside(run: Run, data: str, by_id: dict[str, Trained]) -> TrainedFront:
+def beside(run: Run, data: str, by_id: dict[str, Trained]) -> TrainedFront:
     """Estimates beside what came of the trainings, in the order of the front."""
     rows = run.front[run.front["id"].isin(by_id)]
     trainings = [by_id[name] for name in rows["id"]]

@@ -79,6 +79,13 @@ def train(
     picks: Annotated[
         int | None, typer.Option(help="So many of them, the pick first of all; default 4.")
     ] = None,
+    successive_halving: Annotated[
+        bool,
+        typer.Option(
+            "--successive-halving",
+            help="Train 9 of them (or --picks) in rungs of epochs; the best third goes on.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on images, in a folder that survives interruption."""
@@ -86,6 +93,10 @@ def train(
     from palmette.train.recipe import load_recipe
 
     expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
+    expect(
+        not successive_halving or (run is not None and not ray_workers),
+        "--successive-halving: needs --run, the folder of a search, and no --ray-workers",
+    )
     if resume is not None:
         expect_alone(
             context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
@@ -132,7 +143,8 @@ def train(
                 answer = partial(_print, _resumed(resume, cluster, common))
             elif run is not None:
                 common |= {**options, "cluster": cluster}
-                answer = partial(_print_front, _train_front(run, keys, data, picks, common))
+                train_run = _halve_front if successive_halving else _train_front
+                answer = partial(_print_front, train_run(run, keys, data, picks, common))
             else:
                 assert arch is not None and data is not None and out is not None
                 common |= {**options, "weights": weights}
@@ -185,6 +197,19 @@ def _train_front(
             note(f"network {done + 1} of {of}")
 
     return train_front(run, recipe, data=data, picks=count, told=told, **common)
+
+
+def _halve_front(
+    run: Path, recipe: Recipe, data: str | None, picks: int | None, common: dict[str, Any]
+) -> TrainedFront:
+    from palmette.search.halved_front import PICKS, halve_front
+
+    def told(epochs: int, done: int, of: int) -> None:
+        note(f"network {done} of {of} to epoch {epochs}")
+
+    found = halve_front(run, recipe, data=data, picks=picks or PICKS, told=told, **common)
+    note(found.words())
+    return found.trained
 
 
 def _cluster(workers: int | None, address: str | None) -> Cluster | None:
