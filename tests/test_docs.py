@@ -134,6 +134,7 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
         resolve([*path])
         for path in (
             ["search"],
+            ["confirm"],
             ["train"],
             ["export"],
             ["explain"],
