@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from palmette.space.errors import InputError, expect
+from palmette.train.ray_connection import LOCAL as LOCAL
 
-LOCAL = "local"
 MOST_WORKERS = 4096
 DEVICES = ("auto", "cpu", "cuda")
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.space.errors import InputError
 from palmette.train.device import OutOfMemory
-from palmette.train.ray_session import Session, last_line
+from palmette.train.ray_connection import last_line
+from palmette.train.ray_session import Session
 from palmette.train.ray_worker import TELL_SECONDS, Board, Task, Trouble, work
 from palmette.train.run_folder import TrainingFolder
 

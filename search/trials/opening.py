@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from palmette.search.trials.cluster import OnRay
 from palmette.search.trials.here import Here
 from palmette.search.trials.processes import Processes
 from palmette.search.trials.task import Evaluator, Executor
@@ -38,7 +39,7 @@ def open_executor(
     """
     _expect_valid(workers, ray, gpus, cpus, timeout_s)
     if ray is not None:
-        raise NotImplementedError
+        return OnRay(evaluator, ray, workers, gpus, cpus, timeout_s)
     if workers == 0:
         return Here(evaluator)
     return Processes(evaluator, workers or 1, timeout_s)

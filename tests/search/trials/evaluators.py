@@ -34,6 +34,9 @@ class Scripted:
         if word == "sleep":
             time.sleep(float(rest))
             return float(os.getpid()), 0.0
+        if word == "later":
+            time.sleep(0.5)
+            return float(rest), 0.0
         if word == "nan":
             return math.nan, 0.1
         if word == "none":

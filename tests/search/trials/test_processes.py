@@ -7,34 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from palmette.search.trials.opening import open_executor
 from palmette.search.trials.processes import Processes
-from palmette.search.trials.task import Outcome, Task
+from palmette.search.trials.task import Executor, Outcome, Task
 from palmette.space import InputError
 from tests.search.trials.evaluators import Scripted, Unprepared
 
 PATIENCE_S = 120.0
-
-
-def collect(executor: Processes, count: int) -> list[Outcome]:
-    found: list[Outcome] = []
-    end = time.monotonic() + PATIENCE_S
-    while len(found) < count and time.monotonic() < end:
-        found += executor.wait(1.0)
-    return found
-
-
-def runs(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+Collect = Callable[[Executor, int], list[Outcome]]
+Runs = Callable[[int], bool]
 
 
 def pids(executor: Processes) -> list[int]:
@@ -51,7 +37,9 @@ def pool() -> Iterator[Processes]:
         yield executor
 
 
-def test_what_tasks_return_comes_back_with_where_it_was_measured(pool: Processes) -> None:
+def test_what_tasks_return_comes_back_with_where_it_was_measured(
+    pool: Processes, collect: Collect
+) -> None:
     tasks = [Task(0, "71.5"), Task(1, "raise wrong")]
     for task in tasks:
         pool.submit(task)
@@ -62,19 +50,21 @@ def test_what_tasks_return_comes_back_with_where_it_was_measured(pool: Processes
     assert os.getpid() not in pids(pool)
 
 
-def test_cores_are_shared_out_to_the_workers(pool: Processes) -> None:
+def test_cores_are_shared_out_to_the_workers(pool: Processes, collect: Collect) -> None:
     pool.submit(Task(0, "threads"))
     assert collect(pool, 1)[0].top1 == max(1, len(os.sched_getaffinity(0)) // 2)
 
 
-def test_outcomes_come_in_the_order_in_which_tasks_end(pool: Processes) -> None:
+def test_outcomes_come_in_the_order_in_which_tasks_end(pool: Processes, collect: Collect) -> None:
     pool.submit(Task(0, "sleep 0.5"))
     pool.submit(Task(1, "sleep 0.1"))
     time.sleep(0.8)
     assert [outcome.task.trial for outcome in collect(pool, 2)] == [1, 0]
 
 
-def test_a_task_that_hangs_is_stopped_and_its_neighbour_is_not(pool: Processes) -> None:
+def test_a_task_that_hangs_is_stopped_and_its_neighbour_is_not(
+    pool: Processes, collect: Collect, runs: Runs
+) -> None:
     before = pids(pool)
     pool.submit(Task(0, "hang"))
     pool.submit(Task(1, "sleep 1.0"))
@@ -87,7 +77,9 @@ def test_a_task_that_hangs_is_stopped_and_its_neighbour_is_not(pool: Processes) 
     assert hung in before and not runs(hung) and hung not in pids(pool)
 
 
-def test_a_worker_that_is_killed_loses_its_task_alone_and_is_replaced(pool: Processes) -> None:
+def test_a_worker_that_is_killed_loses_its_task_alone_and_is_replaced(
+    pool: Processes, collect: Collect
+) -> None:
     restarts = sum(worker.restarts for worker in pool.health())
     pool.submit(Task(0, "hang", attempt=2))
     victim = next(w.worker for w in pool.health() if w.task is not None)
@@ -106,7 +98,7 @@ def test_a_worker_that_is_killed_loses_its_task_alone_and_is_replaced(pool: Proc
     assert sum(worker.restarts for worker in pool.health()) > restarts
 
 
-def test_leaving_kills_what_runs_and_what_it_started() -> None:
+def test_leaving_kills_what_runs_and_what_it_started(runs: Runs) -> None:
     with pytest.raises(KeyboardInterrupt), Processes(Scripted(), 1) as executor:
         executor.submit(Task(0, "parent"))
         time.sleep(1.0)
@@ -152,7 +144,7 @@ if __name__ == "__main__":
     ids=["killed", "interrupted", "failed without closing"],
 )
 def test_workers_end_with_a_driver_however_it_ends(
-    end: str, kills: tuple[int, ...], tmp_path: Path
+    end: str, kills: tuple[int, ...], tmp_path: Path, runs: Runs
 ) -> None:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER.format(end=end))
