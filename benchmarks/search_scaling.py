@@ -245,9 +245,9 @@ def main() -> int:
     feeds = {name: fed(rate) for name, rate in rates.items()}
     for name, rate in rates.items():
         words = " and ".join(f"{n} of {key}" for key, n in feeds[name].items())
-        print(f"{name}: {rate:.0f} trials/s; a driver that is half busy feeds {words} a trial")
+        print(f"{name}: {rate:.3g} trials/s; a driver that is half busy feeds {words} a trial")
     data = {
-        "command": "python benchmarks/search_scaling.py",
+        "command": " ".join(["python benchmarks/search_scaling.py", *sys.argv[1:]]),
         "rounds": arguments.rounds,
         "trials": arguments.trials,
         "cores": os.cpu_count(),
