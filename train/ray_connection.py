@@ -41,6 +41,11 @@ def connect(ray: Any, address: str, flag: str, cores: int) -> None:
         _expect_ray(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        if "AuthToken" in f"{error}{error.__cause__}":  # Ray itself would not say so
+            raise InputError(
+                f"{flag} {address}: the cluster asks for its token; set RAY_AUTH_MODE=token, with"
+                " the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+            ) from None
         raise InputError(f"{flag} {address}: no Ray cluster there ({last_line(error)})") from None
 
 
