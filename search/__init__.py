@@ -2,6 +2,12 @@
 
 from palmette.search.compute import Compute as Compute
 from palmette.search.config import SearchConfig as SearchConfig
+from palmette.search.families.compound import Coefficients as Coefficients
+from palmette.search.families.compound import Scaled as Scaled
+from palmette.search.families.compound import fit_coefficients as fit_coefficients
+from palmette.search.families.compound import scale_to_budget as scale_to_budget
+from palmette.search.families.shrink import Shrunk as Shrunk
+from palmette.search.families.shrink import shrink as shrink
 from palmette.search.problem import Limits as Limits
 from palmette.search.problem import SearchProblem as SearchProblem
 from palmette.search.problem import pose as pose

@@ -7,6 +7,7 @@ one set of coefficients is the compound scaling of Tan and Le, EfficientNet, 201
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -33,6 +34,7 @@ def scale(
     stem: bool = True,
     head: bool = True,
     end_stages: bool = True,
+    depth_rounding: Callable[[float], int] = math.ceil,
 ) -> Architecture:
     """The network with wider, deeper stages on another input.
 
@@ -40,12 +42,13 @@ def scale(
         architecture: the network that has width and depth 1.
         width: factor of every block's channels, rounded to multiples of 8. Sizes that are ratios
             of a block's input stay these ratios; other squeezes follow the expansion.
-        depth: factor of the blocks of a stage, rounded up: its last block is repeated, or its last
-            blocks that keep the shape are left away.
+        depth: factor of the blocks of a stage: its last block is repeated, or its last blocks that
+            keep the shape are left away.
         resolution: height and width of the input in px; by default as it was.
         stem: whether the stem is scaled in width.
         head: whether the convolutions of the head are scaled in width.
         end_stages: whether the first and the last stage are scaled in depth.
+        depth_rounding: of the scaled number of blocks; up, as in EfficientNet's code.
 
     Raises:
         InputError: a factor is not positive, or makes a block that is not allowed.
@@ -56,8 +59,10 @@ def scale(
     for index, stage in enumerate(_staged(architecture)):
         inner = 0 < index < len(architecture.stages) - 1
         blocks = []
-        for block, before in _with_depth(stage, depth if end_stages or inner else 1.0):
-            blocks.append(_after(_widened(block, width), before, channels))
+        for block, before in _with_depth(
+            stage, depth_rounding(len(stage) * (depth if end_stages or inner else 1.0))
+        ):
+            blocks.append(follow(_widened(block, width), before, channels))
             channels = blocks[-1].out_channels
         stages.append(tuple(blocks))
     last = _widened(architecture.head, width) if head else architecture.head
@@ -68,7 +73,9 @@ def scale(
 def _times(channels: int, factor: float) -> int:
     if factor == 1 or not channels:  # no channels: a head without its 1x1 convolution
         return channels
-    return round_channels(channels * factor)
+    rounded = round_channels(channels * factor)
+    # rounding must not turn a narrower network into a wider one where channels are no multiple of 8
+    return min(rounded, channels) if factor < 1 else max(rounded, channels)
 
 
 def _staged(architecture: Architecture) -> list[list[tuple[Block, int]]]:
@@ -79,21 +86,21 @@ def _staged(architecture: Architecture) -> list[list[tuple[Block, int]]]:
     return stages
 
 
-def _with_depth(stage: list[tuple[Block, int]], depth: float) -> list[tuple[Block, int]]:
-    count = math.ceil(depth * len(stage))
+def _with_depth(stage: list[tuple[Block, int]], count: int) -> list[tuple[Block, int]]:
     kept = list(stage)
-    while len(kept) > max(1, count) and _keeps_shape(*kept[-1]):
+    while len(kept) > max(1, count) and keeps_shape(*kept[-1]):
         kept.pop()
     last, before = kept[-1]
     if count > len(kept):
         # a block that cannot downsample may have no stride
         still = replace(last, stride=1) if last.downsampling > 1 else last  # type: ignore[call-arg]
-        repeated = _after(still, before, last.out_channels)
+        repeated = follow(still, before, last.out_channels)
         kept += [(repeated, last.out_channels)] * (count - len(kept))
     return kept
 
 
-def _keeps_shape(block: Block, in_channels: int) -> bool:
+def keeps_shape(block: Block, in_channels: int) -> bool:
+    """Whether a block's output has the shape of its input: what a residual needs."""
     return block.downsampling == 1 and block.out_channels == in_channels
 
 
@@ -107,7 +114,7 @@ def _widened(block: B, width: float) -> B:
     return replace(block, **sizes)
 
 
-def _after(block: Block, before: int, now: int) -> Block:
+def follow(block: Block, before: int, now: int) -> Block:
     """The block after `now` channels in place of `before`: its expansion and squeeze follow."""
     sizes: dict[str, int] = {}
     factor = now / before

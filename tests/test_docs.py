@@ -138,6 +138,8 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["train"],
             ["export"],
             ["explain"],
+            ["shrink"],
+            ["scale"],
             ["bundle"],
             ["verify"],
             ["compress"],

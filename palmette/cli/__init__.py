@@ -24,6 +24,8 @@ from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
 from palmette.cli.plan import latency_plan
+from palmette.cli.scale import scale
+from palmette.cli.shrink import shrink
 from palmette.cli.space import space, zoo
 from palmette.cli.suite import latency_probes, latency_suite
 from palmette.cli.supernet import supernet
@@ -57,6 +59,8 @@ app.command()(explain)
 app.command()(searching.search)
 app.command()(dashboard)
 app.command()(confirm)
+app.command()(shrink)
+app.command()(scale)
 app.command()(train)
 app.add_typer(supernet, name="supernet")
 app.command("export")(export_command)
