@@ -53,6 +53,7 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/digits_folds.py
 	$(RUN) $(BIN)/python benchmarks/train_throughput.py
 	$(RUN) $(BIN)/python benchmarks/portfolio.py
+	$(RUN) $(BIN)/python benchmarks/families.py
 	$(RUN) $(BIN)/python benchmarks/supernet_step.py
 	$(RUN) $(BIN)/python benchmarks/export_speed.py
 	$(RUN) $(BIN)/python benchmarks/rank_card.py --write
