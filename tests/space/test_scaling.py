@@ -93,3 +93,18 @@ def test_scaled_networks_are_networks(name: str, width: float, depth: float) -> 
 def test_factors_must_be_positive(factors: dict[str, float]) -> None:
     with pytest.raises(InputError, match="scale: factors must be positive, got"):
         scaled(**factors)
+
+
+def test_no_rounding_makes_a_narrower_network_wider() -> None:
+    # 12 channels x0.95 are 11.4, which rounds to 16; x1.05 12.6 to 16
+    text = "64x64 stem_k3_s2_c12_relu | ds_r1_k3_s1_c12_relu | head_c12_relu_n10"
+    assert scaled(text, width=0.95) == text
+    assert "stem_k3_s2_c16_relu | ds_r1_k3_s1_c16_relu" in scaled(text, width=1.05)
+    assert "head_c8_relu" in scaled(text, width=0.5)
+
+
+def test_numbers_of_blocks_are_rounded_as_asked() -> None:
+    text = "64x64 stem_k3_s2_c16_relu | ds_r4_k3_s1_c16_relu | head_n10"
+    assert "ds_r5_" in scaled(text, depth=1.1)
+    assert "ds_r4_" in scaled(text, depth=1.1, depth_rounding=round)
+    assert "ds_r2_" in scaled(text, depth=0.55, depth_rounding=round)
