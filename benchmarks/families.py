@@ -112,7 +112,7 @@ def metrics(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--evaluations", type=int, default=300_000, help="of each search")
+    parser.add_argument("--evaluations", type=int, default=200_000, help="of each search")
     parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the metrics")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
     arguments = parser.parse_args()

@@ -44,7 +44,7 @@ def test_the_rules_by_hand() -> None:
     st.sampled_from([0.8, 0.95]),
     st.sampled_from(sorted(RULES)),
 )
-@settings(max_examples=5)
+@settings(max_examples=4)
 def test_paths_fall_keep_the_budget_and_the_classes(
     name: str, target: str, share: float, confidence: float, rule: str
 ) -> None:
