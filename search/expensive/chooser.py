@@ -125,8 +125,9 @@ class Chooser:
         if self.known.prior is None and len(tried.results) < RANDOM_FIRST:
             return self._random(trial.number, tried)
         pool = self._pool(tried.results)
-        belief = self._belief(tried.results, tried.running)
-        measured = np.concatenate([tried.results.codes, tried.running])
+        near = _near_front(tried.ms, tried.results.top1)
+        belief = self._belief(tried.results, near, tried.running)
+        measured = np.concatenate([tried.results.codes[near], tried.running])
         points = self.known.costs(measured)[0], belief.mean(measured)
         steps = Steps.of(*points, pool.corner)
         around = self._neighbours(measured[_front(points)])
@@ -142,15 +143,15 @@ class Chooser:
             self._outlook = Outlook.of(self.known.space, self.known.prior)
         return self._outlook
 
-    def _belief(self, results: Results, running: Codes) -> Belief:
-        """The belief after results, as if what runs had ended as believed."""
+    def _belief(self, results: Results, near: NDArray[np.int64], running: Codes) -> Belief:
+        """The belief after some of the results, as if what runs had ended as believed."""
         if not len(results):
             belief = Belief.first(self.outlook)
         else:
             key = results.first(counted(REFITS, len(results)) or len(results)).key
             if key not in self._kernels:
                 self._kernels[key] = kernel_of(self.outlook, results)
-            results = _subset(self.known, results)
+            results = results.chosen(near)
             belief = believe(self.outlook, results, self._kernels[key])
         if not len(running):
             return belief
@@ -163,7 +164,8 @@ class Chooser:
         known = results.first(counted(SEARCHES, len(results)))
         if known.key not in self._pools:
             none = np.empty((0, len(self.known.space.genes)), np.int64)
-            belief = self._belief(known, none)
+            near = _near_front(self.known.costs(known.codes)[0], known.top1)
+            belief = self._belief(known, near, none)
             self._pools = {known.key: Pool.of(self.known, belief, (self.seed, len(known)))}
         return self._pools[known.key]
 
@@ -213,18 +215,17 @@ def _front(points: Points) -> NDArray[np.int64]:
     return non_dominated(np.stack([points[0], -points[1]], axis=1))
 
 
-def _subset(known: Known, results: Results) -> Results:
-    """At most `MOST` results: half those nearest to the front, half the last ones of the others."""
-    if len(results) <= MOST:
-        return results
-    ms = known.costs(results.codes)[0]
+def _near_front(ms: Floats, top1: Floats) -> NDArray[np.int64]:
+    """Indices of at most `MOST` results: half nearest to the front, half the latest others."""
+    count = len(ms)
+    if count <= MOST:
+        return np.arange(count)
     order = np.argsort(ms, kind="stable")
-    best = np.maximum.accumulate(results.top1[order])
-    short = np.empty(len(results))
-    short[order] = best - results.top1[order]
+    short = np.empty(count)
+    short[order] = np.maximum.accumulate(top1[order]) - top1[order]
     near = np.argsort(short, kind="stable")[: MOST // 2]
-    others = np.setdiff1d(np.arange(len(results)), near)[-(MOST - MOST // 2) :]
-    return results.chosen(np.sort(np.concatenate([near, others])))
+    others = np.setdiff1d(np.arange(count), near)[-(MOST - MOST // 2) :]
+    return np.sort(np.concatenate([near, others]))
 
 
 def shortlist(known: Known, count: int, evaluations: int, seed: int) -> Codes:

@@ -60,6 +60,8 @@ class Tried:
     """Everything that a study has on networks, but for one trial."""
 
     results: Results
+    ms: Floats
+    """First value of each result's trial (n,)."""
     running: Codes
     """Codes that are measured now or wait for it (n, genes)."""
     taken: set[bytes]
@@ -77,7 +79,8 @@ class Seen:
         self._study = ""
         self._next = 0
         self._open: list[int] = []
-        self._rows: list[tuple[int, Codes, float, float]] = []
+        self._order: list[int] = []
+        self._results, self._ms = self._none()
         self._finished: set[bytes] = set()
 
     def read(self, study: Study, trial: FrozenTrial) -> Tried:
@@ -88,16 +91,17 @@ class Seen:
                 self.__init__(self._known)  # type: ignore[misc]
                 self._study = study.study_name
             running = self._advance(trials, trial.number)
-            rows = sorted(self._rows, key=lambda row: row[0])
             taken = self._finished | {key_of(code) for code in running}
-        genes = len(self._known.space.genes)
-        codes = np.array([row[1] for row in rows], dtype=np.int64).reshape(-1, genes)
-        results = Results(codes, np.array([r[2] for r in rows]), np.array([r[3] for r in rows]))
-        return Tried(results, np.array(running, dtype=np.int64).reshape(-1, genes), taken)
+            open_codes = np.array(running, dtype=np.int64).reshape(-1, len(self._known.space.genes))
+            return Tried(self._results, self._ms, open_codes, taken)
+
+    def _none(self) -> tuple[Results, Floats]:
+        codes = np.empty((0, len(self._known.space.genes)), np.int64)
+        return Results(codes, np.empty(0), np.empty(0)), np.empty(0)
 
     def _advance(self, trials: list[FrozenTrial], asked: int) -> list[Codes]:
         """Take in what finished since; codes of the open trials but for the one asked for."""
-        still, running = [], []
+        still, running, new = [], [], []
         for number in [*self._open, *range(self._next, len(trials))]:
             trial = trials[number]
             code = self._known.code({**trial.system_attrs.get("fixed_params", {}), **trial.params})
@@ -107,13 +111,26 @@ class Seen:
                     running.append(code)
             elif code is not None:
                 self._finished.add(key_of(code))
-                self._add(trial, code)
+                if trial.state == TrialState.COMPLETE and len(trial.values or ()) == 2:
+                    new.append((trial, code))
         self._open, self._next = still, len(trials)
+        if new:
+            self._add(new)
         return running
 
-    def _add(self, trial: FrozenTrial, code: Codes) -> None:
-        if trial.state != TrialState.COMPLETE or len(trial.values or ()) != 2:
-            return
-        attrs = trial.user_attrs
-        top1, sigma = attrs.get("top1", trial.values[1]), attrs.get("sigma", 0.0)
-        self._rows.append((int(attrs.get("order", trial.number)), code, float(top1), float(sigma)))
+    def _add(self, new: list[tuple[FrozenTrial, Codes]]) -> None:
+        """Put results in their place: by their order among the tells, else by their number."""
+        attrs = [trial.user_attrs for trial, _ in new]
+        values = [trial.values for trial, _ in new]
+        more = Results(
+            np.array([code for _, code in new]),
+            np.array([float(a.get("top1", v[1])) for a, v in zip(attrs, values, strict=True)]),
+            np.array([float(a.get("sigma", 0.0)) for a in attrs]),
+        )
+        results = self._results.joined(more)
+        ms = np.append(self._ms, [float(value[0]) for value in values])
+        order = [int(a.get("order", t.number)) for a, (t, _) in zip(attrs, new, strict=True)]
+        self._order += order
+        place = np.argsort(self._order, kind="stable")
+        self._order = [self._order[index] for index in place]
+        self._results, self._ms = results.chosen(place), ms[place]
