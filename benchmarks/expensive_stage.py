@@ -7,9 +7,9 @@ shipped predictor of a target; a network over the budget is rejected before a me
 for all samplers alike. 28 genes, 10^11 networks.
 
 Every sampler runs with and without a warm start, the same shortlist of 20 networks by the shipped
-prior. `palmette` goes on with the prior; `palmette_blind`, to 100 measurements, has none. 1,500 rows
-of the table had a hand in the prior's coefficients, beside 222 published results, so it knows this
-space better than it would know a new one; its level is some 12 points off here.
+prior. `palmette` goes on with the prior; `palmette_blind`, to 100 measurements, has none. Of the
+table, 1,500 rows had a hand in the prior's coefficients, beside 222 published results: it knows
+this space better than it would know a new one. Its level is some 12 points off here.
 
 Score: hypervolume of the noise-free accuracy of everything that was measured, in the box of the
 best known front (the vectorised search over the truth), as a share of that front's. Differences of

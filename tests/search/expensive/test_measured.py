@@ -1,0 +1,94 @@
+"""Measured accuracies: results where there are some, the belief elsewhere, and its error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from palmette.search.expensive.measured import MeasuredAccuracy, prior_of
+from palmette.search.trials.task import Task
+from palmette.space import SearchSpace, compile_space
+from palmette.train import TIE_POINTS
+from tests.search.expensive.conftest import Made
+
+
+class Width:
+    """An evaluator that is never called here."""
+
+    id = "0"
+
+    def __call__(self, task: Task) -> tuple[float, float]:
+        raise AssertionError(task)
+
+
+def accuracy_of(made: Made) -> MeasuredAccuracy:
+    return MeasuredAccuracy("proxy", "0", made.space, Width(), "photos", made.prior)
+
+
+def test_what_was_measured_is_reported_as_measured_and_the_rest_as_believed(made: Made) -> None:
+    accuracy, results = accuracy_of(made), made.measured(60)
+    accuracy.learn(results.codes, results.top1, results.sigma)
+    codes = np.concatenate([results.codes, made.space.sample(300, np.random.default_rng(5))])
+    found = accuracy.evaluate(codes)
+    known = {code.tobytes() for code in results.codes}
+    measured = np.array([code.tobytes() in known for code in codes])
+    assert 60 <= measured.sum() < len(codes)
+    np.testing.assert_allclose(found.sigma[measured], 0.2, atol=0.1)
+    error = found.top1 - made.truth(codes)
+    assert np.sqrt(np.mean(error[~measured] ** 2)) < 0.8
+    assert np.corrcoef(found.top1[~measured], made.truth(codes)[~measured])[0, 1] > 0.95
+    assert not found.guarded.any() and not found.violation.any()
+
+
+def test_results_are_learnt_one_by_one_as_all_at_once(made: Made) -> None:
+    one, other, results = accuracy_of(made), accuracy_of(made), made.measured(20)
+    one.learn(results.codes, results.top1, results.sigma)
+    for index in range(20):
+        other.learn(results.codes[[index]], results.top1[[index]], results.sigma[[index]])
+    codes = made.space.sample(50, np.random.default_rng(5))
+    assert np.array_equal(one.evaluate(codes).top1, other.evaluate(codes).top1)
+
+
+def test_a_network_measured_twice_counts_by_precision(made: Made) -> None:
+    accuracy = accuracy_of(made)
+    code = made.space.sample(1, np.random.default_rng(0))
+    accuracy.learn(code, np.array([50.0]), np.array([0.2]))
+    accuracy.learn(code, np.array([53.0]), np.array([0.4]))
+    found = accuracy.evaluate(code)
+    assert found.top1[0] == pytest.approx((4 * 50 + 53) / 5)
+    assert found.sigma[0] == pytest.approx(0.2 / np.sqrt(1.25))
+    assert len(accuracy.results) == 1
+
+
+def test_before_any_result_the_prior_orders_networks(made: Made) -> None:
+    accuracy = accuracy_of(made)
+    codes = made.space.sample(50, np.random.default_rng(0))
+    found = accuracy.evaluate(codes)
+    assert np.array_equal(np.argsort(found.top1), np.argsort(made.prior(codes).top1))
+    assert accuracy.tie_points == TIE_POINTS
+    assert "networks that were not measured" not in accuracy.words()
+
+
+def test_the_error_of_the_belief_is_said(made: Made) -> None:
+    accuracy, results = accuracy_of(made), made.measured(60, noise=0.5)
+    accuracy.learn(results.codes, results.top1, results.sigma)
+    words = accuracy.words()
+    assert "measured by a proxy on 'photos', not ImageNet's" in words
+    assert "the published prior and 60 that were" in words
+    error = float(words.split("error ")[1].split(" points")[0])
+    assert 0.4 < error < 1.2
+    assert accuracy.tie_points == pytest.approx(np.sqrt(2) * 0.5)
+
+
+@pytest.mark.parametrize(("top1", "sigma"), [(np.nan, 0.1), (50.0, np.inf), (50.0, -0.1)])
+def test_a_result_that_is_no_number_is_refused(made: Made, top1: float, sigma: float) -> None:
+    code = made.space.sample(1, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="results must be finite"):
+        accuracy_of(made).learn(code, np.array([top1]), np.array([sigma]))
+
+
+def test_a_space_that_the_prior_judges_has_one(small_space: SearchSpace) -> None:
+    prior = prior_of(compile_space(small_space))
+    assert prior is not None
+    found = prior(small_space.sample(10, np.random.default_rng(0)))
+    assert ((found.top1 > 30) & (found.top1 < 85)).all()
