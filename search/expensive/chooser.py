@@ -31,6 +31,7 @@ from palmette.search.expensive.seen import Results, Tried
 from palmette.search.expensive.shortlist import Options, Points, batch, best_of
 from palmette.search.front import non_dominated
 from palmette.space.search_space import Codes
+from palmette.train import TIE_POINTS
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -50,7 +51,8 @@ SEARCHES = (0, 4, 8, 12, 16, *(int(20 * 1.25**step) for step in range(30)))
 MOST = 400
 """Results that a belief is made of: the cost of a choice does not grow beyond."""
 _CLIMBS, _CLIMBERS = 3, 6
-_MARGIN = 0.05
+_MARGIN, _LEAST_MARGIN = 0.05, 0.01
+"""Of the corner beyond the expected front, as shares of its extent, and of its ms at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,15 @@ class Pool:
         ]
         codes = np.unique(np.concatenate([front.codes for front in fronts]), axis=0)
         expected = fronts[0].objectives
-        if not len(expected):
-            return cls(codes, (np.inf, -np.inf))
+        if not len(codes):  # so tight a budget that a short search finds nothing inside
+            codes = known.nearest(known.space.sample(1, np.random.default_rng(word))[0], set())[
+                None
+            ]
+            expected = np.stack([known.costs(codes)[0], -belief.mean(codes)], axis=1)
         (fast, best), (slow, worst) = expected.min(axis=0), expected.max(axis=0)
-        corner = slow + _MARGIN * (slow - fast), -worst - _MARGIN * (worst - best)
-        return cls(codes, (float(corner[0]) + 1e-9, float(corner[1]) - 1e-9))
+        ms = slow + max(_MARGIN * (slow - fast), _LEAST_MARGIN * slow)
+        top1 = -worst - max(_MARGIN * (worst - best), TIE_POINTS)
+        return cls(codes, (float(ms), float(top1)))
 
 
 class Chooser:

@@ -1,0 +1,49 @@
+"""The benchmark of expensive measurements: what it resumes from, and how it compares."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("expensive_stage")
+
+
+def test_what_was_written_is_read_again(stage: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "shares.csv"
+    assert stage.read_shares(path) == {}
+    table = {("tpe", "warm", 3, 100): 0.91, ("palmette", "cold", 0, 20): 0.875}
+    stage.write_shares(path, table)
+    assert stage.read_shares(path) == table
+
+
+def test_every_sampler_gets_both_starts_and_gp_only_short_runs(stage: ModuleType) -> None:
+    runs = list(stage.arms(3, 2))
+    assert len(runs) == len(set(runs))
+    short = [arm for arm, count in runs if count == 100]
+    assert len(short) == 2 * (3 * (len(stage.SAMPLERS) - 1) + 2)
+    assert {arm.sampler for arm, count in runs if count == 500}.isdisjoint({"gp", "palmette_blind"})
+
+
+def test_differences_are_paired_by_seed_and_start(stage: ModuleType) -> None:
+    table = {}
+    for seed in range(20):
+        for start in ("warm", "cold"):
+            level = 0.8 + 0.01 * seed
+            table["palmette", start, seed, 100] = level
+            table["tpe", start, seed, 100] = level - 0.05 + 0.001 * (seed % 2)
+    table["gp", "cold", 0, 100] = 0.5
+    rows = {(row["start"], row["sampler"]): row for row in stage.compared(table)}
+    row = rows["cold", "tpe"]
+    assert row["ours_more"] == pytest.approx(0.0495)
+    # seeds differ by 0.19, differences within a seed by 0.001: paired, the interval is narrow
+    assert 0.049 < row["low"] < row["ours_more"] < row["high"] < 0.05
+    assert "ours_more" not in rows["cold", "palmette"] and "ours_more" not in rows["cold", "gp"]
