@@ -8,7 +8,7 @@ is proposed, and no network twice.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -142,16 +142,3 @@ class NetworkSampler(BaseSampler):
                 return self.known.params(code)
         code = self.proposer.propose(study, trial, tried, self.distributions)
         return self.known.params(code)
-
-
-def codes_of(known: Known, proposals: Sequence[Params]) -> Codes:
-    """Codes (n, genes) of proposals.
-
-    Raises:
-        ValueError: a proposal that is no network of the space.
-    """
-    codes = [known.code(params) for params in proposals]
-    found = [code for code in codes if code is not None]
-    if len(found) < len(codes):
-        raise ValueError("a proposal is no network of the space")
-    return np.array(found, dtype=np.int64).reshape(-1, len(known.space.genes))
