@@ -8,6 +8,7 @@ from palmette.search.families.compound import fit_coefficients as fit_coefficien
 from palmette.search.families.compound import scale_to_budget as scale_to_budget
 from palmette.search.families.shrink import Shrunk as Shrunk
 from palmette.search.families.shrink import shrink as shrink
+from palmette.search.objectives.goal import Goal as Goal
 from palmette.search.problem import Limits as Limits
 from palmette.search.problem import SearchProblem as SearchProblem
 from palmette.search.problem import pose as pose
@@ -18,10 +19,16 @@ from palmette.search.retime_plan import retime_plan as retime_plan
 from palmette.search.run import Run as Run
 from palmette.search.run import resume as resume
 from palmette.search.run import run as run
+from palmette.search.run import run_config as run_config
+from palmette.search.run import run_joined as run_joined
 from palmette.search.summary import comparison as comparison
 from palmette.search.summary import default_folder as default_folder
+from palmette.search.summary import default_folder_of as default_folder_of
 from palmette.search.summary import export_pick as export_pick
 from palmette.search.summary import guard_lines as guard_lines
 from palmette.search.summary import summary as summary
+from palmette.search.target_runs import is_target_runs as is_target_runs
+from palmette.search.target_runs import resume_targets as resume_targets
+from palmette.search.target_runs import run_targets as run_targets
 from palmette.search.trained_front import TrainedFront as TrainedFront
 from palmette.search.trained_front import train_front as train_front

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from palmette.latency import LATENCY, QUANTITIES
 from palmette.search.accuracy import PRIOR
+from palmette.search.objectives.goal import (
+    JOINED_BUDGET,
+    Goal,
+    Join,
+    check_join,
+    joined_name,
+)
+from palmette.search.objectives.reward import reward_of
 from palmette.space.errors import expect
 
 EVALUATIONS = 1_000_000
@@ -22,7 +31,9 @@ class SearchConfig:
     """Everything that decides what a search finds."""
 
     target: str
+    """Full name; of several targets `joined_name`."""
     budget_ms: float
+    """Of several targets `JOINED_BUDGET`, a load."""
     space: str = "mobilenet_v2"
     """Preset name, or path of a space's TOML file."""
     confidence: float = 0.8
@@ -50,6 +61,16 @@ class SearchConfig:
     """Whether the first of them are the shortlist."""
     budget: str = LATENCY
     """Which milliseconds the budget is of: `latency`, or `sustained`, of a warm phone."""
+    goals: tuple[Goal, ...] = ()
+    """Several targets that are searched as one; empty: the one target."""
+    join: Join = "worst"
+    """How their times become one, see `search.objectives.joined`."""
+    joint: bool = False
+    """Hold their budgets together at the confidence, not each."""
+    reward: str | None = None
+    """What picks instead of a hard budget, see `search.objectives.reward`."""
+    start: str | None = None
+    """Path of a CSV with networks that the search begins with, such as the front of another run."""
 
     def __post_init__(self) -> None:
         names = " or ".join(QUANTITIES)
@@ -69,6 +90,9 @@ class SearchConfig:
         expect(self.trials >= 3, f"trials: at least 3, got {self.trials}")
         known = ", ".join(SAMPLERS)
         expect(self.sampler in SAMPLERS, f"sampler: must be one of {known}, got '{self.sampler}'")
+        self._check_goals()
+        if self.reward is not None:
+            reward_of(self.reward)
         measured = self.accuracy != PRIOR
         expect(
             measured or self.data is None,
@@ -79,9 +103,57 @@ class SearchConfig:
             "recipe: belongs to the prior; a supernet or a proxy has its own",
         )
 
+    def _check_goals(self) -> None:
+        if not self.goals:
+            expect(
+                (self.join, self.joint) == ("worst", False),
+                "join, joint: belong to several targets; give --targets, or leave them out",
+            )
+            return
+        check_join(self.goals, self.join, self.joint)
+        expect(
+            (self.target, self.budget_ms) == (joined_name(self.goals), JOINED_BUDGET),
+            f"target: must be {joined_name(self.goals)} with a budget of {JOINED_BUDGET:g}, as the"
+            f" goals say, got {self.target} with {self.budget_ms:g}",
+        )
+        expect(
+            self.predictor is None,
+            "predictor: is of one target; search the targets one by one to use your own",
+        )
+
+    @classmethod
+    def of_goals(cls, goals: Sequence[Goal], join: Join, **options: Any) -> SearchConfig:
+        """Config of several targets that are searched as one; `options` are other fields."""
+        check_join(goals, join, bool(options.get("joint", False)))
+        return cls(joined_name(goals), JOINED_BUDGET, goals=tuple(goals), join=join, **options)
+
+    def expect_one_target(self, where: str, hard: bool = True) -> None:
+        """Raise InputError if this is of several targets, or if `hard` of a budget that is soft."""
+        expect(
+            not self.goals,
+            f"{where}: is of several targets joined ({self.target}); this takes runs of one target:"
+            " search with --targets without --join, and give the folder of each",
+        )
+        expect(
+            self.reward is None or not hard,
+            f"{where}: was searched by a reward, which holds no budget; search with --budget-ms"
+            " alone",
+        )
+
+    @property
+    def words(self) -> str:
+        """Target and budget, in few words."""
+        if not self.goals:
+            return f"{self.target}, budget {self.budget_ms:g} ms"
+        names = ", ".join(f"{goal.alias} {goal.budget_ms:g} ms" for goal in self.goals)
+        return f"{self.join} of {names}"
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for `run.toml`."""
-        return asdict(self)
+        """Plain values, for `run.toml`; what belongs to several targets only where there are."""
+        plain = asdict(self)
+        if not self.goals:
+            return {name: value for name, value in plain.items() if name not in _OF_GOALS}
+        return {**plain, "goals": [asdict(goal) for goal in self.goals]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], where: str) -> SearchConfig:
@@ -101,7 +173,24 @@ class SearchConfig:
             expect(good, f"{where}: {key} has a wrong type, got {value!r}")
         missing = {"target", "budget_ms"} - set(data)
         expect(not missing, f"{where}: missing {', '.join(sorted(missing))}")
-        return cls(**data)
+        goals = tuple(_goal(goal, where) for goal in data.get("goals", ()))
+        return cls(**{**data, "goals": goals})
+
+
+def _goal(data: Any, where: str) -> Goal:
+    expect(
+        isinstance(data, dict) and set(data) == {item.name for item in fields(Goal)},
+        f"{where}: goals must be tables of target, budget_ms and weight, got {data!r}",
+    )
+    numbers = [data["budget_ms"], data["weight"]]
+    good = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers)
+    expect(
+        good and isinstance(data["target"], str), f"{where}: goals: has a wrong type, got {data!r}"
+    )
+    return Goal(**data)
+
+
+_OF_GOALS = ("goals", "join", "joint")
 
 
 _FORMER = ("samples",)
@@ -112,4 +201,6 @@ _TYPES: dict[str, Any] = {
     "float": (int, float),
     "int": int,
     "bool": bool,
+    "Join": str,
+    "tuple[Goal, ...]": list,
 }

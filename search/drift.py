@@ -42,6 +42,7 @@ def read_choice(path: Path) -> RunChoice:
     folder = RunFolder(path)
     search, _ = folder.read_config()
     config = SearchConfig.from_dict(search, str(folder.config))
+    config.expect_one_target(str(path))
     expect(
         folder.front.is_file(),
         f"{path}: the run is not finished; go on with: palmette search --resume {path}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.latency import LATENCY
 from palmette.search.accuracy import PRIOR
-from palmette.search.references import references
+from palmette.search.references import run_references
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ def front_figure(run: Run) -> Any:
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    front = run.front
+    front, (time, at_confidence) = run.front, run.problem.time_columns
     figure.add_trace(
         go.Scatter(
-            x=front["ms"],
+            x=front[time],
             y=front["top1"],
             mode="lines+markers",
             name="front",
@@ -34,7 +34,7 @@ def front_figure(run: Run) -> Any:
                 "color": [PICK if pick else FRONT for pick in front["pick"]],
             },
             error_x={
-                "array": front["ms_at_confidence"] - front["ms"],
+                "array": front[at_confidence] - front[time],
                 "arrayminus": [0.0] * len(front),
                 "thickness": 0.7,
                 "color": "rgba(47,111,79,0.35)",
@@ -44,7 +44,7 @@ def front_figure(run: Run) -> Any:
                 "thickness": 0.7,
                 "color": "rgba(47,111,79,0.25)",
             },
-            text=[_hover(row) for row in front.to_dict("records")],
+            text=[_hover(row, run) for row in front.to_dict("records")],
             hovertemplate="%{text}<extra></extra>",
         )
     )
@@ -53,12 +53,12 @@ def front_figure(run: Run) -> Any:
     figure.add_vline(
         x=run.config.budget_ms,
         line={"color": BUDGET, "dash": "dash"},
-        annotation_text=f"{_of(run)}budget {run.config.budget_ms:g} ms",
+        annotation_text=_limit(run),
         annotation_position="top left",
     )
     figure.update_layout(
-        title=f"{run.config.target}: estimated accuracy against predicted {_of(run)}latency",
-        xaxis_title=f"predicted {_of(run)}latency (ms)",
+        title=_title(run),
+        xaxis_title=_time_axis(run),
         yaxis_title=_axis(run),
         template="plotly_white",
         font={"color": INK},
@@ -66,9 +66,30 @@ def front_figure(run: Run) -> Any:
         height=620,
     )
     # references far beyond the budget would squeeze the front into a corner
-    widest = min(1.9 * run.config.budget_ms, 2.5 * float(front["ms_at_confidence"].max()))
-    figure.update_xaxes(range=[0.9 * float(front["ms"].min()), widest])
+    widest = min(1.9 * run.config.budget_ms, 2.5 * float(front[at_confidence].max()))
+    if run.problem.reward is not None:  # the front goes on beyond
+        widest = max(widest, 1.05 * float(front[at_confidence].max()))
+    figure.update_xaxes(range=[0.9 * float(front[time].min()), widest])
     return figure
+
+
+def _title(run: Run) -> str:
+    if run.problem.joined is not None:
+        return f"{run.config.words}: estimated accuracy against load"
+    return f"{run.config.target}: estimated accuracy against predicted {_of(run)}latency"
+
+
+def _time_axis(run: Run) -> str:
+    if run.problem.joined is not None:
+        return "load (predicted time over budget)"
+    return f"predicted {_of(run)}latency (ms)"
+
+
+def _limit(run: Run) -> str:
+    what = "time of the reward" if run.problem.reward is not None else f"{_of(run)}budget"
+    if run.problem.joined is not None:
+        return f"{what}: load {run.config.budget_ms:g}"
+    return f"{what} {run.config.budget_ms:g} ms"
 
 
 def _of(run: Run) -> str:
@@ -80,9 +101,10 @@ def _references(run: Run) -> Any:
     """The zoo's networks as points."""
     import plotly.graph_objects as go
 
-    zoo = references(run.problem.latency.predictor, run.config.recipe, run.config.confidence)
+    zoo, time = run_references(run.problem, run.config.recipe), run.problem.time_columns[0]
+    unit = "ms" if run.problem.joined is None else "of the budget"
     return go.Scatter(
-        x=zoo["ms"],
+        x=zoo[time],
         y=zoo["top1"],
         mode="markers+text",
         name="reference networks",
@@ -90,7 +112,7 @@ def _references(run: Run) -> Any:
         text=zoo["network"],
         textposition="bottom right",
         textfont={"size": 10, "color": REFERENCE},
-        hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1f} %<extra></extra>",
+        hovertemplate=f"%{{text}}<br>%{{x:.3g}} {unit}, %{{y:.1f}} %<extra></extra>",
     )
 
 
@@ -114,10 +136,11 @@ def front_page(run: Run) -> str:
     )
     note = (
         f"Bars to the right end at the time that holds with confidence {config.confidence:g};"
-        f" the budget is kept there. Vertical bars are the 80 % interval{bars}. Differences below"
+        f"{_kept(run)} Vertical bars are the 80 % interval{bars}. Differences below"
         f" {accuracy.tie_points:.2g} points are ties."
     )
-    title = html.escape(f"palmette: {config.target}, {_of(run)}{config.budget_ms:g} ms")
+    budget = "" if config.goals else f", {_of(run)}{config.budget_ms:g} ms"
+    title = html.escape(f"palmette: {config.words if config.goals else config.target}{budget}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width"></head>'
@@ -126,11 +149,26 @@ def front_page(run: Run) -> str:
     )
 
 
-def _hover(row: dict[Any, Any]) -> str:
+def _kept(run: Run) -> str:
+    if run.problem.reward is None:
+        return " the budget is kept there."
+    return " the pick is the network of the largest reward, and no budget is hard."
+
+
+def _times(row: dict[Any, Any], run: Run) -> list[str]:
+    times = run.problem.joined
+    if times is None:
+        return [f"{row['ms']:.3g} ms, at confidence {row['ms_at_confidence']:.3g} ms"]
+    each = [f"{goal.alias} {row[f'ms_{goal.slug}']:.3g} ms" for goal in times.goals]
+    load = f"load {row['load']:.3g}, at confidence {row['load_at_confidence']:.3g}"
+    return [load, ", ".join(each)]
+
+
+def _hover(row: dict[Any, Any], run: Run) -> str:
     words = str(row["architecture"]).split(" | ")
     lines = [
         f"<b>{row['id']}</b>{' (pick)' if row['pick'] else ''}",
-        f"{row['ms']:.3g} ms, at confidence {row['ms_at_confidence']:.3g} ms",
+        *_times(row, run),
         f"top-1 {row['top1']:.1f} % ({row['top1_low']:.1f} to {row['top1_high']:.1f})",
         f"{row['params_m']:.2f} M parameters, {row['macs_m']:.0f} M MACs",
         *words,

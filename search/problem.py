@@ -5,7 +5,7 @@ A code is feasible if its time stays inside the budget at the chosen confidence,
 MACs inside their limits, its structure is one that the accuracy prior may judge, and no guard
 withholds a reward from it; where that is asked for, none of its ops is one that the target's unit
 refuses. Choices that a target's timings cannot identify are taken out of the space before the
-search begins.
+search begins. Of several targets the time is their joined load (`search.objectives.joined`).
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.export.unit_rules import Era
-from palmette.latency import CompiledLatency, LatencyPredictor
+from palmette.latency import CompiledLatency, Interval, LatencyPredictor
 from palmette.latency.identified import unknown
 from palmette.search.accuracy import Accuracy, Prior, PriorAccuracy
 from palmette.search.evolution import Evaluation
 from palmette.search.exportable import AT_RISK, REFUSED, level_table, without_refused
+from palmette.search.objectives.joined import JoinedTimes, columns_of
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.objectives.quantities import CompiledQuantities
+from palmette.search.objectives.reward import Reward
+from palmette.search.start import NOTHING, Start
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
@@ -78,6 +81,7 @@ class Candidates:
     """Everything that is known of codes without training or timing them; arrays of shape (n,)."""
 
     ms: Floats
+    """Of several targets this and the next two are loads, not milliseconds."""
     lower_ms: Floats
     upper_ms: Floats
     top1: Floats
@@ -133,6 +137,7 @@ class SearchProblem:
     """What is searched: the full space without the barred choices. Codes are codes of this one."""
     compiled_codes: CodeMap
     latency: CompiledLatency
+    """Of the target; of the first where several are joined."""
     accuracy: Accuracy
     quantities: CompiledQuantities
     limits: Limits
@@ -144,6 +149,14 @@ class SearchProblem:
     """Whether networks with refused ops are barred."""
     refused: tuple[str, ...] = ()
     """Choices taken out because they always bring a refused op."""
+    joined: JoinedTimes | None = None
+    """Several targets at once; then the budget of the limits is a load."""
+    reward: Reward | None = None
+    """What picks from the front, where it is not the score alone."""
+    reward_ms: float = math.inf
+    """The time that the reward knows; of several targets a load."""
+    start: Start = NOTHING
+    """Networks that the search begins with."""
 
     @property
     def cardinalities(self) -> NDArray[np.int64]:
@@ -159,11 +172,11 @@ class SearchProblem:
     def candidates(self, codes: Codes) -> Candidates:
         """All estimates of codes (n, genes)."""
         codes = self.compiled_codes.full(codes)
-        time = self.latency.interval(codes, self.limits.confidence, two_sided=False)
+        time, barred, outside = self._times(codes)
         accuracy = self.accuracy.evaluate(codes)
         quantities = self.quantities.evaluate(codes)
         violation = accuracy.violation + np.where(accuracy.guarded, _GUARDED, 0.0)
-        violation = violation + self._excess(codes, time.upper_ms, quantities)
+        violation = violation + self._excess(time.upper_ms, quantities) + barred
         return Candidates(
             time.ms,
             time.lower_ms,
@@ -173,25 +186,50 @@ class SearchProblem:
             quantities,
             violation,
             accuracy.guarded,
-            self.latency.outside(codes),
+            outside,
         )
 
     def costs(self, codes: Codes) -> tuple[Floats, Floats]:
         """Ms and violation, each (n,), of codes (n, genes): what needs no accuracy."""
         codes = self.compiled_codes.full(codes)
-        time = self.latency.interval(codes, self.limits.confidence, two_sided=False)
-        return time.ms, self._excess(codes, time.upper_ms, self.quantities.evaluate(codes))
+        time, barred, _ = self._times(codes)
+        return time.ms, self._excess(time.upper_ms, self.quantities.evaluate(codes)) + barred
 
-    def _excess(self, full: Codes, upper_ms: Floats, quantities: dict[str, Floats]) -> Floats:
-        """How far codes (n, genes) of the full space are beyond the limits on their costs."""
-        violation = np.zeros(len(full))
+    def _excess(self, upper_ms: Floats, quantities: dict[str, Floats]) -> Floats:
+        """How far networks (n,) are beyond the limits on their costs."""
+        violation = np.zeros(len(upper_ms))
         if math.isfinite(self.limits.budget_ms):
             violation = violation + np.maximum(upper_ms / self.limits.budget_ms - 1, 0.0)
         for name, limit in self.limits.most.items():
             violation = violation + np.maximum(quantities[name] / limit - 1, 0.0)
-        if self.exportable:
-            violation = violation + self.levels.sums(full)[:, REFUSED]
         return violation
+
+    def _times(self, codes: Codes) -> tuple[Interval, Floats, NDArray[np.bool_]]:
+        """Of full codes: time at the confidence, reasons against the unit, and `outside`."""
+        confidence = self.limits.confidence
+        if self.joined is not None:
+            found = self.joined.evaluate(codes, confidence)
+            time = Interval(found.load, found.lower, found.upper)
+            return time, found.barred, self.joined.outside(codes, found)
+        refused = self.levels.sums(codes)[:, REFUSED] if self.exportable else np.zeros(len(codes))
+        time = self.latency.interval(codes, confidence, two_sided=False)
+        return time, refused, self.latency.outside(codes)
+
+    def rewards(self, ms: Floats, score: Floats) -> Floats | None:
+        """Rewards of times and scores (n,), if a reward is what picks."""
+        return None if self.reward is None else self.reward(ms, score, self.reward_ms)
+
+    @property
+    def latencies(self) -> tuple[CompiledLatency, ...]:
+        """The predictor of each target."""
+        return (self.latency,) if self.joined is None else self.joined.latencies
+
+    @property
+    def time_columns(self) -> tuple[str, str]:
+        """Columns of a front with the time, and the time at the confidence."""
+        if self.joined is None:
+            return "ms", "ms_at_confidence"
+        return "load", "load_at_confidence"
 
     @property
     def expected(self) -> Prior | None:
@@ -286,11 +324,11 @@ def pose(
         exportable,
         tuple(refused),
     )
-    _check_possible(problem)
+    check_possible(problem)
     return problem
 
 
-def _check_possible(problem: SearchProblem) -> None:
+def check_possible(problem: SearchProblem) -> None:
     """Raise InputError if no network of the space keeps the limits."""
     limits, name = problem.limits, problem.space.name
     code = problem.fastest()[None, :]
@@ -305,12 +343,34 @@ def _check_possible(problem: SearchProblem) -> None:
             + (f", and guards of the accuracy prior: {'; '.join(broken)}" if broken else "")
         )
     fastest = float(found.upper_ms[0])
+    if problem.joined is not None:
+        _check_budgets(problem, code)
+        return
     expect(
         fastest <= limits.budget_ms,
         f"budget of {limits.budget_ms:g} ms: the fastest network of space '{name}' takes"
         f" {_rounded_up(fastest):g} ms on {problem.latency.predictor.model_.target} at confidence"
         f" {limits.confidence:g}; raise the budget, lower the confidence or give a space with"
         " smaller networks",
+    )
+
+
+def _check_budgets(problem: SearchProblem, code: Codes) -> None:
+    """Raise InputError unless the network of the least joined time keeps the budgets."""
+    assert problem.joined is not None
+    times, confidence = problem.joined, problem.limits.confidence
+    found = times.evaluate(problem.compiled_codes.full(code), confidence)
+    needs = found.upper_loads[0] * times.budgets_ms
+    listed = ", ".join(
+        f"{_rounded_up(float(ms)):g} ms on {goal.alias} (budget {goal.budget_ms:g} ms)"
+        for goal, ms in zip(times.goals, needs, strict=True)
+    )
+    expect(
+        float(found.upper[0]) <= problem.limits.budget_ms,
+        f"budgets of {len(times.goals)} targets, joined by {times.join}: the network of space"
+        f" '{problem.space.name}' that comes closest takes {listed} at confidence"
+        f" {times.each_at(confidence):.4g}; raise what is too small, lower the confidence or give a"
+        " space with smaller networks",
     )
 
 
@@ -345,20 +405,21 @@ def identified(space: SearchSpace, predictor: LatencyPredictor) -> tuple[SearchS
 def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
     """Rows of a front: estimates and text of each code."""
     found = problem.candidates(codes)
-    levels = problem.levels.sums(problem.compiled_codes.full(codes)).astype(int)
+    times, levels = _described_times(problem, codes, found)
     z = 1.2815515655446004  # 80 % of a normal distribution lies within z standard deviations
+    rewards = problem.rewards(found.ms, found.top1 - problem.limits.lam * found.sigma)
     rows = []
     for index, architecture in enumerate(problem.space.decode_batch(codes)):
         top1, sigma = float(found.top1[index]), float(found.sigma[index])
         rows.append(
             {
                 "id": architecture.id,
-                "ms": float(found.ms[index]),
-                "ms_at_confidence": float(found.upper_ms[index]),
+                **times[index],
                 "top1": top1,
                 "top1_low": top1 - z * sigma,
                 "top1_high": top1 + z * sigma,
                 "score": top1 - problem.limits.lam * sigma,
+                **({} if rewards is None else {"reward": float(rewards[index])}),
                 **{name: float(value[index]) for name, value in found.quantities.items()},
                 "resolution": architecture.resolution[0],
                 "outside_timed": bool(found.outside[index]),
@@ -368,6 +429,20 @@ def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _described_times(
+    problem: SearchProblem, codes: Codes, found: Candidates
+) -> tuple[list[dict[str, Any]], NDArray[np.int64]]:
+    """Columns of the times of each code, and its ops at each level of the units' rules."""
+    full = problem.compiled_codes.full(codes)
+    if problem.joined is not None:
+        joined = problem.joined.evaluate(full, problem.limits.confidence)
+        times = [columns_of(problem.joined, joined, row) for row in range(len(codes))]
+        return times, problem.joined.levels(full, joined)
+    both = zip(found.ms.tolist(), found.upper_ms.tolist(), strict=True)
+    times = [{"ms": ms, "ms_at_confidence": upper} for ms, upper in both]
+    return times, problem.levels.sums(full).astype(int)
 
 
 def architecture_of(row: dict[str, Any]) -> Architecture:

@@ -18,6 +18,7 @@ from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
 from palmette.search.problem import SearchProblem
 from palmette.search.sampler import ShortlistSampler
+from palmette.search.start import first_state
 from palmette.search.trials.driver import distributions
 from palmette.search.trials.progress import Snapshot, searching
 from palmette.space.search_space import Codes
@@ -124,12 +125,17 @@ def _shortlist(config: SearchConfig, problem: SearchProblem, told: Told | None) 
         evaluations=config.evaluations,
         seed=config.seed,
         groups=groups_of([gene.name for gene in problem.space.genes]),
+        start=first_state(problem, config.evaluations),
         on_generation=report,
     )
     # a budget just above the fastest leaves so few networks that a short search finds none
     codes = found.codes if len(found) else problem.fastest()[None, :]
-    best_first = thinned(found.objectives if len(found) else np.zeros((1, 2)), config.shortlist)
-    chosen: Codes = codes[best_first[::-1]]
+    objectives = found.objectives if len(found) else np.zeros((1, 2))
+    kept = thinned(objectives, config.shortlist)
+    rewards = problem.rewards(objectives[:, 0], -objectives[:, 1])
+    if rewards is not None:  # thinning may not lose the one that is looked for
+        kept = np.union1d(kept, [int(rewards.argmax())])
+    chosen: Codes = codes[kept[::-1]]  # best score first
     return chosen
 
 

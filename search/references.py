@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from palmette.latency import LATENCY, LatencyPredictor, published_timings
+from palmette.search.objectives.joined import JoinedTimes, join_loads
 from palmette.search.objectives.quantities import quantities_of
 from palmette.space import MOBILENET_LIKE, ZOO, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
+
+if TYPE_CHECKING:
+    from palmette.search.problem import SearchProblem
 
 
 def references(
@@ -44,6 +50,40 @@ def references(
     quantities = pd.DataFrame([quantities_of(architecture) for architecture in architectures])
     table = pd.concat([table, quantities], axis=1)
     return table.sort_values("ms", ignore_index=True)
+
+
+def joined_references(
+    times: JoinedTimes, recipe: str | None, confidence: float, lam: float = LAMBDA
+) -> pd.DataFrame:
+    """The zoo under several targets joined, least load first.
+
+    Columns as of `references`, with load and load_at_confidence in place of its three times.
+    """
+    each = times.each_at(confidence)
+    tables = [
+        references(latency.predictor, recipe, each, lam).set_index("network")
+        for latency in times.latencies
+    ]
+    table = tables[0]
+    ms, upper = (
+        np.stack([one.loc[table.index, name].to_numpy() for one in tables], axis=1)
+        / times.budgets_ms
+        for name in ("ms", "ms_at_confidence")
+    )
+    found = join_loads(times.join, times.weights, (ms, ms, upper), np.zeros_like(ms))
+    table = table.drop(columns=["ms", "ms_at_confidence", "timed_ms"])
+    table.insert(0, "load", found.load)
+    table.insert(1, "load_at_confidence", found.upper)
+    return table.reset_index().sort_values("load", ignore_index=True)
+
+
+def run_references(problem: SearchProblem, recipe: str | None) -> pd.DataFrame:
+    """The zoo under a run's predictors, in the columns of its front."""
+    limits = problem.limits
+    if problem.joined is None:
+        predictor = problem.latency.predictor
+        return references(predictor, recipe, limits.confidence, limits.lam)
+    return joined_references(problem.joined, recipe, limits.confidence, limits.lam)
 
 
 def published_ms(target: str) -> dict[str, float]:

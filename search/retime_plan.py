@@ -48,7 +48,9 @@ def finished_run(folder: Path) -> Run:
         found.front.is_file(),
         f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
     )
-    return resume(folder)
+    run = resume(folder)
+    run.config.expect_one_target(str(folder))
+    return run
 
 
 def retime_plan(run: Run, picks: int = PICKS, neighbours: int = NEIGHBOURS) -> Plan:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +23,15 @@ from palmette.latency import LATENCY, LatencyPredictor, load_predictor, parse_ta
 from palmette.search.accuracy import PRIOR
 from palmette.search.compute import Compute
 from palmette.search.config import SearchConfig
+from palmette.search.objectives.goal import Goal, Join
+from palmette.search.objectives.pose_joined import pose_joined
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
+from palmette.search.objectives.reward import reward_of
 from palmette.search.problem import Limits, SearchProblem, describe, pose
 from palmette.search.proposals import Proposals, Told
 from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.source import Source
+from palmette.search.start import import_measured, read_start
 from palmette.search.trials.driver import Driver, codes_of
 from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
@@ -98,30 +104,72 @@ def run(
     Raises:
         InputError: unknown target, space or option, an impossible budget, a folder in use.
     """
-    config = _absolute(SearchConfig(str(parse_target(target)), float(budget_ms), **options))
-    compute = compute or Compute()
+    config = SearchConfig(str(parse_target(target)), float(budget_ms), **options)
+    return run_config(config, out, compute=compute, told=told)
+
+
+def run_joined(
+    goals: Sequence[Goal],
+    out: Path,
+    *,
+    join: Join = "worst",
+    compute: Compute | None = None,
+    told: Told | None = None,
+    **options: Any,
+) -> Run:
+    """Search for the most accurate networks inside the budgets of several targets at once.
+
+    Args:
+        goals: targets with their budgets.
+        join: how their times become one, see `search.objectives.joined`.
+        out, compute, told, options: see `run`.
+
+    Raises:
+        InputError: see `run`; targets that can't be joined so.
+    """
+    config = SearchConfig.of_goals(goals, join, **options)
+    return run_config(config, out, compute=compute, told=told)
+
+
+def run_config(
+    config: SearchConfig,
+    out: Path,
+    *,
+    compute: Compute | None = None,
+    told: Told | None = None,
+    compiled: CompiledSpace | None = None,
+) -> Run:
+    """Search as a config says; see `run`, and `reopen` for `compiled`."""
+    config, compute = _absolute(config), compute or Compute()
     folder = RunFolder(out)
     folder.check_free()
-    problem = _problem(config, folder)
+    problem = problem_of(config, folder, compiled)
     with folder.driver():
         folder.begin(config.to_dict(), identity(problem) | compute.kept(folder.path))
         _copy_inputs(config, folder)
         return _search(config, problem, folder, compute, told, new=True)
 
 
-def resume(out: Path, *, compute: Compute | None = None, told: Told | None = None) -> Run:
+def resume(
+    out: Path,
+    *,
+    compute: Compute | None = None,
+    told: Told | None = None,
+    compiled: CompiledSpace | None = None,
+) -> Run:
     """Go on with the run in a folder, whatever ended it; a finished run is only read again.
 
     Args:
         out: folder of the run.
         compute: workers and storage, as `run` takes them; they may be others than before.
         told: see `run`.
+        compiled: see `reopen`.
 
     Raises:
         InputError: no run there, a corrupt one, or another process at work in it.
     """
     folder = RunFolder(out)
-    config, problem = reopen(folder)
+    config, problem = reopen(folder, compiled)
     with folder.driver():
         return _search(config, problem, folder, compute or Compute(), told)
 
@@ -140,7 +188,7 @@ def reopen(
     """
     search, about = folder.read_config()
     config = SearchConfig.from_dict(search, str(folder.config))
-    problem = _problem(config, folder, compiled)
+    problem = problem_of(config, folder, compiled)
     for name, value in identity(problem).items():
         expect(
             about.get(name) == value,
@@ -158,39 +206,54 @@ def full_space(config: SearchConfig, folder: RunFolder) -> SearchSpace:
     return SearchSpace.preset(config.space)
 
 
-def _problem(
+def problem_of(
     config: SearchConfig, folder: RunFolder, compiled: CompiledSpace | None = None
 ) -> SearchProblem:
     """The problem of a config; files that it names are read from the run's folder if it has them.
 
     A folder without them is that of a new run.
+
+    Raises:
+        InputError: a file that can't be read, or limits that no network keeps.
     """
     space = full_space(config, folder)
-    if config.predictor:
-        kept, given = folder.predictor, Path(config.predictor)
-        predictor = LatencyPredictor.read(kept if kept.is_file() else given)
-        timed = str(predictor.model_.target)
-        wanted = str(parse_target(config.target))
-        expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
-        _expect_quantity(predictor.quantity_, config.budget, given)
-    else:
-        predictor = load_predictor(config.target)
     most = {name: getattr(config, name) for name in QUANTITY_NAMES}
-    limits = Limits(config.budget_ms, config.confidence, lam=config.lam, **most)
+    budget_ms = math.inf if config.reward else config.budget_ms
+    limits = Limits(budget_ms, config.confidence, lam=config.lam, **most)
     accuracy = None
     if config.accuracy != PRIOR:
         source = Source(config.accuracy, config.data, space, config.seed)
         space, accuracy = source.space, source.accuracy
-    return pose(
-        space,
-        predictor,
-        limits,
-        recipe=config.recipe,
-        accuracy=accuracy,
-        extrapolate=config.extrapolate,
-        exportable=config.exportable,
-        compiled=compiled,
-    )
+    common: dict[str, Any] = {
+        "recipe": config.recipe,
+        "accuracy": accuracy,
+        "extrapolate": config.extrapolate,
+        "exportable": config.exportable,
+        "compiled": compiled,
+    }
+    if config.goals:
+        goals = [(goal, load_predictor(goal.target)) for goal in config.goals]
+        problem = pose_joined(space, goals, config.join, limits, joint=config.joint, **common)
+    else:
+        problem = pose(space, _predictor(config, folder), limits, **common)
+    if config.start is not None:
+        file = folder.start if folder.start.is_file() else Path(config.start)
+        problem = replace(problem, start=read_start(file))
+    if config.reward is None:
+        return problem
+    return replace(problem, reward=reward_of(config.reward), reward_ms=config.budget_ms)
+
+
+def _predictor(config: SearchConfig, folder: RunFolder) -> LatencyPredictor:
+    """The one target's predictor; a user's file from the folder if it has it."""
+    if not config.predictor:
+        return load_predictor(config.target)
+    kept, given = folder.predictor, Path(config.predictor)
+    predictor = LatencyPredictor.read(kept if kept.is_file() else given)
+    timed, wanted = str(predictor.model_.target), str(parse_target(config.target))
+    expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
+    _expect_quantity(predictor.quantity_, config.budget, given)
+    return predictor
 
 
 def _expect_quantity(predicted: str, budget: str, where: Path) -> None:
@@ -214,12 +277,16 @@ def _absolute(config: SearchConfig) -> SearchConfig:
 def identity(problem: SearchProblem) -> dict[str, str]:
     """Hashes of what `run.toml` only names; a run must go on with the same.
 
-    Keys `space_id`, `predictor_id`, and `accuracy_id` if accuracies are measured.
+    Keys `space_id`, `predictor_id`, `accuracy_id` if accuracies are measured, and `start_id` if
+    networks were given to begin with.
     """
-    predictor = json.dumps(problem.latency.predictor.to_dict(), sort_keys=True)
+    predictor = "".join(
+        json.dumps(latency.predictor.to_dict(), sort_keys=True) for latency in problem.latencies
+    )
     measured = problem.accuracy.id
     return {
         **({"accuracy_id": measured} if measured else {}),
+        **({"start_id": problem.start.id} if problem.start.networks else {}),
         "space_id": problem.space.id,
         "predictor_id": hashlib.sha256(predictor.encode()).hexdigest()[:12],
     }
@@ -230,6 +297,8 @@ def _copy_inputs(config: SearchConfig, folder: RunFolder) -> None:
         write_bytes(folder.space, Path(config.space).read_bytes())
     if config.predictor:
         write_bytes(folder.predictor, Path(config.predictor).read_bytes())
+    if config.start:
+        write_bytes(folder.start, Path(config.start).read_bytes())
 
 
 def _search(
@@ -246,6 +315,7 @@ def _search(
         with opened(config, problem, folder, compute, proposals) as (study, lease):
             _check_finished(study, problem.space, folder)
             proposals.prepare(study)
+            import_measured(study, problem)
             driver = Driver(study, problem, lease, seed=config.seed, told=told)
             if driver.finished < proposals.count(study):
                 with _executor(config, problem, folder, compute) as driver.executor:
@@ -328,8 +398,11 @@ def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
     codes = codes_of(problem.space, [t.params for t in best])
     table = pd.DataFrame(describe(problem, codes))
     ties = table["score"] >= table["score"].max() - problem.accuracy.tie_points
-    # the front is sorted by ms: the first of the ties is the fastest
-    pick = np.arange(len(table)) == int(np.flatnonzero(ties)[0])
+    # the front is sorted by time: the first of the ties is the fastest
+    picked = int(np.flatnonzero(ties)[0])
+    if problem.reward is not None:
+        picked = int(table["reward"].to_numpy().argmax())
+    pick = np.arange(len(table)) == picked
     table.insert(1, "pick", pick)
     table.insert(2, "tie", ties)
     quantity = problem.latency.predictor.quantity_

@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "predictor.json"
 
     @property
+    def start(self) -> Path:
+        """Copy of the networks that the search begins with, where some were given."""
+        return self.path / "start.csv"
+
+    @property
     def accuracy(self) -> Path:
         """Accuracies that were measured, where the prior is not the rung."""
         return self.path / "accuracy.csv"
@@ -115,7 +120,14 @@ class RunFolder:
 
     def discard(self) -> None:
         """Take back what a new run wrote before it found nothing; as the folder's driver."""
-        for path in (self.journal, self.accuracy, self.predictor, self.space, self.config):
+        for path in (
+            self.journal,
+            self.accuracy,
+            self.predictor,
+            self.space,
+            self.start,
+            self.config,
+        ):
             path.unlink(missing_ok=True)
 
     def read_config(self) -> tuple[dict[str, Any], dict[str, Any]]:

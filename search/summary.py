@@ -3,58 +3,81 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from palmette.export import export_for_runtime
-from palmette.latency import LATENCY, SUSTAINED, parse_target
+from palmette.latency import LATENCY, SUSTAINED, LatencyPredictor, parse_target
 from palmette.search.accuracy import PRIOR
-from palmette.search.config import SearchConfig
+from palmette.search.objectives.goal import Goal
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
-from palmette.search.references import references
+from palmette.search.references import run_references
 from palmette.search.run import Run
+from palmette.space.errors import expect
 
 PICKS = 6
 """Networks of the front that are shown besides the pick."""
 
 
 def comparison(run: Run) -> list[dict[str, Any]]:
-    """Rows of the printed table: networks of the front and the references, fastest first."""
-    front, config = run.front, run.config
+    """Rows of the printed table: networks of the front and the references, fastest first.
+
+    The times stand under the names that they have in the front.
+    """
+    front = run.front
+    time, at_confidence = run.problem.time_columns
     shown = {round(i * (len(front) - 1) / (PICKS - 1)) for i in range(PICKS)}
-    pick, tie = front.loc[front["pick"]].iloc[0], run.problem.accuracy.tie_points
+    against = _against(run)
     rows = [
         {
             "name": f"pick {row['id'][:8]}" if row["pick"] else f"front {row['id'][:8]}",
-            "ms": row["ms"],
-            "ms_at_confidence": row["ms_at_confidence"],
+            time: row[time],
+            at_confidence: row[at_confidence],
             "timed_ms": None,
             "top1": row["top1"],
             "published": None,
             "params_m": row["params_m"],
-            "verdict": "pick" if row["pick"] else _verdict(row["score"] - pick["score"], tie),
+            "verdict": "pick" if row["pick"] else against(row),
         }
         for index, row in enumerate(front.to_dict("records"))
         if row["pick"] or index in shown
     ]
     if run.problem.accuracy.rung != PRIOR:  # of the zoo only ImageNet's accuracy is known
         return rows
-    zoo = references(run.problem.latency.predictor, config.recipe, config.confidence, config.lam)
-    for other in zoo.to_dict("records"):
-        over = _broken_limit(other, config)
+    for other in run_references(run.problem, run.config.recipe).to_dict("records"):
+        timed = other.get("timed_ms", math.nan)  # of several targets there is no one time
         rows.append(
             {
                 "name": other["network"],
-                "ms": other["ms"],
-                "ms_at_confidence": other["ms_at_confidence"],
-                "timed_ms": None if math.isnan(other["timed_ms"]) else other["timed_ms"],
+                time: other[time],
+                at_confidence: other[at_confidence],
+                "timed_ms": None if math.isnan(timed) else timed,
                 "top1": other["top1"],
                 "published": other["published_top1"],
                 "params_m": other["params_m"],
-                "verdict": over or _verdict(other["score"] - pick["score"], tie),
+                "verdict": _broken_limit(other, run) or against(other),
             }
         )
-    return sorted(rows, key=lambda row: float(row["ms"]))
+    return sorted(rows, key=lambda row: float(row[time]))
+
+
+def _against(run: Run) -> Callable[[dict[Any, Any]], str]:
+    """How a network stands against the pick: points of the score, or % of the reward."""
+    pick, problem = run.front.loc[run.front["pick"]].iloc[0], run.problem
+    tie, time = problem.accuracy.tie_points, problem.time_columns[0]
+    if problem.reward is None:
+        return lambda row: _verdict(row["score"] - pick["score"], tie)
+
+    def by_reward(row: dict[Any, Any]) -> str:
+        reward = problem.rewards(np.array([row[time]]), np.array([row["score"]]))
+        assert reward is not None
+        share = 100 * (float(reward[0]) / pick["reward"] - 1)
+        return _verdict(share, 100 * tie / pick["score"], "%")
+
+    return by_reward
 
 
 _SUSTAINED_LINE = (
@@ -68,14 +91,15 @@ def guard_lines(run: Run) -> list[str]:
     guards = run.guards
     barred = ", ".join(guards["barred_choices"]) or "none"
     active = "; ".join(guards["guards_on_front"]) or "none"
-    predictor = run.problem.latency.predictor
-    caution = f"{predictor.model_.target}: {predictor.caution}"
+    predictors = [latency.predictor for latency in run.problem.latencies]
+    cautions = [f"{p.model_.target}: {p.caution}" for p in predictors if p.caution]
     return [
-        *([caution] if predictor.caution else []),
+        *cautions,
+        *_joined_lines(run),
         *([] if run.config.budget == LATENCY else [_SUSTAINED_LINE]),
         f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
         "at conf.: time that holds with that confidence; timed: published timing on this target; vs"
-        " pick: points of the score, estimate - lambda * sigma",
+        f" pick: {_vs_pick(run)}",
         f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
         " best of many estimates is an optimistic one: train the shortlist before you believe it",
         f"choices that this target's timings can't identify, barred: {barred}",
@@ -88,9 +112,49 @@ def guard_lines(run: Run) -> list[str]:
     ]
 
 
+_JOINS = {
+    "worst": "the time over its budget on the target where that is most",
+    "weighted": "the mean, by weights, of the times over their budgets; every budget is kept",
+    "best": "the time over its budget on the unit where the network had best run",
+}
+
+
+def _joined_lines(run: Run) -> list[str]:
+    """What a load is, and the milliseconds of the pick by target."""
+    times = run.problem.joined
+    if times is None:
+        return []
+    pick = run.front.loc[run.front["pick"]].iloc[0]
+    each = times.each_at(run.config.confidence)
+    listed = ", ".join(
+        f"{goal.alias} {pick[f'ms_{goal.slug}']:.3g} ms"
+        f" ({pick[f'ms_at_confidence_{goal.slug}']:.3g} at conf., budget {goal.budget_ms:g})"
+        for goal in times.goals
+    )
+    return [
+        f"load: {_JOINS[times.join]}",
+        f"each budget is held at confidence {each:.4g}"
+        + (", so that all hold together at what was asked" if times.joint else ""),
+        f"milliseconds of the pick: {listed}"
+        + (f"; it runs on {pick['unit']}" if times.join == "best" else ""),
+    ]
+
+
+def _vs_pick(run: Run) -> str:
+    if run.problem.reward is None:
+        return "points of the score, estimate - lambda * sigma"
+    return (
+        f"% of the reward ({run.config.reward}: score * (time / {run.config.budget_ms:g})^w, w ="
+        f" {run.problem.reward.alpha:g} up to there and {run.problem.reward.beta:g} above); no"
+        " budget is hard"
+    )
+
+
 def _unit_line(run: Run) -> str:
     """What rules of thumb say of the target's unit, and what was barred by them."""
-    guards, unit = run.guards, run.problem.latency.predictor.model_.target.unit
+    guards = run.guards
+    units = dict.fromkeys(one.predictor.model_.target.unit for one in run.problem.latencies)
+    unit = " or ".join(units)
     networks = guards["ops_refused_on_front"], guards["ops_at_risk_on_front"]
     barred = ", ".join(guards["refused_choices"]) or "none"
     return (
@@ -114,7 +178,7 @@ def summary(run: Run) -> dict[str, Any]:
         "front": records,
         "comparison": comparison(run),
         "guards": run.guards,
-        "anchors": run.problem.latency.predictor.anchors or None,
+        "anchors": sum(one.predictor.anchors or 0 for one in run.problem.latencies) or None,
     }
 
 
@@ -123,8 +187,9 @@ def export_pick(run: Run) -> Path:
 
     Enough to time it on a phone; train it before anybody looks at its answers.
     """
-    target, row = parse_target(run.config.target), run.front.loc[run.front["pick"]].iloc[0]
-    predictor = run.problem.latency.predictor
+    row = run.front.loc[run.front["pick"]].iloc[0]
+    predictor, ms = _of_pick(run)
+    target = predictor.model_.target
     interval = predictor.predict_interval([run.pick], run.config.confidence)
     run.folder.models.mkdir(exist_ok=True)
     return export_for_runtime(
@@ -132,7 +197,7 @@ def export_pick(run: Run) -> Path:
         run.folder.models / str(row["id"]),
         runtime=target.runtime,
         kind=None if target.runtime.startswith("coreml") else "mlprogram",
-        predicted_ms=float(row["ms"]),
+        predicted_ms=ms,
         interval_ms=(float(interval.lower_ms[0]), float(interval.upper_ms[0])),
         interval_confidence=run.config.confidence,
         sustained=run.config.budget == SUSTAINED,
@@ -146,30 +211,54 @@ def export_pick(run: Run) -> Path:
     )
 
 
+def _of_pick(run: Run) -> tuple[LatencyPredictor, float]:
+    """Predictor of the target that the pick is for, and its milliseconds there."""
+    pick, times = run.front.loc[run.front["pick"]].iloc[0], run.problem.joined
+    if times is None:
+        return run.problem.latency.predictor, float(pick["ms"])
+    expect(
+        times.join == "best",
+        "export: the pick is for several targets, whose packages may differ; export it for each:"
+        f" palmette export '{pick['architecture']}' --target ...",
+    )
+    index = [goal.alias for goal in times.goals].index(str(pick["unit"]))
+    return times.latencies[index].predictor, float(pick[f"ms_{times.goals[index].slug}"])
+
+
 def default_folder(target: str, budget_ms: float, budget: str = LATENCY) -> Path:
     """`runs/TARGET-BUDGETms`, with a number behind it if that is taken."""
     name = f"{parse_target(target).alias.replace('/', '-')}-{budget_ms:g}ms"
     name += "" if budget == LATENCY else f"-{budget}"
+    return _free(name)
+
+
+def default_folder_of(goals: Sequence[Goal], join: str) -> Path:
+    """`runs/JOIN-TARGET+TARGET`, likewise."""
+    return _free(f"{join}-{'+'.join(goal.slug for goal in goals)}")
+
+
+def _free(name: str) -> Path:
     folders = [Path("runs") / name, *(Path("runs") / f"{name}-{i}" for i in range(2, 10_000))]
     return next(folder for folder in folders if not folder.exists())
 
 
-def _broken_limit(row: dict[Any, Any], config: SearchConfig) -> str:
+def _broken_limit(row: dict[Any, Any], run: Run) -> str:
     """What a reference network has too much of; nothing if it keeps the limits.
 
-    A published timing decides over a prediction.
+    A published timing decides over a prediction. A reward weighs the time, and forbids none.
     """
-    ms = row["ms_at_confidence"] if math.isnan(row["timed_ms"]) else row["timed_ms"]
-    if ms > config.budget_ms:
+    config, timed = run.config, row.get("timed_ms", math.nan)
+    time = row[run.problem.time_columns[1]] if math.isnan(timed) else timed
+    if time > run.problem.limits.budget_ms:
         return "over budget"
     broken = [name for name in QUANTITY_NAMES if row[name] > getattr(config, name)]
     return f"over {broken[0]}" if broken else ""
 
 
-def _verdict(difference: float, tie: float) -> str:
+def _verdict(difference: float, tie: float, unit: str = "") -> str:
     if abs(difference) < tie:
         return "tie"
-    return f"{difference:+.1f}"
+    return f"{difference:+.1f}{unit}"
 
 
 def _widened(families: dict[str, float]) -> str:

@@ -154,6 +154,7 @@ def finished_search(folder: Path, data: str | None) -> tuple[Run, str]:
         f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
     )
     run = resume(folder)
+    run.config.expect_one_target(str(folder), hard=False)
     return run, data or run.problem.accuracy.data
 
 

@@ -10,7 +10,7 @@ from typing import Any
 def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """TOML of tables of plain values; None is left out, infinity is TOML's `inf`.
 
-    Keys of a table named "" come first, at the top.
+    Keys of a table named "" come first, at the top; a table inside a table is written in its line.
     """
     lines: list[str] = []
     for name, table in tables.items():
@@ -23,6 +23,10 @@ def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float) and value == float("inf"):
         return "inf"
-    # JSON's strings, numbers, booleans and lists are TOML's, but for two details of strings: TOML
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_value(key)} = {_value(of)}" for key, of in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    # JSON's strings, numbers and booleans are TOML's, but for two details of strings: TOML
     # has no pairs of escaped surrogates, and wants DEL escaped
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

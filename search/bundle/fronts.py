@@ -56,6 +56,7 @@ def read_fronts(paths: Sequence[Path]) -> list[Front]:
 def _space(folder: RunFolder) -> SearchSpace:
     search, _ = folder.read_config()
     config = SearchConfig.from_dict(search, str(folder.config))
+    config.expect_one_target(str(folder.path))
     expect(
         folder.front.is_file(),
         f"{folder.path}: the run is not finished; go on with: palmette search --resume"

@@ -1,0 +1,110 @@
+"""What `palmette search` searches for: one target, or several as texts of the command line say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from palmette.cli.output import print_table
+
+if TYPE_CHECKING:
+    from palmette.search import Goal, Run
+
+EACH = "each"
+"""One front for each target."""
+
+
+def goals_of(
+    targets: str, budget_ms: float | None, weights: str | None, join: str, joint: bool
+) -> list[Goal]:
+    """Targets with budgets and weights.
+
+    Args:
+        targets: `TARGET=MS,TARGET=MS,...`; without its own, a target has the common budget.
+        budget_ms: that one.
+        weights: `TARGET=WEIGHT,...`; targets that are not named have a weight of 1.
+        join: how they are joined, or `EACH`.
+        joint: whether their budgets are to hold together.
+
+    Raises:
+        InputError: a text of another form, a target without a budget, a weight of none of them.
+    """
+    from palmette.latency import parse_target
+    from palmette.search.objectives.goal import Goal, check_goals, check_join
+    from palmette.space.errors import InputError, expect
+
+    expect(
+        weights is None or join == "weighted",
+        f"--weights: belongs to --join weighted; leave it out with --join {join}",
+    )
+    by_target = {
+        str(parse_target(name)): _number("--weights", name, weight or "nothing")
+        for name, weight in (_pairs("--weights", weights) if weights else [])
+    }
+    goals = []
+    for name, own in _pairs("--targets", targets):
+        target = str(parse_target(name))
+        ms = budget_ms if own is None else _number("--targets", name, own)
+        if ms is None:
+            raise InputError(
+                f"--targets: {name} has no budget; write {name}=MS, or give all the same with"
+                " --budget-ms"
+            )
+        goals.append(Goal(target, ms, by_target.pop(target, 1.0)))
+    expect(not by_target, f"--weights: {', '.join(by_target)} is none of --targets")
+    if join == EACH:
+        expect(
+            not joint,
+            "--joint: belongs to targets that are joined; give --join worst or weighted",
+        )
+        check_goals(goals)
+    else:
+        check_join(goals, join, joint)
+    return goals
+
+
+def _pairs(option: str, text: str) -> list[tuple[str, str | None]]:
+    from palmette.space.errors import expect
+
+    pairs: list[tuple[str, str | None]] = []
+    for part in text.split(","):
+        name, sign, value = part.strip().partition("=")
+        expect(
+            bool(name),
+            f"{option}: an empty name in '{text}'; write iphone-11/ane=6,iphone-xs/gpu=30",
+        )
+        pairs.append((name, value if sign else None))
+    return pairs
+
+
+def _number(option: str, name: str, text: str) -> float:
+    from palmette.space.errors import InputError
+
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{option}: {name} must have a number, got '{text}'") from None
+
+
+def print_target_runs(runs: list[Run], folder: str) -> None:
+    """The pick of each target, and where the runs are."""
+    rows = []
+    for run in runs:
+        pick = run.front.loc[run.front["pick"]].iloc[0]
+        rows.append(
+            [
+                run.config.target,
+                f"{run.config.budget_ms:g}",
+                str(pick["id"])[:8],
+                f"{pick['ms']:.3g}",
+                f"{pick['ms_at_confidence']:.3g}",
+                f"{pick['top1']:.1f}",
+                f"{pick['params_m']:.1f}",
+                str(len(run.front)),
+            ]
+        )
+    columns = ["target", "budget", "pick", "ms", "at conf.", "top-1", "M par.", "on front"]
+    print_table(f"a front for each of {len(runs)} targets", columns, rows)
+    print("top-1 of one target's pick and of another's compare; see each run for its own table:")
+    for run in runs:
+        print(f"  {run.folder.path}  {run.pick.to_text()}")
+    print(f"all runs: {folder} (one app for all of them: palmette bundle RUN...)")
