@@ -249,7 +249,7 @@ def _broken_limit(row: dict[Any, Any], run: Run) -> str:
     """
     config, timed = run.config, row.get("timed_ms", math.nan)
     time = row[run.problem.time_columns[1]] if math.isnan(timed) else timed
-    if time > run.problem.limits.budget_ms:
+    if config.reward is None and time > config.budget_ms:
         return "over budget"
     broken = [name for name in QUANTITY_NAMES if row[name] > getattr(config, name)]
     return f"over {broken[0]}" if broken else ""
