@@ -19,7 +19,6 @@ from palmette.search.start import Start, codes_of, first_state, import_measured,
 from palmette.search.trials.task import Task
 from palmette.space import InputError, SearchSpace
 
-
 NETWORK = "160x160 stem_k3_s2_c8_relu | ds_r1_k3_s1_c16_relu | head_c32_relu"
 
 
