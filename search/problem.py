@@ -11,7 +11,7 @@ search begins. Of several targets the time is their joined load (`search.objecti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -340,6 +340,7 @@ def check_possible(problem: SearchProblem) -> None:
             f"no network of space '{name}' keeps all limits; the nearest has"
             f" {found.quantities['params_m'][0]:.3g} M parameters and"
             f" {found.quantities['macs_m'][0]:.3g} M MACs"
+            + "".join(f"; {words}" for words in _unreachable(problem))
             + (f", and guards of the accuracy prior: {'; '.join(broken)}" if broken else "")
         )
     fastest = float(found.upper_ms[0])
@@ -353,6 +354,17 @@ def check_possible(problem: SearchProblem) -> None:
         f" {limits.confidence:g}; raise the budget, lower the confidence or give a space with"
         " smaller networks",
     )
+
+
+def _unreachable(problem: SearchProblem) -> Iterator[str]:
+    """The limits that no network keeps, whatever the others are, in words."""
+    limits = problem.limits
+    for name, limit in limits.most.items():
+        only = Limits(confidence=limits.confidence, lam=limits.lam, **{name: limit})
+        alone = replace(problem, limits=only)
+        least = float(alone.candidates(alone.fastest()[None, :]).quantities[name][0])
+        if least > limit:
+            yield f"{name} of {limit:g} alone is too little, the least there is has {least:.3g}"
 
 
 def _check_budgets(problem: SearchProblem, code: Codes) -> None:

@@ -104,7 +104,7 @@ def print_target_runs(runs: list[Run], folder: str) -> None:
         )
     columns = ["target", "budget", "pick", "ms", "at conf.", "top-1", "M par.", "on front"]
     print_table(f"a front for each of {len(runs)} targets", columns, rows)
-    print("top-1 of one target's pick and of another's compare; see each run for its own table:")
+    print("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
     for run in runs:
         print(f"  {run.folder.path}  {run.pick.to_text()}")
     print(f"all runs: {folder} (one app for all of them: palmette bundle RUN...)")

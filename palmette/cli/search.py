@@ -82,7 +82,7 @@ def search(
     export_pick: Annotated[bool, typer.Option("--export", help="Export the pick.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Find the most accurate networks inside a latency budget on one target."""
+    """Find the most accurate networks inside a latency budget, on one target or on several."""
     from palmette import search as engine
     from palmette.cli.progress import shown
     from palmette.space.errors import InputError, expect

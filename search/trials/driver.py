@@ -61,7 +61,8 @@ class Driver:
     ) -> None:
         self.study, self.problem, self.lease, self.executor = study, problem, lease, executor
         self.seed, self.told = seed, told
-        self.tracker = Tracker(0, problem.limits.budget_ms)
+        # of a reward, which has no hard budget, its time
+        self.tracker = Tracker(0, min(problem.limits.budget_ms, problem.reward_ms))
         self.distributions = distributions(problem.space)
         self.orders = 0
         """Trials told, those of earlier sessions too."""

@@ -222,3 +222,10 @@ def test_a_budget_or_a_weight_that_is_not_positive_is_refused(value: float) -> N
         Goal("iphone-11/ane", value)
     with pytest.raises(InputError, match="weight must be a positive number"):
         Goal("iphone-11/ane", 1.0, value)
+
+
+def test_a_limit_that_no_network_keeps_is_named_by_itself(compiled: CompiledSpace) -> None:
+    limits = Limits(JOINED_BUDGET, params_m=0.3, macs_m=400.0)
+    with pytest.raises(InputError, match="params_m of 0.3 alone is too little") as told:
+        posed(compiled, "worst", limits)
+    assert "macs_m of" not in str(told.value)
