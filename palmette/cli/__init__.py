@@ -15,8 +15,8 @@ from palmette.cli import search as searching
 from palmette.cli.app import latency_app
 from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
-from palmette.cli.dashboard import dashboard
 from palmette.cli.confirm import confirm
+from palmette.cli.dashboard import dashboard
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.importing import import_command
