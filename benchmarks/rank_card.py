@@ -90,7 +90,7 @@ class Setting:
 
     def data(self, space: SearchSpace) -> Data:
         """Training and validation images, at the highest resolution of the space."""
-        side = int(max(int(choice) for choice in space.sections["network"]["resolution"]))
+        side = space.largest_side
         training = first_classes(self.train_images, self.classes, side, self.seed)
         held = first_classes(
             self.validation_images, self.classes, side, self.seed, after=self.train_images

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from palmette.latency.effects import Support
 from palmette.space import SearchSpace
-from palmette.space.choices import Choice
+from palmette.space.choices import Choice, image_size
 from palmette.space.stage_blocks import KEYS, KINDS, kinds_of
 
 _ALWAYS = (0, 1)
@@ -27,7 +27,7 @@ def _windows(choice: Choice, kinds: Iterable[str]) -> tuple[str, ...]:
 
 
 NEEDS: dict[str, Callable[[Choice, Iterable[str]], tuple[str, ...]]] = {
-    "resolution": lambda choice, _: (f"resolution:{choice}",),
+    "resolution": lambda choice, _: tuple(f"resolution:{px}" for px in image_size(choice)),
     "activation": lambda choice, _: () if choice == "none" else (f"activation:{choice}",),
     "se": lambda choice, _: ("se:1",) if choice else (),
     "groups": lambda choice, _: () if choice == 1 else ("op:grouped",),

@@ -66,7 +66,7 @@ class Source:
         )
         source, fingerprint, name = trained.source, trained.source.fingerprint, None
         if data is not None:
-            opened = open_data(data, side=_side(space), share=source.share, seed=source.seed)
+            opened = open_data(data, side=space.largest_side, share=source.share, seed=source.seed)
             expect(
                 opened.classes == trained.classes,
                 f"data '{data}': have other classes than the supernet learned",
@@ -74,7 +74,7 @@ class Source:
             fingerprint, name = opened.fingerprint, _anywhere(data)
         self.data = data or source.name
         self.evaluator = SupernetEvaluator(
-            str(path.absolute()), SupernetEvaluator.id_of(path, fingerprint), name, _side(space)
+            str(path.absolute()), SupernetEvaluator.id_of(path, fingerprint), name, space.largest_side
         )
 
     def _proxy(
@@ -91,14 +91,14 @@ class Source:
         if data is None:
             raise InputError("accuracy proxy: needs images to train on; give --data")
         keys = load_recipe(recipe or name)
-        opened = open_data(data, side=_side(space), seed=seed, corrupt=keys.compute.corrupt)
+        opened = open_data(data, side=space.largest_side, seed=seed, corrupt=keys.compute.corrupt)
         self.space = with_classes(space, len(opened.classes))
         self.data = data
         self.evaluator = ProxyEvaluator(
             _anywhere(data),
             opened.fingerprint,
             shortened(keys, fidelity),
-            _side(space),
+            space.largest_side,
             fidelity.scale,
             seed,
             None if folder is None else str(folder.absolute()),
@@ -113,7 +113,3 @@ class Source:
 def _anywhere(data: str) -> str:
     """A name of data that holds in any folder."""
     return str(Path(data).absolute()) if Path(data).exists() else data
-
-
-def _side(space: SearchSpace) -> int:
-    return max(int(choice) for choice in space.sections["network"]["resolution"])

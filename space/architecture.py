@@ -300,19 +300,24 @@ class Architecture:
         """
         return _traced(self)[1]
 
+    def peak_elements(self) -> int:
+        """Most elements of activations that are alive at once (see `palmette.space.liveness`)."""
+        return _traced(self)[2]
+
     def macs(self) -> int:
         """Multiply-accumulates of convolutions and linear layers for one image."""
         return sum(op.macs for op in self.ops())
 
 
 @functools.lru_cache(maxsize=4096)
-def _traced(architecture: Architecture) -> tuple[tuple[Op, ...], int]:
+def _traced(architecture: Architecture) -> tuple[tuple[Op, ...], int, int]:
+    """Ops, parameters and the peak of live elements."""
     from palmette.space.modules import meta_network
-    from palmette.space.trace import trace_ops
+    from palmette.space.trace import trace_with_peak
 
     network = meta_network(architecture)
-    shape = (IMAGE_CHANNELS, *architecture.resolution)
-    return trace_ops(network, shape), sum(p.numel() for p in network.parameters())
+    ops, peak = trace_with_peak(network, (IMAGE_CHANNELS, *architecture.resolution))
+    return ops, sum(p.numel() for p in network.parameters()), peak
 
 
 def _repeat(block_text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,14 @@ Table = Mapping[str, Sequence[Choice]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a choice must be: in words that follow "must be", and as a check."""
+    """What a choice must be: in words that follow "must be", and as a check.
+
+    `read` gives the one form of choices that mean the same.
+    """
 
     text: str
     holds: Callable[[Any], bool]
+    read: Callable[[Any], Choice] = lambda choice: choice
 
 
 def whole(low: int, high: int) -> Rule:
@@ -48,6 +53,35 @@ def odd(high: int, *, none: bool = False) -> Rule:
             type(value) is int
             and ((1 <= value <= high and value % 2 == 1) or (none and value == 0))
         ),
+    )
+
+
+_SIZE = re.compile("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+
+
+def image_size(choice: Choice) -> tuple[int, int]:
+    """(height, width) in px of a resolution: a side, or `192x256`."""
+    found = _SIZE.fullmatch(str(choice))
+    return (int(found[1]), int(found[2])) if found else (int(choice), int(choice))
+
+
+def resolution_of(height: int, width: int) -> int | str:
+    """The choice of a size: its side if it is square, else such as `192x256`, height first."""
+    return height if height == width else f"{height}x{width}"
+
+
+def resolution(low: int, high: int) -> Rule:
+    """A side, or height x width, of a range."""
+
+    def holds(value: Any) -> bool:
+        whole_number = type(value) is int
+        sized = isinstance(value, str) and _SIZE.fullmatch(value) is not None
+        return (whole_number or sized) and all(low <= px <= high for px in image_size(value))
+
+    return Rule(
+        f"an integer from {low} to {high}, or height x width of such, as '192x256',",
+        holds,
+        lambda value: resolution_of(*image_size(value)),
     )
 
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 import palmette
 from palmette.space.architecture import IMAGE_CHANNELS
 from palmette.space.blocks import Block, Head, Stem
-from palmette.space.choices import Choice
+from palmette.space.choices import Choice, image_size
 from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.ops import Op, OpTable
@@ -55,7 +55,9 @@ class Slot:
     depth: Ints
     in_channels: Ints
     out_channels: Ints
-    resolution: Ints
+    height: Ints
+    """Of the image, px."""
+    width: Ints
     out_stride: int
     """Image height over the height of the slot's output."""
 
@@ -68,8 +70,9 @@ class CompiledSpace:
     """Blocks and ops of a search space.
 
     `block_ops[block_starts[b]:block_starts[b + 1]]` are the indices into `ops` of block b;
-    `block_params` its trainable parameters, `blocks` the block itself, stems and heads among them,
-    and `block_inputs` the channels before it.
+    `block_params` its trainable parameters, `block_peaks` the most elements of activations that are
+    alive in it at once, `blocks` the block itself, stems and heads among them, and `block_inputs`
+    the channels before it.
     """
 
     space: SearchSpace
@@ -78,6 +81,7 @@ class CompiledSpace:
     block_ops: Ints
     block_starts: Ints
     block_params: Floats
+    block_peaks: Floats
     blocks: tuple[Block, ...]
     block_inputs: Ints
 
@@ -89,6 +93,11 @@ class CompiledSpace:
         """Sum of per-block values (blocks, channels) for each entry of a slot."""
         repeats = (slot.depth - 1)[:, None]
         return block_values[slot.first] + repeats * block_values[slot.repeat]
+
+    def slot_peaks(self, slot: Slot) -> Floats:
+        """The most of `block_peaks` for each entry of a slot: (entries, 1)."""
+        first, repeat = self.block_peaks[slot.first], self.block_peaks[slot.repeat]
+        return np.where(slot.depth > 1, np.maximum(first, repeat), first)[:, None]
 
     def table(self, slot_values: Callable[[Slot], Floats]) -> SpaceTable:
         """Lookup table of the values (entries, channels) that a function gives for each slot."""
@@ -139,6 +148,14 @@ class SpaceTable:
             total += self.values[rows[:, slot]]
         return total
 
+    def largest(self, codes: Codes) -> Floats:
+        """The largest value of all slots, shape (n, channels)."""
+        rows = self.rows(codes)
+        most = self.values[rows[:, 0]]
+        for slot in range(1, rows.shape[1]):
+            np.maximum(most, self.values[rows[:, slot]], out=most)
+        return most
+
 
 def compile_space(space: SearchSpace, cache: Path | None = None) -> CompiledSpace:
     """Trace every block that can occur in a space.
@@ -149,14 +166,17 @@ def compile_space(space: SearchSpace, cache: Path | None = None) -> CompiledSpac
     """
     blocks: dict[_Place, int] = {}
     slots = tuple(_slots(space, blocks))
-    ops, block_ops, starts, params = _traced_blocks(space, list(blocks), cache)
+    ops, block_ops, starts, params, peaks = _traced_blocks(space, list(blocks), cache)
     stands = tuple(block for block, _, _ in blocks)
     inputs = np.array([in_channels for _, in_channels, _ in blocks], dtype=np.int64)
-    return CompiledSpace(space, slots, OpTable.of(ops), block_ops, starts, params, stands, inputs)
+    table = OpTable.of(ops)
+    return CompiledSpace(space, slots, table, block_ops, starts, params, peaks, stands, inputs)
 
 
-_Place = tuple[Block, int, int]
-"""A block, the channels before it, and the height of its (square) input."""
+_Size = tuple[int, int]
+"""(height, width)."""
+_Place = tuple[Block, int, _Size]
+"""A block, the channels before it, and the size of its input."""
 
 
 def _slots(space: SearchSpace, blocks: dict[_Place, int]) -> Iterator[Slot]:
@@ -196,9 +216,8 @@ def _slot(
             f"{section}.{key}": value for (section, key), value in zip(keys, values, strict=True)
         }
         get = space.getter(chosen)
-        resolution = get("network", "resolution")
-        # repeated stride-2 convolutions round up, as does one division by their product
-        in_size, out_size = -(-resolution // in_stride), -(-resolution // out_stride)
+        image = image_size(get("network", "resolution"))
+        in_size, out_size = _divided(image, in_stride), _divided(image, out_stride)
         in_channels = IMAGE_CHANNELS if stage == -1 else get(*before)
         same_blocks = tuple(v for k, v in zip(keys, values, strict=True) if k[1] != "resolution")
         if same_blocks not in stands:
@@ -210,7 +229,7 @@ def _slot(
             repeat = blocks.setdefault((stand[1], stand[0].out_channels, out_size), len(blocks))
         # a head without a 1x1 convolution classifies what enters it
         out_channels = stand[-1].out_channels or in_channels
-        rows.append((first, repeat, len(stand), in_channels, out_channels, resolution))
+        rows.append((first, repeat, len(stand), in_channels, out_channels, *image))
     varying = [
         (space.column[f"{section}.{key}"], weight)
         for (section, key), weight in zip(keys, _weights([len(c) for c in choices]), strict=True)
@@ -218,8 +237,14 @@ def _slot(
     ]
     columns = tuple(column for column, _ in varying)
     radix = np.array([weight for _, weight in varying], dtype=np.int64)
-    first_ids, repeats, depths, ins, outs, sizes = np.array(rows, dtype=np.int64).T
-    return Slot(stage, columns, radix, first_ids, repeats, depths, ins, outs, sizes, out_stride)
+    first_ids, repeats, depths, ins, outs, heights, widths = np.array(rows, dtype=np.int64).T
+    counted = (first_ids, repeats, depths)
+    return Slot(stage, columns, radix, *counted, ins, outs, heights, widths, out_stride)
+
+
+def _divided(size: _Size, stride: int) -> _Size:
+    """Size behind an output stride; repeated strides of 2 round up, as does one division."""
+    return -(-size[0] // stride), -(-size[1] // stride)
 
 
 def _stand(space: SearchSpace, stage: int, in_channels: int, get: Any) -> tuple[Block, ...]:
@@ -239,11 +264,11 @@ def _weights(counts: list[int]) -> list[int]:
     return weights
 
 
-_Traced = tuple[list[Op], Ints, Ints, Floats]
+_Traced = tuple[list[Op], Ints, Ints, Floats, Floats]
 
 
 def _traced_blocks(space: SearchSpace, places: list[_Place], cache: Path | None) -> _Traced:
-    """Distinct ops, ops of each block and parameters, from the cache if it has them."""
+    """Distinct ops; of each block ops, parameters and peak; from the cache if it has them."""
     folder = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "palmette"
     key = hashlib.sha256(f"{palmette.__version__} {_code_hash()} {space.id}".encode()).hexdigest()
     path = folder / f"space-{key[:16]}.json"
@@ -261,33 +286,34 @@ def _read_traced(data: Any, places: int) -> _Traced:
     rows: list[list[int]] = data["blocks"]
     starts = np.cumsum([0, *(len(row) for row in rows)])
     flat = np.array([op for row in rows for op in row], dtype=np.int64)
-    params = np.array(data["params"], dtype=np.float64)
+    params, peaks = (np.array(data[key], dtype=np.float64) for key in ("params", "peaks"))
     expect(
-        len(rows) == len(params) == places
+        len(rows) == len(params) == len(peaks) == places
         and all(rows)
         and bool(np.all((flat >= 0) & (flat < len(ops)))),
         "cache: not the ops of these blocks",
     )
-    return ops, flat, starts.astype(np.int64), params
+    return ops, flat, starts.astype(np.int64), params, peaks
 
 
 def _code_hash() -> str:
     """Hash of the code that decides what a block traces to."""
     folder = Path(__file__).parent
-    names = ("compiled.py", "ops.py", "search_space.py", "stage_blocks.py", "trace.py")
+    deciding = "choices compiled liveness ops search_space stage_blocks trace"
+    names = (f"{name}.py" for name in deciding.split())
     families = (path for part in ("blocks", "modules") for path in (folder / part).glob("*.py"))
     files = [*(folder / name for name in names), *sorted(families)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _trace_all(places: list[_Place]) -> dict[str, Any]:
-    """Ops (text) that occur, indices of the ops of each block, and parameters of each block."""
+    """Ops (text) that occur; of each block the indices of its ops, parameters, and peak."""
     groups: dict[tuple[Block, int], list[int]] = {}
     for index, (block, in_channels, _) in enumerate(places):
         groups.setdefault((_neutral(block), in_channels), []).append(index)
     found: dict[str, int] = {}
     blocks: list[list[int]] = [[] for _ in places]
-    params = [0] * len(places)
+    params, peaks = [0] * len(places), [0] * len(places)
     checked: set[tuple[type[Block], str]] = set()
     for (neutral, in_channels), members in groups.items():
         neutral_act: str = neutral.act  # type: ignore[attr-defined]
@@ -295,14 +321,15 @@ def _trace_all(places: list[_Place]) -> dict[str, Any]:
         for index in members:
             block, _, size = places[index]
             act: str = block.act  # type: ignore[attr-defined]  # all that a space makes have one
-            ops = [replace(op, act=act) if op.act == neutral_act else op for op in traced[size]]
+            neutral_ops, peaks[index] = traced[size]
+            ops = [replace(op, act=act) if op.act == neutral_act else op for op in neutral_ops]
             if (type(block), act) not in checked:
                 direct, _ = _trace_sizes(block, in_channels, {size})
-                assert direct[size] == ops, f"activation changes the ops of {block}"
+                assert direct[size][0] == ops, f"activation changes the ops of {block}"
                 checked.add((type(block), act))
             blocks[index] = [found.setdefault(op.to_text(), len(found)) for op in ops]
             params[index] = count
-    return {"ops": list(found), "blocks": blocks, "params": params}
+    return {"ops": list(found), "blocks": blocks, "params": params, "peaks": peaks}
 
 
 def _neutral(block: Any) -> Block:
@@ -318,15 +345,19 @@ def _neutral(block: Any) -> Block:
 
 
 def _trace_sizes(
-    block: Block, in_channels: int, sizes: set[int]
-) -> tuple[dict[int, list[Op]], int]:
+    block: Block, in_channels: int, sizes: set[_Size]
+) -> tuple[dict[_Size, tuple[list[Op], int]], int]:
+    """Ops and peak at each size, and the number of parameters."""
     import torch  # slow to import, and not needed where the cache has the space
 
     from palmette.space.modules import build_part
     from palmette.space.modules.reparameterise import reparameterise
-    from palmette.space.trace import trace_ops
+    from palmette.space.trace import trace_with_peak
 
     with torch.device("meta"):
         module = reparameterise(build_part(block, in_channels).eval())
-    traced = {size: list(trace_ops(module, (in_channels, size, size))) for size in sizes}
+    traced = {}
+    for size in sizes:
+        ops, peak = trace_with_peak(module, (in_channels, *size))
+        traced[size] = list(ops), peak
     return traced, sum(p.numel() for p in module.parameters())

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from palmette.space.architecture import Architecture
 from palmette.space.blocks import Block, Head, Stem
-from palmette.space.choices import Choice
+from palmette.space.choices import Choice, image_size, resolution_of
 from palmette.space.errors import InputError, expect
 from palmette.space.space_toml import (
     FORMAT,
@@ -156,6 +156,11 @@ class SearchSpace:
         return len(self.sections) - 3
 
     @property
+    def largest_side(self) -> int:
+        """Height or width of the largest input, px."""
+        return max(max(image_size(choice)) for choice in self.sections["network"]["resolution"])
+
+    @property
     def size(self) -> int:
         """Number of architectures."""
         return math.prod(int(count) for count in self.cardinalities)
@@ -198,8 +203,9 @@ class SearchSpace:
             blocks = self.stage_blocks(stage, channels, get)
             stages.append(blocks)
             channels = blocks[-1].out_channels
-        resolution = get("network", "resolution")
-        return Architecture((resolution, resolution), stem, tuple(stages), self.head(get))
+        return Architecture(
+            image_size(get("network", "resolution")), stem, tuple(stages), self.head(get)
+        )
 
     def decode_batch(self, codes: Codes) -> list[Architecture]:
         """Architectures of codes (n, genes)."""
@@ -308,7 +314,7 @@ def _observed(architecture: Architecture, sections: Sections) -> dict[str, tuple
     """Value of every possible gene, with what the gene's choices come to there."""
     in_channels = architecture.stem.channels
     seen: dict[str, tuple[Any, ComeTo]] = {
-        "network.resolution": (architecture.resolution[0], _as_given),
+        "network.resolution": (resolution_of(*architecture.resolution), _as_given),
         "network.activation": (architecture.stem.act, _as_given),
         "stem.channels": (in_channels, _as_given),
     }

@@ -13,7 +13,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from palmette.space.blocks import ACTIVATIONS, GATES, MAX_CHANNELS, Block
-from palmette.space.choices import YES_OR_NO, Choice, Rule, one_of, ratio, whole
+from palmette.space.choices import (
+    YES_OR_NO,
+    Choice,
+    Rule,
+    image_size,
+    one_of,
+    ratio,
+    resolution,
+    whole,
+)
 from palmette.space.errors import InputError, expect
 from palmette.space.stage_blocks import DEFAULTS, KEYS, KINDS, Kind, kinds_of, takes
 
@@ -23,7 +32,7 @@ Sections = dict[str, dict[str, tuple[Choice, ...]]]
 
 _RULES: dict[str, dict[str, Rule]] = {
     "network": {
-        "resolution": whole(32, 4096),
+        "resolution": resolution(32, 4096),
         "activation": one_of(ACTIVATIONS),
         "se": ratio(0, 1),
         "se_act": one_of(ACTIVATIONS),
@@ -134,6 +143,7 @@ def _choices(place: str, value: Any, rule: Rule | None, fixed: bool) -> tuple[Ch
     if rule is not None:
         for choice in choices:
             _check(place, choice, rule)
+        choices = tuple(rule.read(choice) for choice in choices)
     _check_once(place, choices)
     return choices
 
@@ -288,7 +298,7 @@ def _check_block(kind: Kind, values: dict[str, Choice], in_channels: int, place:
 
 def _check_resolution(sections: Sections, stages: list[str], where: str) -> None:
     total = STEM_STRIDE * math.prod(int(sections[stage]["stride"][0]) for stage in stages)
-    smallest = min(int(px) for px in sections["network"]["resolution"])
+    smallest = min(min(image_size(choice)) for choice in sections["network"]["resolution"])
     # halves are rounded up, and one value cannot be halved: see `Block.least_size`
     least = total // 2 + 1
     expect(

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from palmette.space.errors import InputError
+from palmette.space.liveness import INPUT, Step, peak_elements
 from palmette.space.ops import Op, Shape
-
-INPUT = -1
 
 
 @dataclass(slots=True)
@@ -51,7 +50,26 @@ def trace_ops(module: nn.Module, shape: tuple[int, ...]) -> tuple[Op, ...]:
     Raises:
         InputError: the module cannot run on such an input; the message carries torch's reason.
     """
-    return tuple(_op(node) for node in _kept(_recorded(module, shape, _Recorder())))
+    return trace_with_peak(module, shape)[0]
+
+
+def trace_with_peak(module: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[Op, ...], int]:
+    """The ops of `trace_ops`, and the most elements of their values that are alive at once.
+
+    See `palmette.space.liveness`; arguments and errors as for `trace_ops`.
+    """
+    recorder = _Recorder()
+    nodes = _recorded(module, shape, recorder)
+    kept = _kept(nodes)
+    at = {id(node): index for index, node in enumerate(kept)}
+
+    def value(node: int) -> int:
+        host = _host(nodes, node)
+        return INPUT if host is None else at[id(nodes[host])]
+
+    steps = [Step(tuple(map(value, n.sources)), math.prod(n.output)) for n in kept]
+    peak = peak_elements(steps, math.prod(shape), map(value, recorder.outputs))
+    return tuple(map(_op, kept)), peak
 
 
 def trace_places(module: nn.Module, shape: tuple[int, ...]) -> tuple[tuple[Op, str], ...]:
@@ -112,6 +130,7 @@ def _recorded(module: nn.Module, shape: tuple[int, ...], recorder: _Recorder) ->
         node = recorder.node_of(tensor)
         if node is not None and node != INPUT:
             recorder.nodes[node].readers += 1
+            recorder.outputs.append(node)
     return recorder.nodes
 
 
@@ -134,6 +153,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.nodes: list[_Node] = []
+        self.outputs: list[int] = []
         self.places: list[str] = []
         self._origin: dict[int, int] = {}
         # identities are only unique among living objects

@@ -21,6 +21,7 @@ from palmette.train.features import (
     SUMS,
     Floats,
     block_counts,
+    log_aspect,
     log_head,
     log_resolution,
     op_values,
@@ -31,7 +32,9 @@ from palmette.train.features import (
 if TYPE_CHECKING:
     from palmette.train.prior import AccuracyPrior, PriorBatch
 
-_EXTRA = 4  # channels after SUMS: blocks not counted, violation, variance of families, blocks
+_EXTRA = (
+    5  # channels after SUMS: blocks not counted, violation, variance of families, blocks, aspect
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class CompiledPrior:
 
     prior: AccuracyPrior
     table: SpaceTable
-    """Channels: `features.SUMS`, blocks not counted, violation, what `families.share_of` gives, and
-    kxk blocks at each of `levels`."""
+    """Channels: `features.SUMS`, blocks not counted, violation, what `families.share_of` gives,
+    the image's `log_aspect`, and kxk blocks at each of `levels`."""
     levels: tuple[int, ...]
     """Output strides at which this space can stack more blocks than are credible."""
     stride_violation: float
@@ -69,13 +72,13 @@ class CompiledPrior:
     def evaluate(self, codes: Codes) -> PriorBatch:
         """Guarded estimates of codes (n, genes)."""
         sums = self.table.sums(codes)
-        dropped, violation, variance, blocks = sums[:, len(SUMS) : len(SUMS) + _EXTRA].T
+        dropped, violation, variance, blocks, aspect = sums[:, len(SUMS) : len(SUMS) + _EXTRA].T
         violation = violation + self.stride_violation
         for index, level in enumerate(self.levels):
             depth = sums[:, len(SUMS) + _EXTRA + index]
             violation += np.maximum(depth - guards.level_limit(level), 0)
         return self.prior.judge(
-            sums[:, : len(SUMS)], dropped, violation, variance / blocks, self.offset
+            sums[:, : len(SUMS)], dropped, violation, variance / blocks, aspect, self.offset
         )
 
 
@@ -96,7 +99,7 @@ def _block_values(space: CompiledSpace, counts: Floats) -> Floats:
 def _slot_values(
     space: CompiledSpace, slot: Slot, counts: Floats, blocks: Floats, levels: tuple[int, ...]
 ) -> Floats:
-    """Channels of a slot's entries (entries, 16 + levels)."""
+    """Channels of a slot's entries (entries, 17 + levels)."""
     last = space.space.depth
     counted = replace(slot, depth=_counted_depth(slot, counts))
     if slot.stage == -1:
@@ -104,8 +107,9 @@ def _slot_values(
     values = np.zeros((len(slot), len(SUMS) + _EXTRA + len(levels)))
     values[:, : len(BLOCK_SUMS)] = space.slot_sums(counted, placed(counts, slot.out_stride))
     if slot.stage == -1:
-        size = slot.resolution.astype(np.float64)
-        values[:, SUMS.index("log_resolution")] = log_resolution(size, size)
+        height, width = slot.height.astype(np.float64), slot.width.astype(np.float64)
+        values[:, SUMS.index("log_resolution")] = log_resolution(height, width)
+        values[:, len(SUMS) + 4] = log_aspect(height, width)
     elif slot.stage == last:
         values[:, SUMS.index("log_head")] = log_head(slot.out_channels.astype(np.float64))
     else:

@@ -184,6 +184,11 @@ def log_resolution(height: Floats, width: Floats) -> Floats:
     return np.log(np.sqrt(height * width) / _UNIT_RESOLUTION)
 
 
+def log_aspect(height: Floats, width: Floats) -> Floats:
+    """ln of the longer over the shorter side of image sizes in px; 0 for squares."""
+    return np.abs(np.log(height / width))
+
+
 def log_head(channels: Floats) -> Floats:
     """H of classifier inputs."""
     return np.log(channels / _UNIT_HEAD)

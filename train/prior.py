@@ -6,7 +6,9 @@ additive power law in nine features (`formula`, `features`), evaluated behind gu
 Recipes of training span 5 points around one network, so a figure means nothing without its recipe.
 
 On networks of blocks that it was not fitted to, sigma also has the errors known of their families
-(`families`).
+(`families`). Every network behind the fit was square: one that is not counts as the square of its
+area, and sigma also has half of what the estimates of the squares of its two sides differ by, for
+nobody measured how much of that shape costs.
 
 Coefficients: `data/accuracy_prior.json`, fitted to published ImageNet results and to
 Accel-NASBench (Ahmad et al., Apache-2.0), once in full and once without each of 18 families.
@@ -28,7 +30,16 @@ from palmette.space.architecture import Architecture
 from palmette.space.compiled import CompiledSpace
 from palmette.space.errors import InputError, expect
 from palmette.train import compiled, families, guards
-from palmette.train.features import FEATURES, SUMS, Floats, Place, features_of, places, sums_of
+from palmette.train.features import (
+    FEATURES,
+    SUMS,
+    Floats,
+    Place,
+    features_of,
+    log_aspect,
+    places,
+    sums_of,
+)
 from palmette.train.formula import (
     FIXED,
     TERMS,
@@ -51,6 +62,7 @@ _Z = 1.2815515655446004  # two-sided 80 % of a normal distribution
 _CHANCE = 0.1  # % top-1 by guessing among 1000 classes
 
 _TAIL = SUMS.index("tail")
+_SIZE = list(FEATURES).index("R")
 _HULL = {**TERMS, "K": "Kall", "H": "lf"}
 """Names in the file of coefficients."""
 
@@ -149,7 +161,7 @@ class AccuracyPrior:
         Raises:
             InputError: an unknown recipe, or a block that the prior cannot judge.
         """
-        sums, dropped, violation, variance = [], [], [], []
+        sums, dropped, violation, variance, aspect = [], [], [], [], []
         for architecture in architectures:
             stand = list(places(architecture))
             counted = [place for place in stand if guards.counts_in_features(place)]
@@ -157,11 +169,13 @@ class AccuracyPrior:
             dropped.append(len(stand) - len(counted))
             violation.append(sum(v.amount for v in guards.violations(architecture)))
             variance.append(_family_variance(_stage_shares(architecture, counted)))
+            aspect.append(architecture.resolution)
         return self.judge(
             np.array(sums).reshape(-1, len(SUMS)),
             np.array(dropped, dtype=np.float64),
             np.array(violation, dtype=np.float64),
             np.array(variance, dtype=np.float64),
+            log_aspect(*np.array(aspect, dtype=np.float64).reshape(-1, 2).T),
             self.recipe_offset(recipe),
         )
 
@@ -171,8 +185,8 @@ class AccuracyPrior:
         """Top-1 and the ends of its 80 % interval in %, each of shape (n,); raises as `evaluate`.
 
         The interval is a normal one with the sigma of `PriorBatch`: residual (1.7 points),
-        jackknife, distance outside the hull (1 point per unit) and the families' part (`families`)
-        added in squares.
+        jackknife, distance outside the hull (1 point per unit), the families' part (`families`) and
+        that of a shape that is not square added in squares.
         """
         batch = self.evaluate(architectures, recipe)
         return (batch.top1, *batch.interval())
@@ -207,6 +221,7 @@ class AccuracyPrior:
         dropped: Floats,
         violation: Floats,
         family_variance: Floats,
+        aspect: Floats,
         offset: float = 0.0,
     ) -> PriorBatch:
         """Estimates from `features.SUMS` (n, 12) over the blocks that count.
@@ -216,16 +231,31 @@ class AccuracyPrior:
             dropped: blocks past the depth limit, (n,).
             violation: amount of structural violations, (n,).
             family_variance: what families of blocks outside the fit add to sigma^2, (n,).
+            aspect: `features.log_aspect` of the image, (n,).
             offset: u of the recipe.
         """
         features = features_of(sums, guards.TAIL_PARAMS)
         guarded = guards.changed(features, self.hull, sums[:, _TAIL], dropped)
-        errors = self.bare.errors(np.minimum(features, self.hull.rewarded), offset)
+        rewarded = np.minimum(features, self.hull.rewarded)
+        errors = self.bare.errors(rewarded, offset)
         top1 = np.maximum(100.0 - errors[0], _CHANCE)
         distance = _HULL_SD * self.hull.distance(features)
         variance = _RESIDUAL_SD**2 + jackknife_variance(errors[1:]) + np.square(distance)
-        variance += family_variance
+        variance += family_variance + self._shape_variance(rewarded, aspect, offset)
         return PriorBatch(top1, np.sqrt(variance), violation, guarded)
+
+    def _shape_variance(self, features: Floats, aspect: Floats, offset: float) -> Floats:
+        """Of images that are not square: half the difference that their sides make, squared."""
+        variance = np.zeros_like(aspect)
+        oblong = np.flatnonzero(aspect)
+        if len(oblong):
+            sides = []
+            for half in (-aspect[oblong] / 2, aspect[oblong] / 2):
+                moved = features[:, oblong].copy()
+                moved[_SIZE] += half
+                sides.append(self.bare.errors(moved, offset)[0])
+            variance[oblong] = np.square((sides[0] - sides[1]) / 2)
+        return variance
 
     def active_guards(self, architecture: Architecture) -> list[str]:
         """Every guard that changes the estimate of an architecture, or that it violates."""

@@ -196,8 +196,12 @@ def _load(file: Path, data: str | None, device: str, recalibrated: bool = True) 
     trained = read_supernet(file)
     opened = None
     if data is not None:
-        side = max(int(side) for side in trained.space.sections["network"]["resolution"])
-        opened = open_data(data, side=side, share=trained.source.share, seed=trained.source.seed)
+        opened = open_data(
+            data,
+            side=trained.space.largest_side,
+            share=trained.source.share,
+            seed=trained.source.seed,
+        )
     return SupernetAccuracy(trained, opened, device=device, recalibrated=recalibrated)
 
 

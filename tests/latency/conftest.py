@@ -116,7 +116,7 @@ def timing_table() -> Callable[..., pd.DataFrame]:
 SMALL = """
 format = "palmette/space@1"
 [network]
-resolution = [96, 100]
+resolution = [96, "100x128"]
 activation = ["relu6", "hswish"]
 se = [0.0, 0.25]
 [stem]

@@ -19,9 +19,14 @@ from palmette.space.trace import trace_ops
 SPACE = SearchSpace.from_toml(
     """
 format = "palmette/space@1"
-network = { resolution = [160, 224], activation = ["relu", "gelu"], se = [0.0, 0.25] }
-stem = { channels = [8, 16] }
-head = { channels = 64 }
+[network]
+resolution = [160, 224, "224x256", "160x256", "224x320"]
+activation = ["relu", "gelu"]
+se = [0.0, 0.25]
+[stem]
+channels = [8, 16]
+[head]
+channels = 64
 [[stages]]
 block = ["ir", "er", "ghost"]
 stride = 2
@@ -66,6 +71,9 @@ KNOWN = Support((3, 5), ("relu",), True, (200, 300), ("slice", "dense3"))
 ASKED = [
     ("network", "resolution", 160, True),
     ("network", "resolution", 224, False),
+    ("network", "resolution", "224x256", False),
+    ("network", "resolution", "160x256", True),  # its area is that of 202 px
+    ("network", "resolution", "224x320", True),
     ("network", "activation", "gelu", True),
     ("network", "se", 0.25, False),
     ("stem", "channels", 16, False),

@@ -19,7 +19,7 @@ from palmette.space.trace import trace_ops
 TINY = """
 format = "palmette/space@1"
 [network]
-resolution = [32, 45]
+resolution = [32, "45x36"]
 activation = ["relu", "gelu"]
 se = [0.0, 0.25]
 se_act = "gelu"
@@ -76,7 +76,10 @@ def check_against_traces(compiled_space: CompiledSpace, count: int, seed: int = 
     assert rows.shape == (count, space.depth + 2, 5)
     blocks = compiled_space.block_params[:, None]
     params = compiled_space.table(lambda slot: compiled_space.slot_sums(slot, blocks)).sums(codes)
-    assert params[:, 0].tolist() == [network.params() for network in space.decode_batch(codes)]
+    networks = space.decode_batch(codes)
+    assert params[:, 0].tolist() == [network.params() for network in networks]
+    found = compiled_space.table(compiled_space.slot_peaks).largest(codes)
+    assert found[:, 0].tolist() == [network.peak_elements() for network in networks]
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -111,7 +114,7 @@ def _spaces(draw: st.DrawFn) -> SearchSpace:
         json.dumps(draw(st.sampled_from(["swish", "gelu"]))),
     )
     return SearchSpace.from_toml(
-        f"format = 'palmette/space@1'\n[network]\nresolution = {some(32, 33, 35, 50)}\n"
+        f"format = 'palmette/space@1'\n[network]\nresolution = {some(32, 33, '35x50', '64x32')}\n"
         f"activation = {act}\nse = {some(0.0, 0.25, 0.5) if follows else 0}\nse_act = {se_act}\n"
         f"[stem]\nchannels = {some(8, 16)}\n{''.join(stages)}"
         f"[head]\nchannels = {some(16, 32)}\nclasses = {draw(st.integers(1, 20))}\n",
@@ -258,7 +261,7 @@ def test_the_entries_of_a_slot_describe_the_stage_that_stands_there(tiny: Compil
             assert slot.depth[row] == len(parts)
             assert slot.in_channels[row] == parts[0].in_channels
             assert slot.out_channels[row] == parts[-1].block.out_channels
-            assert slot.resolution[row] == network.resolution[0]
+            assert (slot.height[row], slot.width[row]) == network.resolution
     assert [slot.out_stride for slot in tiny.slots] == [2, 4, 8, 8]
 
 

@@ -1,5 +1,6 @@
 """Search spaces: codes and architectures are the same thing, and TOML is read with care."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palmette.space import ZOO, Architecture, InputError, SearchSpace, load, presets
+from palmette.space.choices import image_size, resolution_of
 
 PRESETS = {name: SearchSpace.preset(name) for name in presets()}
 
@@ -184,7 +186,7 @@ def test_neighbours_are_all_codes_that_differ_in_one_gene(
         (ZOO["mobilenet_v3_large"].text, "stage7.channels is 960, choices are [192, 256, 320]"),
         (ZOO["efficientnet_b0"].text, "network.activation is swish"),
         (ZOO["mobilenet_v1"].text, "stage1.channels is 64"),
-        (load("mobilenet_v2").with_resolution(224, 192).to_text(), "keeps fixed differs"),
+        (load("mobilenet_v2").with_resolution(224, 192).to_text(), "network.resolution is 224x192"),
         (ZOO["mobilenet_v2"].text + "_n10", "keeps fixed differs"),
         (
             ZOO["mobilenet_v2"].text.replace("head_c1280_relu6", "taps_t8.32"),
@@ -432,7 +434,18 @@ BROKEN_TOML = [
     ('"hsigmoid"', '"relu"', "[network] gate: must be one of sigmoid, hsigmoid; got 'relu'"),
     ('"hswish"]', '"tanh"]', "[network] activation: must be one of none, relu,"),
     ('"hswish"]', '["relu"]]', "[network] activation: must be one of none, relu,"),
-    ("[32, 48]", "[32, 16]", "[network] resolution: must be an integer from 32 to 4096, got 16"),
+    (
+        "[32, 48]",
+        "[32, 16]",
+        "[network] resolution: must be an integer from 32 to 4096, or height x width of such, as"
+        " '192x256', got 16",
+    ),
+    *(
+        ("[32, 48]", f'[32, "{size}"]', f"'192x256', got '{size}'")
+        for size in ("48x16", "16x48", "48x5000", "48X64", "48x", "x48", "48", "048x64", "48x64x3")
+    ),
+    ("[32, 48]", '[32, "32x32"]', "[network] resolution: a choice is given twice in [32, 32]"),
+    ("[32, 48]", '["32x48", "32x48"]', "[network] resolution: a choice is given twice"),
     (
         "channels = 64",
         "channels = 64\nclasses = 65537",
@@ -492,3 +505,43 @@ def test_mutated_toml_is_a_space_or_an_input_error(data: st.DataObject) -> None:
         return
     code = space.sample(1, np.random.default_rng(0))[0]
     assert space.encode(space.decode(code)).tolist() == code.tolist()
+
+
+# Images that are not square
+
+
+@st.composite
+def oblong_spaces(draw: st.DrawFn) -> SearchSpace:
+    """The small space with sides and sizes."""
+    sides = st.integers(32, 200)
+    sizes = st.tuples(sides, sides).map(lambda size: f"{size[0]}x{size[1]}")
+    choices = draw(st.lists(st.one_of(sides, sizes), min_size=2, max_size=4, unique_by=image_size))
+    shown = json.dumps(choices)
+    return SearchSpace.from_toml(TOML.replace("[32, 48]", shown), "oblong")
+
+
+@given(space=oblong_spaces(), data=st.data())
+def test_every_size_of_a_space_is_decoded_and_encoded(
+    space: SearchSpace, data: st.DataObject
+) -> None:
+    code = data.draw(codes(space))
+    network = space.decode(code)
+    choice = space.genes[0].choices[code[0]]
+    assert space.genes[0].name == "network.resolution"
+    assert network.resolution == image_size(choice)
+    assert resolution_of(*network.resolution) == choice
+    assert np.array_equal(space.encode(Architecture.from_text(network.to_text())), code)
+
+
+@given(space=oblong_spaces())
+def test_a_square_size_is_kept_as_its_side(space: SearchSpace) -> None:
+    for choice in space.sections["network"]["resolution"]:
+        height, width = image_size(choice)
+        assert choice == (height if height == width else f"{height}x{width}")
+
+
+def test_one_side_too_small_for_the_strides_is_enough_to_refuse() -> None:
+    stages = "[[stages]]\nstride = 2\nchannels = 8\nkernel = 3\nexpansion = 1\ndepth = 1\n"
+    text = TOML.replace("[32, 48]", '"33x400"').replace("[head]", stages * 5 + "[head]")
+    with pytest.raises(InputError, match="resolution: 33 px are too few for the strides"):
+        SearchSpace.from_toml(text, "deep")

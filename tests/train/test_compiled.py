@@ -22,7 +22,7 @@ PRESETS = presets()
 # images so small that maps shrink to one value
 ODD_SPACE = """
 format = "palmette/space@1"
-network = { resolution = [32, 320], activation = ["relu", "swish"], se = [0.0, 0.25] }
+network = { resolution = [32, "96x320"], activation = ["relu", "swish"], se = [0.0, 0.25] }
 stem = { channels = [8, 16] }
 head = { channels = [1280, 2560] }
 stages = [

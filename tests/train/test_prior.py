@@ -84,6 +84,23 @@ def test_jackknife_variance_of_three_fits_by_hand() -> None:
     np.testing.assert_allclose(jackknife_variance(errors), [2 / 3 * (4 + 1 + 9), 0.0])
 
 
+def test_an_oblong_image_is_the_square_of_its_area_with_a_wider_interval() -> None:
+    prior, network = AccuracyPrior.load(), load("mobilenet_v2")
+    sizes = [(192, 192), (128, 288), (288, 128)]  # one area
+    square, wide, tall = (
+        prior.evaluate([network.with_resolution(*size)], "tf_slim") for size in sizes
+    )
+    assert wide.top1[0] == pytest.approx(square.top1[0], abs=1e-9) == tall.top1[0]
+    assert wide.sigma[0] == tall.sigma[0]
+    # half of what the squares of its sides differ by, in squares
+    short, long = (
+        prior.evaluate([network.with_resolution(side)], "tf_slim").top1[0] for side in (128, 288)
+    )
+    added = math.sqrt(wide.sigma[0] ** 2 - square.sigma[0] ** 2)
+    assert added == pytest.approx((long - short) / 2, rel=1e-6)
+    assert added > 1
+
+
 def test_score_is_the_estimate_less_half_a_sigma() -> None:
     prior, networks = AccuracyPrior.load(), [load("mobilenet_v1"), load("efficientnet_b0")]
     batch = prior.evaluate(networks, "tf_slim")

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from palmette.space import Architecture
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
@@ -119,7 +117,7 @@ def _opened(trained: TrainedSupernet) -> Data:
     source, space = trained.source, trained.space
     data = open_data(
         source.name,
-        side=int(np.max([int(choice) for choice in space.sections["network"]["resolution"]])),
+        side=space.largest_side,
         share=source.share,
         seed=source.seed,
         corrupt=trained.recipe.compute.corrupt,

@@ -6,12 +6,14 @@ generator is given; else it is the first choice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palmette.space import SearchSpace
+from palmette.space.choices import image_size
 from palmette.space.search_space import Codes, Gene
 
 ALL = "all"
@@ -55,13 +57,20 @@ def _unordered_drawn(
     space: SearchSpace, code: Codes, free: NDArray[np.bool_], rng: np.random.Generator
 ) -> Codes:
     drawn = space.sample(1, rng)[0]
-    text = np.array([isinstance(gene.choices[0], str) for gene in space.genes], dtype=np.bool_)
+    text = np.array([not _values(gene) for gene in space.genes], dtype=np.bool_)
     found: Codes = np.where(text & free, drawn, code)
     return found
 
 
 def _place(gene: Gene, sign: float) -> int:
+    values = [sign * value for value in _values(gene)]
+    return values.index(max(values)) if values else 0
+
+
+def _values(gene: Gene) -> list[float]:
+    """What the choices of a gene are ordered by, a resolution by its area; none for names."""
+    if gene.key == "resolution":
+        return [float(math.prod(image_size(choice))) for choice in gene.choices]
     if isinstance(gene.choices[0], str):
-        return 0
-    values = [sign * float(choice) for choice in gene.choices]
-    return values.index(max(values))
+        return []
+    return [float(choice) for choice in gene.choices]

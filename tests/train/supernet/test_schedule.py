@@ -25,6 +25,14 @@ def test_the_ends_have_the_highest_and_lowest_values_in_whatever_order(space: Se
     assert high["network.activation"] == low["network.activation"] == "relu"
 
 
+def test_sizes_that_are_not_square_are_ordered_by_area(space: SearchSpace) -> None:
+    network = {**space.sections["network"], "resolution": (40, "32x64", "32x48", 44)}
+    oblong = SearchSpace("oblong", {**space.sections, "network": network})
+    high, low = (values(oblong, ends(oblong)) for ends in (largest, smallest))
+    assert (high["network.resolution"], low["network.resolution"]) == ("32x64", "32x48")
+    assert oblong.largest_side == 64
+
+
 def test_a_sandwich_has_both_ends_and_random_networks(space: SearchSpace) -> None:
     codes = sandwich(space, ["all"], 2, np.random.default_rng(0))
     assert len(codes) == 4
