@@ -372,7 +372,7 @@ def test_a_folder_in_use_is_refused_before_anything_is_computed(
     def no_problem(*_: Any, **__: Any) -> None:
         raise AssertionError("computed")
 
-    monkeypatch.setattr(MODULE, "_problem", no_problem)
+    monkeypatch.setattr(MODULE, "problem_of", no_problem)
     before = folder_bytes(copied)
     with pytest.raises(InputError, match="is not empty; name another folder"):
         again(finished, copied)
