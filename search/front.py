@@ -43,7 +43,7 @@ def _non_dominated_by_moocore(objectives: Floats) -> Ints:
     if len(objectives) == 0:
         return np.empty(0, dtype=np.int64)
     if objectives.shape[1] == 1:
-        return np.argmin(objectives[:, 0], keepdims=True).astype(np.int64)
+        return np.array([objectives[:, 0].argmin()], dtype=np.int64)
     from moocore import is_nondominated
 
     kept = np.flatnonzero(is_nondominated(objectives))

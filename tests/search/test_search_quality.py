@@ -11,11 +11,13 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from palmette.latency import load_predictor
 from palmette.search.front import non_dominated
+from palmette.search.problem import Limits, SearchProblem, identified, pose
 from palmette.space import CompiledSpace, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 
@@ -63,8 +65,15 @@ def benchmark() -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.path.insert(0, str(SCRIPT.parent))  # as when it is run: its parts lie beside it
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def additive(benchmark: ModuleType) -> ModuleType:
+    """The part of the script that knows exact fronts."""
+    return importlib.import_module("search_fronts.additive")
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +124,38 @@ def test_exact_front_of_the_benchmark_s_tables_equals_brute_force(
     np.testing.assert_allclose(benchmark.exact_front(problem), expected, rtol=1e-12)
 
 
-def test_layout_tells_shared_genes_from_links(
-    benchmark: ModuleType, compiled: CompiledSpace
+# two choices of genes that tell what the three spaces have of their own, one of most others: widths
+# that many stages share, and blocks; layers by themselves; shared choices and linked widths
+SOME_GENES = {
+    "mobilenet_v4": ("network.resolution", "stage3.channels", "stage6.channels", "stage2.channels"),
+    "fbnet": (),
+    "mobilenet_v2": ("network.resolution", "network.se", "stage2.channels", "stage3.channels"),
+}
+
+
+@pytest.mark.parametrize("name", SOME_GENES)
+def test_exact_front_of_each_kind_of_space_equals_brute_force(
+    benchmark: ModuleType, name: str
 ) -> None:
-    layout, column = benchmark.Layout.of(compiled), compiled.space.column
+    space = SearchSpace.preset(name)
+    kept = {*SOME_GENES[name], *[gene.name for gene in space.genes if "." in gene.name][-6:]}
+    for gene in space.genes:
+        ends = (gene.choices[0], gene.choices[-1]) if gene.name in kept else gene.choices[:1]
+        space = space.restrict(gene.name, ends)
+    compiled = compile_space(space)
+    codes = np.array(list(itertools.product(*map(range, space.cardinalities))), dtype=np.int64)
+    assert len(codes) >= 64
+    cost, score = benchmark.cost_table(TARGET, compiled), benchmark.score_table(compiled, 1)
+    problem = benchmark.additive_problem(compiled, cost, score)
+    objectives = problem.evaluate(codes).objectives
+    expected = objectives[non_dominated(objectives)]
+    np.testing.assert_allclose(benchmark.exact_front(problem), expected, rtol=1e-12)
+
+
+def test_layout_tells_shared_genes_from_links(
+    additive: ModuleType, compiled: CompiledSpace
+) -> None:
+    layout, column = additive.Layout.of(compiled), compiled.space.column
     shared = ("network.resolution", "network.activation", "network.se")
     assert [column[name] for name in shared] == list(layout.shared)
     links = ("stem.channels", "stage2.channels", "stage3.channels")
@@ -174,6 +211,65 @@ def test_a_small_space_is_measured_whole(benchmark: ModuleType, compiled: Compil
     for name, row in metrics["searches"].items():
         assert 0 < row["lowest"] <= row["mean"] <= row["highest"] <= 1, name
         assert row["evaluations"] > 0, name
+
+
+@pytest.fixture(scope="module")
+def judged(benchmark: ModuleType) -> SearchProblem:
+    """A few thousand networks as a search judges them, with a budget that a part of them keeps."""
+    enumerated = importlib.import_module("search_fronts.enumerated")
+    space = enumerated.sub_space()
+    for gene in [gene for gene in space.genes if gene.name.endswith(("kernel", "depth"))][:9]:
+        space = space.restrict(gene.name, gene.choices[:1])
+    return pose(space, load_predictor(TARGET), Limits(0.7))
+
+
+def test_a_front_by_enumeration_is_that_of_all_codes(
+    benchmark: ModuleType,
+    judged: SearchProblem,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    enumerated = importlib.import_module("search_fronts.enumerated")
+    monkeypatch.setattr(enumerated, "_BATCH", 1000)  # so that batches do not end with the space
+    front, feasible = enumerated.enumerated_front(judged)
+    found = judged.evaluate(np.array(list(itertools.product(*map(range, judged.cardinalities)))))
+    inside = found.objectives[found.violation == 0]
+    assert 0 < feasible == len(inside) < judged.space.size
+    assert judged.space.size % 1000
+    np.testing.assert_array_equal(front, inside[non_dominated(inside)])
+
+
+def test_the_enumerated_space_has_about_five_million_networks(benchmark: ModuleType) -> None:
+    enumerated = importlib.import_module("search_fronts.enumerated")
+    space, _ = identified(enumerated.sub_space(), load_predictor(enumerated.TARGET))
+    assert space.size == 5_242_880
+
+
+def test_cells_give_rows_of_every_search_and_the_worst_of_ours(
+    benchmark: ModuleType,
+    judged: SearchProblem,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    report = importlib.import_module("search_fronts.report")
+    monkeypatch.setattr(
+        benchmark.SearchSpace, "preset", lambda name: SearchSpace.from_toml(SMALL, name)
+    )
+    monkeypatch.setattr(report.cells, "STEPS", (500,))
+    monkeypatch.setattr(report.enumerated, "STEPS", (500,))
+    file = tmp_path / "rows.csv"
+    metrics = report.measure(2_000, file, ["one"], [TARGET], seeds=(0, 1), judged=judged)
+    rows = pd.read_csv(file)
+    assert set(rows["space"]) == {"one", "enumerated"}
+    assert rows["hypervolume_ratio"].between(0, 1).all()
+    ours = rows[(rows["search"] == "ours") & (rows["step"] == 2_000) & (rows["space"] == "one")]
+    assert len(ours) == 2
+    assert metrics["hypervolume_ratio_3m"] == ours["hypervolume_ratio"].min() > 0.99
+    assert metrics["worst_cell"]["space"] == "one"
+    names = ["ours", "ours", "pymoo", "pymoo", "optuna_nsga2", "optuna_nsga2"]
+    for curve in (metrics["curve"], metrics["enumerated"]["curve"]):
+        assert [row["search"] for row in curve] == names
+        assert [row["step"] for row in curve] == [500, 2_000] * 3
+    report.show(metrics)
 
 
 def run(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
