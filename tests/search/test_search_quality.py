@@ -272,6 +272,18 @@ def test_cells_give_rows_of_every_search_and_the_worst_of_ours(
     report.show(metrics)
 
 
+@pytest.mark.slow
+def test_every_cell_is_solved_with_a_tenth_of_three_million_evaluations(
+    benchmark: ModuleType, additive: ModuleType
+) -> None:
+    cells = importlib.import_module("search_fronts.cells")
+    for space, target in itertools.product(cells.SPACES, cells.TARGETS):
+        problem = cells.cell(space, target)
+        exact = benchmark.exact_front(problem)
+        share = benchmark.share_of_exact(benchmark.ours(problem, 300_000, 3), exact)
+        assert share >= 0.9995, (space, target)
+
+
 def run(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["search_quality.py", *arguments])
     code: int = benchmark.main()
