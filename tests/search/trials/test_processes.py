@@ -112,7 +112,7 @@ def test_leaving_kills_what_runs_and_what_it_started(runs: Runs) -> None:
 
 def test_workers_that_cannot_open_the_evaluator_say_why_once() -> None:
     with pytest.raises(InputError) as caught:
-        open_executor(Unprepared(home=os.getpid()), workers=2)
+        open_executor(Unprepared(home=os.getpid()), workers=1)
     assert str(caught.value) == "FILE.py:NAME: can't be imported by a worker (no module 'x')"
 
 
