@@ -74,7 +74,10 @@ class Source:
             fingerprint, name = opened.fingerprint, _anywhere(data)
         self.data = data or source.name
         self.evaluator = SupernetEvaluator(
-            str(path.absolute()), SupernetEvaluator.id_of(path, fingerprint), name, space.largest_side
+            str(path.absolute()),
+            SupernetEvaluator.id_of(path, fingerprint),
+            name,
+            space.largest_side,
         )
 
     def _proxy(

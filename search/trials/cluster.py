@@ -56,7 +56,8 @@ class OnRay:
     ) -> None:
         self.ray = ray = _ray()
         self.most, self.gpus, self.cpus, self.timeout_s = most, gpus, cpus, timeout_s
-        self._running: dict[Any, tuple[Task, float]] = {}
+        self._running: dict[Any, tuple[Task, float, Key]] = {}
+        self._submitted = 0
         self._done: dict[str, int] = {}  # by worker
         self._restarts = self._workers = 0
         self._begun: dict[Key, tuple[str, float]] = {}
@@ -84,8 +85,9 @@ class OnRay:
 
     def submit(self, task: Task) -> None:
         """See `Executor`."""
-        reference = self._measure.remote(*self._given, self._board, task)
-        self._running[reference] = task, time.monotonic()
+        self._submitted += 1
+        reference = self._measure.remote(*self._given, self._board, self._submitted, task)
+        self._running[reference] = task, time.monotonic(), self._submitted
 
     def wait(self, seconds: float) -> list[Outcome]:
         """See `Executor`; what ended between two calls comes in the order of submission.
@@ -106,8 +108,8 @@ class OnRay:
         """Of workers that have measured, and of tasks that wait for one."""
         self._look()
         busy = [
-            (task, *self._begun.get((task.trial, task.attempt), ("starting", 0.0)))
-            for task, _ in self._running.values()
+            (task, *self._begun.get(key, ("starting", 0.0)))
+            for task, _, key in self._running.values()
         ]
         idle = set(self._done) - {worker for _, worker, _ in busy}
         rows = [(worker, task, seconds) for task, worker, seconds in busy]
@@ -156,8 +158,8 @@ class OnRay:
         return [self._outcome(reference) for reference in ready]
 
     def _outcome(self, reference: Any) -> Outcome:
-        task, since = self._running.pop(reference)
-        worker, _ = self._begun.pop((task.trial, task.attempt), ("", 0.0))
+        task, since, key = self._running.pop(reference)
+        worker, _ = self._begun.pop(key, ("", 0.0))
         try:
             outcome: Outcome = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
@@ -176,8 +178,7 @@ class OnRay:
             return []
         self._look()
         found = []
-        for reference, (task, since) in list(self._running.items()):
-            key = task.trial, task.attempt
+        for reference, (task, since, key) in list(self._running.items()):
             waited = time.monotonic() - since - START_SECONDS
             worker, seconds = self._begun.get(key, ("", waited))
             if seconds > self.timeout_s:
@@ -200,7 +201,7 @@ class OnRay:
             return
         room = sum(_room(node["Resources"], self.gpus, self.cpus) for node in self._machines())
         self._workers = room if self.most is None else min(room, self.most)
-        keys = [(task.trial, task.attempt) for task, _ in self._running.values()]
+        keys = [key for _, _, key in self._running.values()]
         if keys:
             with suppress(self.ray.exceptions.RayError):  # a lost board starts again, empty
                 answer = self._board.read.remote(keys)

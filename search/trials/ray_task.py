@@ -10,8 +10,8 @@ from typing import Any
 from palmette.search.trials.measuring import in_one_line, measured, name, prepared
 from palmette.search.trials.task import Evaluator, Outcome, Task
 
-Key = tuple[int, int]
-"""Trial and attempt."""
+Key = int
+"""Number of a submission: trials of two studies may share theirs."""
 _opened: dict[str, Evaluator] = {}
 """One evaluator of this process, by id: Ray's processes are used for task after task."""
 
@@ -33,7 +33,7 @@ class Board:
         return {key: (worker, now - since) for key, (worker, since) in self._begun.items()}
 
 
-def measure(held: list[Any], id: str, folder: str, board: Any, task: Task) -> Outcome:
+def measure(held: list[Any], id: str, folder: str, board: Any, key: Key, task: Task) -> Outcome:
     """Outcome of a task.
 
     Args:
@@ -41,13 +41,14 @@ def measure(held: list[Any], id: str, folder: str, board: Any, task: Task) -> Ou
         id: of the evaluator.
         folder: working folder of the driver, taken where it exists.
         board: told of the begin.
+        key: by which it is told.
         task: to be measured.
     """
     try:
         evaluator = _open(held, id, folder)
     except Exception as error:
         return Outcome(task, "failed", reason=in_one_line(error), worker=name())
-    board.begin.remote((task.trial, task.attempt), name())
+    board.begin.remote(key, name())
     return measured(evaluator, task)
 
 
