@@ -16,6 +16,7 @@ from palmette.search.objectives.goal import (
     check_join,
     joined_name,
 )
+from palmette.search.objectives.precision import HALF, read_precisions
 from palmette.search.objectives.reward import reward_of
 from palmette.space.errors import expect
 
@@ -39,6 +40,13 @@ class SearchConfig:
     confidence: float = 0.8
     params_m: float = math.inf
     macs_m: float = math.inf
+    package_mb: float = math.inf
+    """Most megabytes of the Core ML package."""
+    peak_memory_mb: float = math.inf
+    """Most megabytes of activations that are alive at once."""
+    precision: str = HALF
+    """Of weights: one of `objectives.precision.PRECISIONS`, or several with commas between; a
+    network then has the most precise one with which its package keeps `package_mb`."""
     lam: float = 0.5
     recipe: str | None = None
     evaluations: int = EVALUATIONS
@@ -73,6 +81,10 @@ class SearchConfig:
     """Path of a CSV with networks that the search begins with, such as the front of another run."""
 
     def __post_init__(self) -> None:
+        expect(
+            len(self.precisions) == 1 or self.package_mb < math.inf,
+            f"precision: package_mb chooses among '{self.precision}'; give that limit, or one name",
+        )
         names = " or ".join(QUANTITIES)
         expect(self.budget in QUANTITIES, f"budget: must be {names}, got '{self.budget}'")
         expect(
@@ -154,6 +166,11 @@ class SearchConfig:
         if not self.goals:
             return {name: value for name, value in plain.items() if name not in _OF_GOALS}
         return {**plain, "goals": [asdict(goal) for goal in self.goals]}
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions that weights may have, the most precise first."""
+        return read_precisions(self.precision)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], where: str) -> SearchConfig:

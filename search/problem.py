@@ -11,7 +11,7 @@ search begins. Of several targets the time is their joined load (`search.objecti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,11 +25,13 @@ from palmette.search.accuracy import Accuracy, Prior, PriorAccuracy
 from palmette.search.evolution import Evaluation
 from palmette.search.exportable import AT_RISK, REFUSED, level_table, without_refused
 from palmette.search.objectives.joined import JoinedTimes, columns_of
+from palmette.search.objectives.precision import HALF, value_bytes
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
-from palmette.search.objectives.quantities import CompiledQuantities
+from palmette.search.objectives.quantities import QUANTITIES, CompiledQuantities
 from palmette.search.objectives.reward import Reward
 from palmette.search.start import NOTHING, Start
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.space.choices import resolution_of
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
@@ -58,6 +60,8 @@ class Limits:
     macs_m: float = math.inf
     lam: float = 0.5
     """Standard deviations that the accuracy score gives up."""
+    package_mb: float = math.inf
+    peak_memory_mb: float = math.inf
 
     def __post_init__(self) -> None:
         for name in ("budget_ms", *QUANTITY_NAMES):
@@ -88,6 +92,8 @@ class Candidates:
     sigma: Floats
     quantities: dict[str, Floats]
     """By the names of `objectives.quantities`, in their units."""
+    precision: NDArray[np.int64]
+    """Of the weights: indices of the problem's `precisions`."""
     violation: Floats
     guarded: NDArray[np.bool_]
     outside: NDArray[np.bool_]
@@ -174,16 +180,17 @@ class SearchProblem:
         codes = self.compiled_codes.full(codes)
         time, barred, outside = self._times(codes)
         accuracy = self.accuracy.evaluate(codes)
-        quantities = self.quantities.evaluate(codes)
+        quantified = self.quantities.evaluate(codes, self.limits.package_mb)
         violation = accuracy.violation + np.where(accuracy.guarded, _GUARDED, 0.0)
-        violation = violation + self._excess(time.upper_ms, quantities) + barred
+        violation = violation + self._excess(time.upper_ms, quantified.values) + barred
         return Candidates(
             time.ms,
             time.lower_ms,
             time.upper_ms,
             accuracy.top1,
             accuracy.sigma,
-            quantities,
+            quantified.values,
+            quantified.precision,
             violation,
             accuracy.guarded,
             outside,
@@ -193,7 +200,8 @@ class SearchProblem:
         """Ms and violation, each (n,), of codes (n, genes): what needs no accuracy."""
         codes = self.compiled_codes.full(codes)
         time, barred, _ = self._times(codes)
-        return time.ms, self._excess(time.upper_ms, self.quantities.evaluate(codes)) + barred
+        quantified = self.quantities.evaluate(codes, self.limits.package_mb)
+        return time.ms, self._excess(time.upper_ms, quantified.values) + barred
 
     def _excess(self, upper_ms: Floats, quantities: dict[str, Floats]) -> Floats:
         """How far networks (n,) are beyond the limits on their costs."""
@@ -282,6 +290,7 @@ def pose(
     accuracy: Callable[[CompiledSpace], Accuracy] | None = None,
     extrapolate: bool = False,
     exportable: bool = False,
+    precisions: Sequence[str] = (HALF,),
     compiled: CompiledSpace | None = None,
 ) -> SearchProblem:
     """The problem of a target's search over a space.
@@ -294,6 +303,8 @@ def pose(
         accuracy: makes that of the full space's codes; None for the prior.
         extrapolate: keep choices that the target's timings cannot identify.
         exportable: bar networks with ops that the target's unit is known to refuse.
+        precisions: of weights that a network may have, the most precise first; only its package's
+            size follows from them (`objectives.precision`).
         compiled: the full space, where it was compiled for another problem already.
 
     Raises:
@@ -317,7 +328,7 @@ def pose(
         CodeMap.between(searched, space),
         predictor.compile(compiled),
         PriorAccuracy(compiled, recipe) if accuracy is None else accuracy(compiled),
-        CompiledQuantities.of(compiled),
+        CompiledQuantities.of(compiled, precisions, value_bytes(predictor.model_.target)),
         limits,
         tuple(barred),
         level_table(compiled, era),
@@ -337,9 +348,7 @@ def check_possible(problem: SearchProblem) -> None:
         architecture = problem.space.decode(code[0])
         broken = problem.accuracy.guards(architecture)
         raise InputError(
-            f"no network of space '{name}' keeps all limits; the nearest has"
-            f" {found.quantities['params_m'][0]:.3g} M parameters and"
-            f" {found.quantities['macs_m'][0]:.3g} M MACs"
+            f"no network of space '{name}' keeps all limits; the nearest has {_figures(found)}"
             + "".join(f"; {words}" for words in _unreachable(problem))
             + (f", and guards of the accuracy prior: {'; '.join(broken)}" if broken else "")
         )
@@ -384,6 +393,12 @@ def _check_budgets(problem: SearchProblem, code: Codes) -> None:
         f" {times.each_at(confidence):.4g}; raise what is too small, lower the confidence or give a"
         " space with smaller networks",
     )
+
+
+def _figures(found: Candidates) -> str:
+    """Quantities of one network in words."""
+    figures = [f"{q.name} {found.quantities[q.name][0]:.3g}" for q in QUANTITIES]
+    return ", ".join(figures)
 
 
 def _rounded_up(ms: float) -> float:
@@ -433,7 +448,8 @@ def describe(problem: SearchProblem, codes: Codes) -> list[dict[str, Any]]:
                 "score": top1 - problem.limits.lam * sigma,
                 **({} if rewards is None else {"reward": float(rewards[index])}),
                 **{name: float(value[index]) for name, value in found.quantities.items()},
-                "resolution": architecture.resolution[0],
+                "precision": problem.quantities.precisions[found.precision[index]],
+                "resolution": resolution_of(*architecture.resolution),
                 "outside_timed": bool(found.outside[index]),
                 "ops_refused": int(levels[index, REFUSED]),
                 "ops_at_risk": int(levels[index, AT_RISK]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,23 +13,29 @@ import pandas as pd
 from palmette.latency import LATENCY, LatencyPredictor, published_timings
 from palmette.search.objectives.joined import JoinedTimes, join_loads
 from palmette.search.objectives.quantities import quantities_of
-from palmette.space import MOBILENET_LIKE, ZOO, load
+from palmette.space import MOBILENET_LIKE, ZOO, Architecture, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
 
 if TYPE_CHECKING:
     from palmette.search.problem import SearchProblem
 
+Quantify = Callable[[Architecture], dict[str, float]]
+
 
 def references(
-    predictor: LatencyPredictor, recipe: str | None, confidence: float, lam: float = LAMBDA
+    predictor: LatencyPredictor,
+    recipe: str | None,
+    confidence: float,
+    lam: float = LAMBDA,
+    quantify: Quantify = quantities_of,
 ) -> pd.DataFrame:
     """The zoo on a target, fastest first.
 
     Columns: network, ms, ms_at_confidence (one-sided), timed_ms (the published timing on this
     target, NaN without one, or if sustained times are predicted: none were published), top1 (the
     prior's, with `recipe`, as for the picks), score (`lam` standard deviations off), published_top1
-    and its recipe, and the quantities that can be limited (`objectives.quantities`).
+    and its recipe, and the quantities that can be limited, as `quantify` counts them.
     """
     names = list(MOBILENET_LIKE)
     architectures = [load(name) for name in names]
@@ -47,13 +55,17 @@ def references(
             "published_recipe": [ZOO[name].recipe for name in names],
         }
     )
-    quantities = pd.DataFrame([quantities_of(architecture) for architecture in architectures])
+    quantities = pd.DataFrame([quantify(architecture) for architecture in architectures])
     table = pd.concat([table, quantities], axis=1)
     return table.sort_values("ms", ignore_index=True)
 
 
 def joined_references(
-    times: JoinedTimes, recipe: str | None, confidence: float, lam: float = LAMBDA
+    times: JoinedTimes,
+    recipe: str | None,
+    confidence: float,
+    lam: float = LAMBDA,
+    quantify: Quantify = quantities_of,
 ) -> pd.DataFrame:
     """The zoo under several targets joined, least load first.
 
@@ -61,7 +73,7 @@ def joined_references(
     """
     each = times.each_at(confidence)
     tables = [
-        references(latency.predictor, recipe, each, lam).set_index("network")
+        references(latency.predictor, recipe, each, lam, quantify).set_index("network")
         for latency in times.latencies
     ]
     table = tables[0]
@@ -79,11 +91,17 @@ def joined_references(
 
 def run_references(problem: SearchProblem, recipe: str | None) -> pd.DataFrame:
     """The zoo under a run's predictors, in the columns of its front."""
-    limits = problem.limits
+    limits, counted = problem.limits, problem.quantities
+    quantify = partial(
+        quantities_of,
+        precisions=counted.precisions,
+        value_bytes=counted.value_bytes,
+        package_mb=limits.package_mb,
+    )
     if problem.joined is None:
         predictor = problem.latency.predictor
-        return references(predictor, recipe, limits.confidence, limits.lam)
-    return joined_references(problem.joined, recipe, limits.confidence, limits.lam)
+        return references(predictor, recipe, limits.confidence, limits.lam, quantify)
+    return joined_references(problem.joined, recipe, limits.confidence, limits.lam, quantify)
 
 
 def published_ms(target: str) -> dict[str, float]:

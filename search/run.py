@@ -229,6 +229,7 @@ def problem_of(
         "accuracy": accuracy,
         "extrapolate": config.extrapolate,
         "exportable": config.exportable,
+        "precisions": config.precisions,
         "compiled": compiled,
     }
     if config.goals:

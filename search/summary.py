@@ -13,7 +13,9 @@ from palmette.export import export_for_runtime
 from palmette.latency import LATENCY, SUSTAINED, LatencyPredictor, parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.objectives.goal import Goal
+from palmette.search.objectives.precision import HALF, PRECISIONS
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
+from palmette.search.objectives.quantities import QUANTITIES
 from palmette.search.references import run_references
 from palmette.search.run import Run
 from palmette.space.errors import expect
@@ -104,6 +106,7 @@ def guard_lines(run: Run) -> list[str]:
         " best of many estimates is an optimistic one: train the shortlist before you believe it",
         f"choices that this target's timings can't identify, barred: {barred}",
         _unit_line(run),
+        *_limit_lines(run),
         f"guards that changed an estimate on the front: {active}",
         "families of blocks outside the prior's fit, estimates on the front widened by its error on"
         f" their published networks: {_widened(guards['widened_families'])}",
@@ -150,6 +153,23 @@ def _vs_pick(run: Run) -> str:
     )
 
 
+def _limit_lines(run: Run) -> list[str]:
+    """Limits beside the budget, and what is not known of weights below half precision."""
+    most, lines = run.problem.limits.most, []
+    if most:
+        limited = (f"{q.name} at most {most[q.name]:g}" for q in QUANTITIES if q.name in most)
+        lines.append("limits that all networks of the front keep: " + ", ".join(limited))
+    if run.config.precisions != (HALF,):
+        used = run.front["precision"].value_counts(sort=False).to_dict()
+        counted = ", ".join(f"{name} {used[name]}" for name in PRECISIONS if name in used)
+        lines.append(
+            f"precision of the weights on the front: {counted}; milliseconds and top-1 are those of"
+            " half precision: what fewer bits cost a network shows when it is trained (palmette"
+            " compress --sweep --data)"
+        )
+    return lines
+
+
 def _unit_line(run: Run) -> str:
     """What rules of thumb say of the target's unit, and what was barred by them."""
     guards = run.guards
@@ -191,12 +211,16 @@ def export_pick(run: Run) -> Path:
     predictor, ms = _of_pick(run)
     target = predictor.model_.target
     interval = predictor.predict_interval([run.pick], run.config.confidence)
+    precision = PRECISIONS[str(row["precision"])]
+    half = precision.name == HALF
     run.folder.models.mkdir(exist_ok=True)
-    return export_for_runtime(
+    package = export_for_runtime(
         run.pick,
         run.folder.models / str(row["id"]),
         runtime=target.runtime,
-        kind=None if target.runtime.startswith("coreml") else "mlprogram",
+        # only ML Programs have weights of fewer bits
+        kind=None if half and target.runtime.startswith("coreml") else "mlprogram",
+        ios=None if half else precision.ios,
         predicted_ms=ms,
         interval_ms=(float(interval.lower_ms[0]), float(interval.upper_ms[0])),
         interval_confidence=run.config.confidence,
@@ -209,6 +233,12 @@ def export_pick(run: Run) -> Path:
             "accuracy_rung": run.problem.accuracy.label,
         },
     )
+    if half:
+        return package
+    from palmette.export.compression import compress  # slow to import
+
+    small = package.with_stem(f"{package.stem}-{precision.name}")
+    return compress(package, small, precision.name).path
 
 
 def _of_pick(run: Run) -> tuple[LatencyPredictor, float]:

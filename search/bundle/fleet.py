@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from palmette.latency import LATENCY, Target, parse_target
 from palmette.search.bundle.fronts import Front, read_fronts
+from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.problem import SearchProblem
 from palmette.search.run import identity
 from palmette.space import Architecture, InputError
@@ -26,7 +27,7 @@ from palmette.space.search_space import Codes
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_LIMITS = ("budget", "budget_ms", "params_m", "macs_m", "extrapolate", "exportable")
+_LIMITS = ("budget", "budget_ms", *QUANTITY_NAMES, "precision", "extrapolate", "exportable")
 
 
 @dataclass(frozen=True, slots=True)

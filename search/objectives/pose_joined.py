@@ -17,6 +17,7 @@ from palmette.search.accuracy import Accuracy, PriorAccuracy
 from palmette.search.exportable import level_table, without_refused
 from palmette.search.objectives.goal import Goal, Join, check_join
 from palmette.search.objectives.joined import JoinedTimes, TargetTime
+from palmette.search.objectives.precision import HALF, value_bytes
 from palmette.search.objectives.quantities import CompiledQuantities
 from palmette.search.problem import (
     CodeMap,
@@ -39,6 +40,7 @@ def pose_joined(
     accuracy: Accuracy | None = None,
     extrapolate: bool = False,
     exportable: bool = False,
+    precisions: Sequence[str] = (HALF,),
     compiled: CompiledSpace | None = None,
 ) -> SearchProblem:
     """The problem of a search whose time is the joined load of several targets.
@@ -49,7 +51,7 @@ def pose_joined(
         join: see `search.objectives.joined`.
         limits: what a network may cost; its budget is a load, 1 or infinite.
         joint: hold all budgets together at the confidence, not each.
-        recipe, accuracy, extrapolate, exportable, compiled: see `problem.pose`.
+        recipe, accuracy, extrapolate, exportable, precisions, compiled: see `problem.pose`.
 
     Raises:
         InputError: targets that can't be joined so, no choice of a gene is left, or no network of
@@ -81,12 +83,13 @@ def pose_joined(
         TargetTime(goal, predictor.compile(compiled), table, mask)
         for (goal, predictor), table, mask in zip(goals, levels, masks, strict=True)
     )
+    widest = max(value_bytes(predictor.model_.target) for _, predictor in goals)
     problem = SearchProblem(
         searched,
         CodeMap.between(searched, space),
         times[0].latency,
         PriorAccuracy(compiled, recipe) if accuracy is None else accuracy,
-        CompiledQuantities.of(compiled),
+        CompiledQuantities.of(compiled, precisions, widest),
         limits,
         tuple(barred),
         times[0].levels,

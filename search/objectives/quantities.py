@@ -2,17 +2,22 @@
 
 Each is counted in whole numbers (parameters, bytes), so that what a compiled space says of a code
 is, to the digit, what the traced network says: a sum over the parts of a network, or the largest of
-them.
+them. Where several precisions of weights are allowed, a network has the most precise one with which
+its package keeps its limit.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.space import Architecture, CompiledSpace
+from palmette.search.objectives.package_size import PACKAGE, package_bytes
+from palmette.search.objectives.precision import HALF
+from palmette.space import Architecture, CompiledSpace, OpTable
 from palmette.space.compiled import SpaceTable
 from palmette.space.search_space import Codes
 
@@ -26,41 +31,89 @@ class Quantity:
     name: str
     unit: str
     what: str
-    scale: float
-    """What is counted, over the unit."""
     adds_up: bool
     """Whether a network's figure is the sum over its parts; otherwise the largest of them."""
 
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("params_m", "M", "parameters, BatchNorm's included", 1e6, True),
-    Quantity("macs_m", "M", "MACs of convolutions and linear layers", 1e6, True),
+    Quantity("params_m", "M", "parameters, BatchNorm's included", True),
+    Quantity("macs_m", "M", "multiply-accumulates of convolutions and linear layers", True),
+    Quantity("package_mb", "MB", "bytes of the Core ML package, without labels", True),
+    Quantity("peak_memory_mb", "MB", "most bytes of activations alive at once, one image", False),
 )
-"""Sums first."""
 NAMES = tuple(quantity.name for quantity in QUANTITIES)
+_MILLION = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Quantified:
+    """Quantities of n networks."""
+
+    values: dict[str, Floats]
+    """By name, in their units, shape (n,)."""
+    precision: NDArray[np.int64]
+    """Which of the precisions each has, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledQuantities:
     """The quantities of the codes of one space."""
 
-    table: SpaceTable
-    """Channels as `QUANTITIES`, counted."""
+    sums: SpaceTable
+    """Channels: parameters, MACs, and bytes of the package at each precision."""
+    peaks: SpaceTable
+    """One channel: elements of activations."""
+    precisions: tuple[str, ...]
+    """That a network may have, the most precise first."""
+    value_bytes: int
+    """Of an activation."""
 
     @classmethod
-    def of(cls, compiled: CompiledSpace) -> CompiledQuantities:
-        """Tables of a compiled space."""
-        macs = compiled.block_sums(compiled.ops.macs[:, None])
-        counts = np.concatenate([compiled.block_params[:, None], macs], axis=1)
-        return cls(compiled.table(lambda slot: compiled.slot_sums(slot, counts)))
+    def of(
+        cls, compiled: CompiledSpace, precisions: Sequence[str] = (HALF,), value_bytes: int = 2
+    ) -> CompiledQuantities:
+        """Tables of a compiled space; see `objectives.precision` for the other two."""
+        ops = compiled.ops
+        columns = [ops.macs, *(package_bytes(ops, name) for name in precisions)]
+        blocks = compiled.block_sums(np.stack(columns, axis=1))
+        counts = np.concatenate([compiled.block_params[:, None], blocks], axis=1)
+        sums = compiled.table(lambda slot: compiled.slot_sums(slot, counts))
+        return cls(sums, compiled.table(compiled.slot_peaks), tuple(precisions), value_bytes)
 
-    def evaluate(self, codes: Codes) -> dict[str, Floats]:
-        """Each quantity of codes (n, genes) in its unit, shape (n,)."""
-        counted = self.table.sums(codes)
-        return {q.name: counted[:, at] / q.scale for at, q in enumerate(QUANTITIES)}
+    def evaluate(self, codes: Codes, package_mb: float = math.inf) -> Quantified:
+        """Quantities of codes (n, genes); the limit of the package decides on the precision."""
+        return _quantified(
+            self.sums.sums(codes),
+            self.peaks.largest(codes)[:, 0] * self.value_bytes,
+            package_mb,
+        )
 
 
-def quantities_of(architecture: Architecture) -> dict[str, float]:
+def quantities_of(
+    architecture: Architecture,
+    precisions: Sequence[str] = (HALF,),
+    value_bytes: int = 2,
+    package_mb: float = math.inf,
+) -> dict[str, float]:
     """Each quantity of one network in its unit: the figures of `CompiledQuantities`."""
-    counted = (architecture.params(), architecture.macs())
-    return {q.name: count / q.scale for q, count in zip(QUANTITIES, counted, strict=True)}
+    ops = OpTable.of(architecture.ops())
+    stored = [float(package_bytes(ops, name).sum()) for name in precisions]
+    counted = np.array([[architecture.params(), architecture.macs(), *stored]], dtype=np.float64)
+    peak = np.array([float(architecture.peak_elements() * value_bytes)])
+    found = _quantified(counted, peak, package_mb)
+    return {name: float(value[0]) for name, value in found.values.items()}
+
+
+def _quantified(counted: Floats, peak_bytes: Floats, package_mb: float) -> Quantified:
+    """From counts (n, 2 + precisions) and bytes (n,)."""
+    sizes = (counted[:, 2:] + PACKAGE) / _MILLION
+    keeps = sizes <= package_mb
+    # the last, and smallest, where none keeps the limit
+    chosen = np.where(keeps.any(axis=1), keeps.argmax(axis=1), sizes.shape[1] - 1)
+    values = (
+        counted[:, 0] / _MILLION,
+        counted[:, 1] / _MILLION,
+        sizes[np.arange(len(sizes)), chosen],
+        peak_bytes / _MILLION,
+    )
+    return Quantified(dict(zip(NAMES, values, strict=True)), chosen)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from palmette.latency import TARGETS, LatencyPredictor, load_predictor
 from palmette.search.evolution import Front, evolve
-from palmette.search.objectives.quantities import quantities_of
+from palmette.search.objectives.precision import value_bytes
+from palmette.search.objectives.quantities import NAMES, quantities_of
 from palmette.search.problem import (
     CodeMap,
     Limits,
@@ -49,7 +50,7 @@ def tight(small_space: SearchSpace) -> SearchProblem:
 # --- limits ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["budget_ms", "params_m", "macs_m"])
+@pytest.mark.parametrize("name", ["budget_ms", *NAMES])
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, -math.inf])
 def test_a_limit_that_is_not_positive_is_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"^{name}: must be positive"):
@@ -184,12 +185,13 @@ def test_candidates_equal_the_estimates_of_each_network_alone(
         "outside": [predictor.outside(network) for network in networks],
     }
     named = {field.name for field in fields(found)}
-    assert set(alone) | {"violation", "quantities"} == named
+    assert set(alone) | {"violation", "quantities", "precision"} == named
     for name, values in alone.items():
         np.testing.assert_allclose(getattr(found, name), values, rtol=1e-9, err_msg=name)
     for index, network in enumerate(networks):
         one = {name: values[index] for name, values in found.quantities.items()}
-        assert one == quantities_of(network)
+        assert one == quantities_of(network, value_bytes=value_bytes(predictor.model_.target))
+    assert not found.precision.any()
 
 
 def test_objectives_are_the_milliseconds_and_the_score_to_be_raised(tight: SearchProblem) -> None:
@@ -382,11 +384,11 @@ def test_no_change_of_one_gene_makes_the_fastest_network_of_the_preset_faster() 
     assert problem.candidates(samples).upper_ms.min() > least
 
 
-@pytest.mark.parametrize("limit", ["params_m", "macs_m"])
+@pytest.mark.parametrize("limit", NAMES)
 def test_a_limit_that_no_network_keeps_is_told_with_the_nearest(
     small_space: SearchSpace, limit: str
 ) -> None:
-    with pytest.raises(InputError, match="keeps all limits; the nearest has 1.66 M") as error:
+    with pytest.raises(InputError, match=f"keeps all limits; the nearest has .*{limit} ") as error:
         pose(small_space, load_predictor("iphone-11/ane"), Limits(6.0, **{limit: 0.001}))
     assert "guards" not in str(error.value)
 
