@@ -15,13 +15,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.export.compression.schemes import LEAST_VALUES
 from palmette.search.objectives.precision import PRECISIONS
 from palmette.space.architecture import IMAGE_CHANNELS
 from palmette.space.ops import OpTable
 
 Floats = NDArray[np.float64]
 
+LEAST_VALUES = 512
+"""That of `palmette.export.compression`, which is slow to import; a test holds them alike."""
 PACKAGE = 1150.0
 """What every package has: manifest, description, file header."""
 _WEIGHTED = 1320.0

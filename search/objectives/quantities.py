@@ -106,14 +106,12 @@ def quantities_of(
 
 def _quantified(counted: Floats, peak_bytes: Floats, package_mb: float) -> Quantified:
     """From counts (n, 2 + precisions) and bytes (n,)."""
-    sizes = (counted[:, 2:] + PACKAGE) / _MILLION
-    keeps = sizes <= package_mb
-    # the last, and smallest, where none keeps the limit
-    chosen = np.where(keeps.any(axis=1), keeps.argmax(axis=1), sizes.shape[1] - 1)
-    values = (
-        counted[:, 0] / _MILLION,
-        counted[:, 1] / _MILLION,
-        sizes[np.arange(len(sizes)), chosen],
-        peak_bytes / _MILLION,
-    )
+    params, macs, *stored = counted.T
+    size = (stored[0] + PACKAGE) / _MILLION
+    chosen = np.zeros(len(size), dtype=np.int64)
+    for at, smaller in enumerate(stored[1:], 1):
+        over = size > package_mb  # the last, and smallest, stays where none keeps the limit
+        size = np.where(over, (smaller + PACKAGE) / _MILLION, size)
+        chosen = np.where(over, at, chosen)
+    values = (params / _MILLION, macs / _MILLION, size, peak_bytes / _MILLION)
     return Quantified(dict(zip(NAMES, values, strict=True)), chosen)

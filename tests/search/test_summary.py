@@ -37,6 +37,7 @@ def rows(finished: Run) -> Rows:
 def restricted(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with every limit and another weight of the uncertainty."""
     options = {"params_m": 5.0, "macs_m": 250.0, "lam": 2.0, "recipe": "timm_ra"}
+    options |= {"package_mb": 4.5, "peak_memory_mb": 3.5, "precision": "int8,float16"}
     folder = tmp_path_factory.mktemp("restricted") / "run"
     return run("iphone-11/ane", 40.0, folder, space=str(small_file), evaluations=1000, **options)
 
@@ -122,6 +123,30 @@ def test_a_reference_that_breaks_another_limit_is_said_to(restricted: Run) -> No
     assert found["efficientnet_b0"] == "over params_m"  # 5.3 M, 390 M
     assert found["mobilenet_v2"] == "over macs_m"  # 3.5 M, 301 M
     assert re.fullmatch(r"[+-]\d+\.\d", found["mobilenet_v3_small"])
+
+
+def test_the_lines_name_every_limit_and_what_is_not_known_of_fewer_bits(restricted: Run) -> None:
+    lines = guard_lines(restricted)
+    limits = "params_m at most 5, macs_m at most 250, package_mb at most 4.5, peak_memory_mb at"
+    assert any(limits in line for line in lines)
+    (line,) = (line for line in lines if line.startswith("precision of the weights"))
+    front = restricted.front
+    assert set(front["precision"]) <= {"float16", "int8"}
+    for name, count in front["precision"].value_counts().items():
+        assert f"{name} {count}" in line
+    assert "milliseconds and top-1 are those of half precision" in line
+    assert front["package_mb"].max() <= 4.5 and front["peak_memory_mb"].max() <= 3.5
+
+
+@pytest.mark.slow
+def test_a_pick_of_fewer_bits_is_exported_with_them(restricted: Run, tmp_path: Path) -> None:
+    row = restricted.front["precision"].eq("int8").idxmax()
+    assert restricted.front.loc[row, "precision"] == "int8"
+    front = restricted.front.assign(pick=restricted.front.index == row)
+    package = export_pick(replace(restricted, front=front))
+    assert package.name.endswith("-int8.mlpackage")
+    written = sum(file.stat().st_size for file in package.rglob("*") if file.is_file())
+    assert written == pytest.approx(front.loc[row, "package_mb"] * 1e6, rel=0.02)
 
 
 def test_a_verdict_is_the_difference_of_scores_or_a_tie(restricted: Run) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from palmette.latency import Target, load_predictor, parse_target
 from palmette.search.config import SearchConfig
 from palmette.search.evolution import evolve
-from palmette.search.objectives.package_size import package_bytes
+from palmette.search.objectives.package_size import LEAST_VALUES, package_bytes
 from palmette.search.objectives.precision import PRECISIONS, read_precisions, value_bytes
 from palmette.search.objectives.quantities import (
     NAMES,
@@ -63,6 +63,17 @@ def test_a_layer_takes_its_padded_arrays_and_its_place_in_the_graph() -> None:
 )
 def test_the_first_layer_and_small_weights_stay_half_precision(text: str) -> None:
     assert len({bytes_of(text, name) for name in ALL}) == 1
+
+
+def test_compression_leaves_the_same_weights_alone_and_knows_each_precision() -> None:
+    from palmette.export.compression.schemes import LEAST_VALUES as LEFT_ALONE
+    from palmette.export.compression.schemes import SCHEMES
+
+    assert LEAST_VALUES == LEFT_ALONE
+    for precision in PRECISIONS.values():
+        if precision.name != "float16":
+            assert SCHEMES[precision.name].bits == precision.bits
+            assert SCHEMES[precision.name].system == f"iOS{precision.ios}"
 
 
 def test_an_op_without_weights_is_a_line_of_the_graph() -> None:
