@@ -77,7 +77,7 @@ def confirm_front(
         f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
     )
     proposals = Proposals(config, problem, None)
-    with found.driver(), opened(config, problem, found, compute, proposals) as (study, lease):
+    with found.driver(), opened(problem, found, compute, proposals) as (study, lease):
         Driver(study, problem, lease)  # the problem learns what the trials measured
         front = front_of(study, problem)
         with compute.executor(evaluator) as executor:

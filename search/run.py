@@ -313,7 +313,7 @@ def _search(
     proposals = Proposals(config, problem, told)
     driver: Driver | None = None
     try:
-        with opened(config, problem, folder, compute, proposals) as (study, lease):
+        with opened(problem, folder, compute, proposals) as (study, lease):
             _check_finished(study, problem.space, folder)
             proposals.prepare(study)
             import_measured(study, problem)
@@ -339,7 +339,6 @@ def written(run: Run) -> Run:
 
 
 def opened(
-    config: SearchConfig,
     problem: SearchProblem,
     folder: RunFolder,
     compute: Compute,
@@ -348,11 +347,12 @@ def opened(
     """The run's study, with the right to drive it."""
     from palmette.search.ledger.storage import open_study
 
-    about, kept = folder.read_config()[1], identity(problem)
+    settings, about = folder.read_config()
+    kept = identity(problem)
     place = compute.place(about, folder.journal, folder.config)
     if place != folder.journal:  # others may have a study of that name there
-        settings = json.dumps(config.to_dict(), sort_keys=True)
-        kept["config_id"] = hashlib.sha256(settings.encode()).hexdigest()[:12]
+        text = json.dumps(settings, sort_keys=True)
+        kept["config_id"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     genes = [gene.name for gene in problem.space.genes]
     name = str(about.get("study", STUDY))
     return open_study(place, sampler=proposals.sampler, name=name, about=kept, genes=genes)
