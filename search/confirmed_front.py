@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.search.compute import Compute
 from palmette.search.expensive.confirm import COLUMNS, SEEDS, WINNERS, Confirmed, confirm
+from palmette.search.front_table import front_of
+from palmette.search.posing import reopen
 from palmette.search.proposals import Proposals, Told
-from palmette.search.run import Run, front_of, opened, reopen, written
+from palmette.search.run import Run, opened, written
 from palmette.search.run_folder import RunFolder
 from palmette.search.trials.driver import Driver
 from palmette.search.trials.progress import Snapshot

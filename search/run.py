@@ -9,33 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from palmette.latency import LATENCY, LatencyPredictor, load_predictor, parse_target
+from palmette.latency import parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.compute import Compute
 from palmette.search.config import SearchConfig
+from palmette.search.front_table import check_finished, front_of
 from palmette.search.objectives.goal import Goal, Join
-from palmette.search.objectives.pose_joined import pose_joined
-from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
-from palmette.search.objectives.reward import reward_of
-from palmette.search.problem import Limits, SearchProblem, describe, pose
+from palmette.search.posing import full_space, identity, problem_of, reopen
+from palmette.search.problem import SearchProblem
 from palmette.search.proposals import Proposals, Told
 from palmette.search.run_folder import STUDY, RunFolder
-from palmette.search.source import Source
-from palmette.search.start import import_measured, read_start
-from palmette.search.trials.driver import Driver, codes_of
+from palmette.search.start import import_measured
+from palmette.search.trials.driver import Driver
 from palmette.search.trials.rungs import PriorEvaluator
-from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
-from palmette.space.errors import expect
+from palmette.space import Architecture, CompiledSpace, InputError
 from palmette.space.files import write_bytes, write_text
 from palmette.train import AccuracyPrior
 
@@ -174,123 +169,12 @@ def resume(
         return _search(config, problem, folder, compute or Compute(), told)
 
 
-def reopen(
-    folder: RunFolder, compiled: CompiledSpace | None = None
-) -> tuple[SearchConfig, SearchProblem]:
-    """Config and problem of a run that was begun, the same as then.
-
-    Args:
-        folder: of the run.
-        compiled: its full space, where another problem compiled that already.
-
-    Raises:
-        InputError: no run there, a corrupt one, or its space or predictor is another by now.
-    """
-    search, about = folder.read_config()
-    config = SearchConfig.from_dict(search, str(folder.config))
-    problem = problem_of(config, folder, compiled)
-    for name, value in identity(problem).items():
-        expect(
-            about.get(name) == value,
-            f"{folder.config}: {name} is {about.get(name)!r}, but what would be searched now has"
-            f" {value!r}; resume with the files and version of palmette that it began with",
-        )
-    return config, problem
-
-
-def full_space(config: SearchConfig, folder: RunFolder) -> SearchSpace:
-    """The space of a run before choices are barred; a user's file from the folder if it has it."""
-    if config.space.endswith(".toml"):
-        kept, given = folder.space, Path(config.space)
-        return replace(SearchSpace.read(kept if kept.is_file() else given), name=given.stem)
-    return SearchSpace.preset(config.space)
-
-
-def problem_of(
-    config: SearchConfig, folder: RunFolder, compiled: CompiledSpace | None = None
-) -> SearchProblem:
-    """The problem of a config; files that it names are read from the run's folder if it has them.
-
-    A folder without them is that of a new run.
-
-    Raises:
-        InputError: a file that can't be read, or limits that no network keeps.
-    """
-    space = full_space(config, folder)
-    most = {name: getattr(config, name) for name in QUANTITY_NAMES}
-    budget_ms = math.inf if config.reward else config.budget_ms
-    limits = Limits(budget_ms, config.confidence, lam=config.lam, **most)
-    accuracy = None
-    if config.accuracy != PRIOR:
-        source = Source(config.accuracy, config.data, space, config.seed)
-        space, accuracy = source.space, source.accuracy
-    common: dict[str, Any] = {
-        "recipe": config.recipe,
-        "accuracy": accuracy,
-        "extrapolate": config.extrapolate,
-        "exportable": config.exportable,
-        "precisions": config.precisions,
-        "compiled": compiled,
-    }
-    if config.goals:
-        goals = [(goal, load_predictor(goal.target)) for goal in config.goals]
-        problem = pose_joined(space, goals, config.join, limits, joint=config.joint, **common)
-    else:
-        problem = pose(space, _predictor(config, folder), limits, **common)
-    if config.start is not None:
-        file = folder.start if folder.start.is_file() else Path(config.start)
-        problem = replace(problem, start=read_start(file))
-    if config.reward is None:
-        return problem
-    return replace(problem, reward=reward_of(config.reward), reward_ms=config.budget_ms)
-
-
-def _predictor(config: SearchConfig, folder: RunFolder) -> LatencyPredictor:
-    """The one target's predictor; a user's file from the folder if it has it."""
-    if not config.predictor:
-        return load_predictor(config.target)
-    kept, given = folder.predictor, Path(config.predictor)
-    predictor = LatencyPredictor.read(kept if kept.is_file() else given)
-    timed, wanted = str(predictor.model_.target), str(parse_target(config.target))
-    expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
-    _expect_quantity(predictor.quantity_, config.budget, given)
-    return predictor
-
-
-def _expect_quantity(predicted: str, budget: str, where: Path) -> None:
-    """Raise InputError unless a predictor predicts what the budget is of."""
-    expect(
-        predicted == budget,
-        f"{where}: predicts {predicted} milliseconds, but the budget is of {budget} ones; give"
-        f" --budget {predicted}, or a predictor of `palmette latency fit"
-        + (f" --{budget}`" if budget != LATENCY else "`"),
-    )
-
-
 def _absolute(config: SearchConfig) -> SearchConfig:
     """The config with a supernet's whole path: a run may be resumed from another folder."""
     kind, _, name = config.accuracy.partition(":")
     if kind != "supernet" or not name:
         return config
     return replace(config, accuracy=f"{kind}:{Path(name).absolute()}")
-
-
-def identity(problem: SearchProblem) -> dict[str, str]:
-    """Hashes of what `run.toml` only names; a run must go on with the same.
-
-    Keys `space_id`, `predictor_id`, `accuracy_id` if accuracies are measured, and `start_id` if
-    networks were given to begin with.
-    """
-    predictor = "".join(
-        json.dumps(latency.predictor.to_dict(), sort_keys=True) for latency in problem.latencies
-    )
-    measured = problem.accuracy.id
-    return {
-        **({"accuracy_id": measured} if measured else {}),
-        **({"start_id": problem.start.id} if problem.start.networks else {}),
-        "space_id": problem.space.id,
-        "predictor_id": hashlib.sha256(predictor.encode()).hexdigest()[:12],
-    }
 
 
 def _copy_inputs(config: SearchConfig, folder: RunFolder) -> None:
@@ -314,7 +198,7 @@ def _search(
     driver: Driver | None = None
     try:
         with opened(problem, folder, compute, proposals) as (study, lease):
-            _check_finished(study, problem.space, folder)
+            check_finished(study, problem.space, folder)
             proposals.prepare(study)
             import_measured(study, problem)
             driver = Driver(study, problem, lease, seed=config.seed, told=told)
@@ -367,46 +251,3 @@ def _executor(
     if not compute.apart:
         return nullcontext()
     return compute.executor(PriorEvaluator(full_space(config, folder), config.recipe))
-
-
-def _finished(study: optuna.Study) -> list[Any]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-
-
-def _check_finished(study: optuna.Study, space: SearchSpace, folder: RunFolder) -> None:
-    """Raise InputError for a finished trial that lacks something, as when a record got lost."""
-    for trial in _finished(study):
-        whole = all(trial.params.get(gene.name) in gene.choices for gene in space.genes)
-        expect(
-            whole and "limits" in trial.constraints and len(trial.values or ()) == 2,
-            f"{folder.journal}: corrupt: trial {trial.number} is finished, but no network of this"
-            " space with its results; the run can't be resumed",
-        )
-
-
-def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
-    """Non-dominated feasible trials, fastest first, with the pick and its ties marked."""
-    from palmette.search.expensive.confirm import recorded
-    from palmette.search.front import non_dominated
-
-    trials = [t for t in _finished(study) if all(v <= 0 for v in t.constraints.values())]
-    if not trials:
-        raise InputError("no finished trial keeps all limits; raise the budget")
-    values = np.array([(t.values[0], -t.values[1]) for t in trials])
-    best = [trials[index] for index in non_dominated(values)]
-    codes = codes_of(problem.space, [t.params for t in best])
-    table = pd.DataFrame(describe(problem, codes))
-    ties = table["score"] >= table["score"].max() - problem.accuracy.tie_points
-    # the front is sorted by time: the first of the ties is the fastest
-    picked = int(np.flatnonzero(ties)[0])
-    if problem.reward is not None:
-        picked = int(table["reward"].to_numpy().argmax())
-    pick = np.arange(len(table)) == picked
-    table.insert(1, "pick", pick)
-    table.insert(2, "tie", ties)
-    quantity = problem.latency.predictor.quantity_
-    if quantity != LATENCY:
-        table.insert(3, "quantity", quantity)
-    return recorded(study, table, problem.accuracy.tie_points)

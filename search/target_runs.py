@@ -19,8 +19,9 @@ from palmette.search.compute import Compute
 from palmette.search.config import SearchConfig
 from palmette.search.expensive.measured import MeasuredAccuracy
 from palmette.search.objectives.goal import Goal, check_goals
+from palmette.search.posing import full_space, problem_of
 from palmette.search.proposals import Told
-from palmette.search.run import Run, full_space, problem_of, resume, run_config
+from palmette.search.run import Run, resume, run_config
 from palmette.search.run_folder import RunFolder
 from palmette.search.start import Start, known_of
 from palmette.space import Architecture, CompiledSpace, compile_space

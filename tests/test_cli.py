@@ -253,7 +253,13 @@ MISTAKES = {
     f"{BUDGET} 6 --accuracy magic": "must be prior, supernet:FILE or proxy:RECIPE",
     f"{BUDGET} 6 --accuracy supernet:no": "no: no such file",
     f"{BUDGET} 6 --accuracy proxy:quick": "needs images to train on; give --data",
-    f"{BUDGET} 6 --samples 3": "samples: at least 8, got 3",
+    f"{BUDGET} 6 --trials 2": "trials: at least 3, got 2",
+    f"{BUDGET} 6 --sampler magic": "must be one of palmette, tpe, nsga2, nsga3, gp, random",
+    f"{BUDGET} 6 --workers 0": "--workers: at least 1, got 0",
+    f"{BUDGET} 6 --timeout 0": "--timeout 0.0: must be a number of seconds above 0",
+    f"{BUDGET} 6 --storage here": "a storage is named as postgresql://",
+    f"{BUDGET} 6 --study mine": "--study: names a study in a database; give --storage",
+    f"{BUDGET} 6 --accuracy function:no.py:top1": "no.py",
     # folders
     f"{BUDGET} 6 --out file": "file: can't be a run's folder",
     f"{BUDGET} 6 --out file/below": "file/below: can't be a run's folder",
@@ -493,7 +499,7 @@ def test_an_interrupt_names_the_folder_to_go_on_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["palmette.search.run"], "evolve", interrupt)
+        patch.setattr("palmette.search.proposals.evolve", interrupt)
         answer = palmette(*SEARCH, "--budget-ms", "6")
     assert answer.code == 130
     command = "palmette search --resume runs/iphone-11-ane-6ms"
@@ -527,8 +533,12 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
         "seed": 9,
         "predictor": "iphone-13.json",
         "accuracy": "prior",
-        "samples": 20,
+        "trials": 20,
+        "sampler": "palmette",
         "budget": "latency",
+        "package_mb": 30.0,
+        "peak_memory_mb": 9.0,
+        "precision": "float16",
     }
     options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     found = palmette(
@@ -546,6 +556,9 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
         "extrapolate": True,
         "exportable": True,
         "data": None,
+        "warm_start": True,
+        "reward": None,
+        "start": None,
     }
     assert len(found["front"]) <= 5
 

@@ -24,6 +24,7 @@ from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
 from palmette.cli.plan import latency_plan
+from palmette.cli.replay import replay
 from palmette.cli.scale import scale
 from palmette.cli.shrink import shrink
 from palmette.cli.space import space, zoo
@@ -58,6 +59,7 @@ app.command()(estimates.accuracy)
 app.command()(explain)
 app.command()(searching.search)
 app.command()(dashboard)
+app.command()(replay)
 app.command()(confirm)
 app.command()(shrink)
 app.command()(scale)

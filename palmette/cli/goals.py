@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palmette.cli.output import print_table
@@ -11,6 +12,47 @@ if TYPE_CHECKING:
 
 EACH = "each"
 """One front for each target."""
+
+
+def asked_goals(
+    target: str | None,
+    targets: str | None,
+    budget_ms: float | None,
+    weights: str | None,
+    join: str,
+    joint: bool,
+) -> list[Goal] | None:
+    """Several targets; None if one is asked for.
+
+    Raises:
+        InputError: neither, both, or options of several with one; as `goals_of`.
+    """
+    from palmette.space.errors import InputError, expect
+
+    if targets is not None:
+        expect(target is None, "search: give --target or --targets, not both")
+        return goals_of(targets, budget_ms, weights, join, joint)
+    if target is None or budget_ms is None:
+        raise InputError(
+            "search: give --target and --budget-ms, or --targets TARGET=MS,..., or --resume FOLDER"
+        )
+    expect(
+        (join, weights, joint) == (EACH, None, False),
+        "--join, --weights, --joint: belong to --targets",
+    )
+    return None
+
+
+def default_folder(
+    goals: list[Goal] | None, join: str, target: str | None, budget_ms: float | None, budget: str
+) -> Path:
+    """Folder of a run that names none."""
+    from palmette import search as engine
+
+    if goals is not None:
+        return engine.default_folder_of(goals, join)
+    assert target is not None and budget_ms is not None
+    return engine.default_folder(target, budget_ms, budget)
 
 
 def goals_of(

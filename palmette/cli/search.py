@@ -9,125 +9,154 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.goals import EACH, goals_of, print_target_runs
+from palmette.cli.goals import EACH, asked_goals, default_folder, print_target_runs
 from palmette.cli.output import print_table
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
     from palmette.search import Run
 
+INFINITE = float("inf")
 COMPUTE = ("workers", "ray", "gpus", "cpus", "timeout_s", "storage")
 """Parameters that say where trials run: a run that goes on may take others."""
+CONFIG = (
+    "space",
+    "confidence",
+    "budget",
+    "params_m",
+    "macs_m",
+    "package_mb",
+    "peak_memory_mb",
+    "precision",
+    "lam",
+    "recipe",
+    "evaluations",
+    "shortlist",
+    "seed",
+    "extrapolate",
+    "exportable",
+    "predictor",
+    "accuracy",
+    "data",
+    "trials",
+    "sampler",
+    "warm_start",
+    "reward",
+    "start",
+)
+"""Parameters that are fields of `SearchConfig`."""
+LIMITS, ACCURACY, CHOOSING, SEVERAL, WHERE = (
+    {"rich_help_panel": title}
+    for title in (
+        "What a network may cost",
+        "Where accuracies come from",
+        "How networks are chosen",
+        "Several targets",
+        "Where trials run and are kept",
+    )
+)
 
 
 def search(
     context: typer.Context,
     target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
     budget_ms: Annotated[float | None, typer.Option(help="Milliseconds of one image.")] = None,
-    targets: Annotated[
-        str | None, typer.Option(help="Several: iphone-11/ane=6,iphone-xs/gpu=30 (ms).")
-    ] = None,
-    join: Annotated[
-        Literal["each", "worst", "weighted", "best"],
-        typer.Option(help="Of several: a front for each, or one front; best: unit of one phone."),
-    ] = "each",
-    weights: Annotated[
-        str | None, typer.Option(help="With --join weighted: iphone-11/ane=2,iphone-xs/gpu=1.")
-    ] = None,
-    joint: Annotated[
-        bool, typer.Option("--joint", help="Hold all budgets together at the confidence.")
-    ] = False,
-    reward: Annotated[
-        str | None, typer.Option(help="mnasnet or mnasnet-hard: pick by it, no hard budget.")
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Networks to begin with: front.csv of another run.")
-    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    space_name: Annotated[str, typer.Option("--space", help="Preset or .toml.")] = "mobilenet_v2",
-    confidence: Annotated[float, typer.Option(help="That the budget is kept.")] = 0.8,
-    budget: Annotated[
-        Literal["latency", "sustained"],
-        typer.Option(help="What the budget is of; sustained: a warm phone, needs --predictor."),
-    ] = "latency",
-    params_m: Annotated[float, typer.Option(help="Most parameters, millions.")] = float("inf"),
-    macs_m: Annotated[float, typer.Option(help="Most MACs, millions.")] = float("inf"),
-    lam: Annotated[float, typer.Option(help="Standard deviations off the accuracy.")] = 0.5,
-    recipe: Annotated[str | None, typer.Option(help="Training recipe.")] = None,
-    evaluations: Annotated[int, typer.Option(help="Networks to evaluate.")] = 1_000_000,
-    shortlist: Annotated[int, typer.Option(help="Networks that become trials.")] = 64,
+    space: Annotated[str, typer.Option(help="Preset or .toml.")] = "mobilenet_v2",
     seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
-    extrapolate: Annotated[bool, typer.Option(help="Keep unidentified choices.")] = False,
-    exportable: Annotated[
-        bool, typer.Option("--exportable", help="Bar ops that the unit is known to refuse.")
-    ] = False,
-    predictor: Annotated[str | None, typer.Option(help="Predictor JSON of your own.")] = None,
-    accuracy: Annotated[str, typer.Option(help="prior, supernet:FILE or proxy:RECIPE.")] = "prior",
-    data: Annotated[str | None, typer.Option(help="Images that the latter two measure on.")] = None,
-    trials: Annotated[int, typer.Option(help="Networks that are measured.")] = 200,
-    sampler: Annotated[
-        str, typer.Option(help="palmette, tpe, nsga2, nsga3, gp or random.")
-    ] = "palmette",
-    warm_start: Annotated[
-        bool, typer.Option("--warm-start/--cold", help="Begin with the predictors' shortlist.")
-    ] = True,
-    workers: Annotated[int | None, typer.Option(help="Processes that measure.")] = None,
-    ray: Annotated[str | None, typer.Option(help="Address of a Ray cluster, or auto.")] = None,
-    gpus: Annotated[float, typer.Option("--gpus-per-trial", help="On Ray.")] = 0.0,
-    cpus: Annotated[float, typer.Option("--cpus-per-trial", help="On Ray.")] = 1.0,
-    timeout_s: Annotated[float | None, typer.Option("--timeout", help="Seconds a trial.")] = None,
-    storage: Annotated[str | None, typer.Option(help="Database of the trials, a URL.")] = None,
-    study: Annotated[str | None, typer.Option(help="Its name there.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in a folder.")] = None,
     export_pick: Annotated[bool, typer.Option("--export", help="Export the pick.")] = False,
     as_json: Json = False,
+    confidence: Annotated[float, typer.Option(help="That the budget is kept.", **LIMITS)] = 0.8,
+    budget: Annotated[
+        Literal["latency", "sustained"],
+        typer.Option(help="Of single calls, or of a warm phone (needs --predictor).", **LIMITS),
+    ] = "latency",
+    params_m: Annotated[float, typer.Option(help="Parameters, millions.", **LIMITS)] = INFINITE,
+    macs_m: Annotated[float, typer.Option(help="MACs, millions.", **LIMITS)] = INFINITE,
+    package_mb: Annotated[float, typer.Option(help="Core ML package.", **LIMITS)] = INFINITE,
+    peak_memory_mb: Annotated[
+        float, typer.Option(help="Activations alive at once.", **LIMITS)
+    ] = INFINITE,
+    precision: Annotated[
+        str, typer.Option(help="Of weights: float16, int8, int4, or several of them.", **LIMITS)
+    ] = "float16",
+    extrapolate: Annotated[
+        bool, typer.Option("--extrapolate", help="Keep choices that timings don't show.", **LIMITS)
+    ] = False,
+    exportable: Annotated[
+        bool, typer.Option("--exportable", help="Bar ops that the unit refuses.", **LIMITS)
+    ] = False,
+    predictor: Annotated[
+        str | None, typer.Option(help="Predictor JSON of your own.", **LIMITS)
+    ] = None,
+    accuracy: Annotated[
+        str,
+        typer.Option(help="prior, supernet:FILE, proxy:RECIPE or function:FILE:NAME.", **ACCURACY),
+    ] = "prior",
+    data: Annotated[
+        str | None, typer.Option(help="Images that it is measured on.", **ACCURACY)
+    ] = None,
+    lam: Annotated[
+        float, typer.Option(help="Standard deviations that the score gives up.", **ACCURACY)
+    ] = 0.5,
+    recipe: Annotated[
+        str | None, typer.Option(help="Training recipe of the prior.", **ACCURACY)
+    ] = None,
+    evaluations: Annotated[
+        int, typer.Option(help="Networks that the predictors see.", **CHOOSING)
+    ] = 1_000_000,
+    shortlist: Annotated[
+        int, typer.Option(help="Of these, networks that become trials.", **CHOOSING)
+    ] = 64,
+    trials: Annotated[int, typer.Option(help="Networks that are measured.", **CHOOSING)] = 200,
+    sampler: Annotated[
+        str, typer.Option(help="palmette, tpe, nsga2, nsga3, gp or random.", **CHOOSING)
+    ] = "palmette",
+    warm_start: Annotated[
+        bool, typer.Option("--warm-start/--cold", help="Measure the shortlist first.", **CHOOSING)
+    ] = True,
+    reward: Annotated[
+        str | None,
+        typer.Option(help="mnasnet or mnasnet-hard, in place of a hard budget.", **CHOOSING),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Begin with the front.csv of another run.", **CHOOSING)
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="iphone-11/ane=6,iphone-xs/gpu=30 (ms).", **SEVERAL)
+    ] = None,
+    join: Annotated[
+        Literal["each", "worst", "weighted", "best"],
+        typer.Option(help="A front for each, or one; best: of one phone's units.", **SEVERAL),
+    ] = "each",
+    weights: Annotated[
+        str | None, typer.Option(help="Of weighted: iphone-11/ane=2,iphone-xs/gpu=1.", **SEVERAL)
+    ] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Keep all budgets at once with confidence.", **SEVERAL)
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that measure.", **WHERE)] = None,
+    ray: Annotated[str | None, typer.Option(help="Ray cluster: auto, HOST:PORT.", **WHERE)] = None,
+    gpus: Annotated[float, typer.Option("--gpus-per-trial", help="On Ray.", **WHERE)] = 0.0,
+    cpus: Annotated[float, typer.Option("--cpus-per-trial", help="On Ray.", **WHERE)] = 1.0,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", help="Seconds a trial.", **WHERE)
+    ] = None,
+    storage: Annotated[str | None, typer.Option(help="URL of a database.", **WHERE)] = None,
+    study: Annotated[str | None, typer.Option(help="Name in the database.", **WHERE)] = None,
 ) -> None:
     """Find the most accurate networks inside a latency budget, on one target or on several."""
     from palmette import search as engine
     from palmette.cli.progress import shown
-    from palmette.space.errors import InputError, expect
 
-    options: dict[str, Any] = {
-        "space": space_name,
-        "confidence": confidence,
-        "params_m": params_m,
-        "macs_m": macs_m,
-        "lam": lam,
-        "recipe": recipe,
-        "evaluations": evaluations,
-        "shortlist": shortlist,
-        "seed": seed,
-        "extrapolate": extrapolate,
-        "exportable": exportable,
-        "predictor": predictor,
-        "accuracy": accuracy,
-        "data": data,
-        "trials": trials,
-        "sampler": sampler,
-        "warm_start": warm_start,
-        "budget": budget,
-        "reward": reward,
-        "start": start,
-    }
+    options = {name: context.params[name] for name in CONFIG}
     goals = None
     if resume is not None:
         expect_alone(context, "resume", "export_pick", "as_json", *COMPUTE)
-    elif targets is not None:
-        expect(target is None, "search: give --target or --targets, not both")
-        goals = goals_of(targets, budget_ms, weights, join, joint)
-        out = out or engine.default_folder_of(goals, join)
-    elif target is None or budget_ms is None:
-        raise InputError(
-            "search: give --target and --budget-ms, or --targets TARGET=MS,..., or --resume FOLDER"
-        )
     else:
-        expect(
-            (join, weights, joint) == (EACH, None, False),
-            "--join, --weights, --joint: belong to --targets",
-        )
-        out = out or engine.default_folder(target, budget_ms, budget)
-    folder = resume or out
-    assert folder is not None
+        goals = asked_goals(target, targets, budget_ms, weights, join, joint)
+    folder = resume or out or default_folder(goals, join, target, budget_ms, budget)
     several = goals is not None and join == EACH
     several = several or (resume is not None and engine.is_target_runs(resume))
     compute = engine.Compute(workers, ray, storage, study, gpus, cpus, timeout_s)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from palmette.latency import LATENCY, Target, parse_target
 from palmette.search.bundle.fronts import Front, read_fronts
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
+from palmette.search.posing import identity
 from palmette.search.problem import SearchProblem
-from palmette.search.run import identity
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes

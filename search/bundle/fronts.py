@@ -10,8 +10,8 @@ import pandas as pd
 
 from palmette.latency.tables import read_csv
 from palmette.search.config import SearchConfig
+from palmette.search.posing import full_space, reopen
 from palmette.search.problem import SearchProblem
-from palmette.search.run import full_space, reopen
 from palmette.search.run_folder import RunFolder
 from palmette.space import Architecture, InputError, SearchSpace, compile_space
 from palmette.space.errors import expect

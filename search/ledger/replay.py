@@ -70,8 +70,8 @@ def replay_run(run: Path, storage: str | None = None) -> Replay:
 
     from palmette.search.compute import Compute
     from palmette.search.ledger.watched import watched
+    from palmette.search.posing import reopen
     from palmette.search.proposals import Proposals
-    from palmette.search.run import reopen
     from palmette.search.run_folder import STUDY, RunFolder
     from palmette.search.trials.driver import codes_of
 

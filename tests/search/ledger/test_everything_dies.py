@@ -58,10 +58,10 @@ class Reader:
     """What the database has: nothing before its tables are made, or while it is away."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._storage = url, None
+        self.url, self._storage = url, None
 
     def trials(self) -> list[FrozenTrial]:
-        plain = database(self._url).render_as_string(hide_password=False)
+        plain = database(self.url).render_as_string(hide_password=False)
         try:
             if self._storage is None:
                 self._storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
@@ -74,11 +74,23 @@ class Reader:
     def complete(self) -> dict[int, FrozenTrial]:
         return {t.number: t for t in self.trials() if t.state == TrialState.COMPLETE}
 
+    def close(self) -> None:
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+
     def settled(self) -> dict[int, FrozenTrial]:
         """The same, once the database answers."""
         while not self.trials():
             time.sleep(0.1)
         return self.complete()
+
+
+@pytest.fixture
+def there(server: Server) -> Iterator[Reader]:
+    reader = Reader(server.database("everything"))
+    yield reader
+    reader.close()
 
 
 def kill_a_worker() -> None:
@@ -95,11 +107,11 @@ def _measures(process: psutil.Process) -> bool:
 
 @pytest.mark.slow
 def test_a_search_ends_in_its_front_whatever_dies(
-    server: Server, cluster: ray_utils.Cluster, tmp_path: Path
+    server: Server, there: Reader, cluster: ray_utils.Cluster, tmp_path: Path
 ) -> None:
     undisturbed = run("iphone-13/ane", 0.9, tmp_path / "undisturbed", **SEARCH)
-    url, folder = server.database("everything"), tmp_path / "killed"
-    place = [f"--storage={url}", f"--ray={cluster.address}"]
+    folder = tmp_path / "killed"
+    place = [f"--storage={there.url}", f"--ray={cluster.address}"]
     first = ["--target=iphone-13/ane", "--budget-ms=0.9", f"--out={folder}"]
     first += [f"--{name}={value}" for name, value in SEARCH.items()]
 
@@ -111,7 +123,6 @@ def test_a_search_ends_in_its_front_whatever_dies(
         server.stop("immediate")
         server.start()
 
-    there = Reader(url)
     others: list[Callable[[], None]] = [kill_a_worker, lose_a_node, restart_the_database]
     rng, kept = random.Random(0), dict[int, FrozenTrial]()
     for turn in range(KILLS):
@@ -123,7 +134,10 @@ def test_a_search_ends_in_its_front_whatever_dies(
             time.sleep(0.2)
         others[turn % 3]()
         time.sleep(rng.uniform(0, 3))
-        assert process.poll() is None, process.communicate()[1]
+        # all nodes are of this host, and Ray takes one of them for the driver's own: it ends a
+        # driver whose node is lost
+        lost_its_own = others[turn % 3] is lose_a_node and process.poll() == 1
+        assert process.poll() is None or lost_its_own, process.communicate()[1]
         process.send_signal(signal.SIGKILL)
         process.communicate()
         found = there.settled()
