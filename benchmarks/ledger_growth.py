@@ -134,6 +134,14 @@ def measured(kind: str, trials: int) -> Growth:
     return found
 
 
+def save(rows: list[Growth]) -> None:
+    """Write what is known so far to the results."""
+    about = {name: version(name) for name in ("optuna", "numpy")}
+    about |= {"python": platform.python_version(), "machine": platform.machine()}
+    table = [asdict(r) | {"cpu_ratio": r.cpu_ratio, "wall_ratio": r.wall_ratio} for r in rows]
+    RESULTS.write_text(json.dumps({"about": about, "storages": table}, indent=1) + "\n")
+
+
 def _peak_mb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
@@ -165,11 +173,8 @@ def main(
             f" {row.cpu_ratio:10.2f} {row.wall_ratio:11.2f} {row.peak_mb:8.0f} {row.file_mb:8.0f}",
             flush=True,
         )
-    if given.json:
-        about = {name: version(name) for name in ("optuna", "numpy")}
-        about |= {"python": platform.python_version(), "machine": platform.machine()}
-        table = [asdict(r) | {"cpu_ratio": r.cpu_ratio, "wall_ratio": r.wall_ratio} for r in rows]
-        RESULTS.write_text(json.dumps({"about": about, "storages": table}, indent=1) + "\n")
+        if given.json:  # after each storage, so that a benchmark that is stopped keeps the others
+            save(rows)
 
 
 if __name__ == "__main__":
