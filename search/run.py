@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -239,7 +240,14 @@ def opened(
         kept["config_id"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     genes = [gene.name for gene in problem.space.genes]
     name = str(about.get("study", STUDY))
-    return open_study(place, sampler=proposals.sampler, name=name, about=kept, genes=genes)
+    return open_study(
+        place,
+        sampler=proposals.sampler,
+        name=name,
+        about=kept,
+        genes=genes,
+        notice=logging.getLogger("palmette").warning,
+    )
 
 
 def _executor(
