@@ -43,6 +43,10 @@ class Compute:
             self.study is None or self.storage is not None,
             "--study: names a study in a database; give --storage",
         )
+        if self.storage is not None:
+            from palmette.search.ledger.place import database
+
+            database(self.storage)
         expect(
             self.workers is None or self.workers >= 1 or self.ray is not None,
             f"--workers: at least 1, got {self.workers}",

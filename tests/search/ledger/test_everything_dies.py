@@ -14,6 +14,7 @@ import optuna
 import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from palmette.search import run
 from palmette.search.ledger.place import database
@@ -63,12 +64,12 @@ class Reader:
     def trials(self) -> list[FrozenTrial]:
         plain = database(self.url).render_as_string(hide_password=False)
         try:
-            if self._storage is None:
+            if self._storage is None:  # it looks for tables, and would make one itself
                 self._storage = optuna.storages.RDBStorage(plain, skip_table_creation=True)
             names = optuna.get_all_study_names(self._storage)
             storage = self._storage
             return optuna.load_study(study_name=names[0], storage=storage).trials if names else []
-        except optuna.exceptions.StorageInternalError:
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError):
             return []
 
     def complete(self) -> dict[int, FrozenTrial]:
