@@ -250,7 +250,7 @@ MISTAKES = {
     f"{BUDGET} 6 --macs-m nan": "macs_m: must be positive, got nan",
     f"{BUDGET} 6 --macs-m 1": "no network of space 'space' keeps all limits; the nearest has",
     f"{BUDGET} 6 --recipe secret": "recipe 'secret' is unknown; known: ",
-    f"{BUDGET} 6 --accuracy magic": "must be prior, supernet:FILE, proxy:RECIPE[@EPOCHSxSCALE] or function:",
+    f"{BUDGET} 6 --accuracy magic": "must be prior, supernet:FILE, proxy:RECIPE",
     f"{BUDGET} 6 --accuracy supernet:no": "no: no such file",
     f"{BUDGET} 6 --accuracy proxy:quick": "needs images to train on; give --data",
     f"{BUDGET} 6 --trials 2": "trials: at least 3, got 2",
