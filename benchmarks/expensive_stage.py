@@ -19,7 +19,7 @@ a trial: it runs to 100 measurements, with fewer seeds.
 Each seed's figures are written as they come (`--table`), and what is there is not run again. At the
 end comes the processor time of one choice of ours against the number of results that it knows.
 
-    python benchmarks/expensive_stage.py [--seeds 20] [--gp-seeds 10] [--json]
+    python benchmarks/expensive_stage.py [--seeds 20] [--gp-seeds 5] [--longest 500] [--json]
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def write_shares(path: Path, table: Table) -> None:
     write_text(path, "\n".join(["sampler,start,seed,measurements,share", *rows, ""]))
 
 
-def arms(seeds: int, gp_seeds: int) -> Iterator[tuple[Arm, int]]:
+def arms(seeds: int, gp_seeds: int, longest: int) -> Iterator[tuple[Arm, int]]:
     """All runs and their measurements: first the short ones of every seed, then GP, then the rest.
 
     A long run makes its short one again, from the same seed; so much for having those early.
@@ -253,14 +253,14 @@ def arms(seeds: int, gp_seeds: int) -> Iterator[tuple[Arm, int]]:
     for slow, count in ((False, 100), (True, 100), (False, 500)):
         for seed in range(gp_seeds if slow else seeds):
             for sampler, most in SAMPLERS.items():
-                if (sampler == "gp") == slow and count <= most:
+                if (sampler == "gp") == slow and count <= min(most, longest):
                     yield from ((Arm(sampler, start, seed), count) for start in STARTS)
 
 
-def run(truth: Truth, seeds: int, gp_seeds: int, path: Path) -> Table:
+def run(truth: Truth, seeds: int, gp_seeds: int, longest: int, path: Path) -> Table:
     """Run what the table lacks."""
     table = read_shares(path)
-    for arm, last in arms(seeds, gp_seeds):
+    for arm, last in arms(seeds, gp_seeds, longest):
         counts = [count for count in COUNTS if count <= last]
         if all((arm.sampler, arm.start, arm.seed, count) in table for count in counts):
             continue
@@ -358,7 +358,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DEFAULT_TABLE, help="Accel-NASBench's rows")
     parser.add_argument("--target", default=TARGET, help="whose milliseconds")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--gp-seeds", type=int, default=10, help="of GP, to 100 measurements")
+    parser.add_argument("--gp-seeds", type=int, default=5, help="of GP, to 100 measurements")
+    parser.add_argument("--longest", type=int, default=500, help="measurements of the long runs")
     parser.add_argument("--table", type=Path, default=RESULTS / "expensive_stage.csv")
     parser.add_argument("--out", type=Path, default=RESULTS / "expensive_stage.json")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
@@ -369,14 +370,15 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    rows = compared(run(truth, arguments.seeds, arguments.gp_seeds, arguments.table))
+    a = arguments
+    rows = compared(run(truth, a.seeds, a.gp_seeds, a.longest, a.table))
     show(truth, rows)
     costs = {str(results): cost_of_a_choice(truth, results) for results in COST_RESULTS}
     print("one choice of ours, ms of processor time by results:", end=" ")
     print(", ".join(f"{results}: {ms:.0f}" for results, ms in costs.items()))
     metrics = {
         "command": f"python benchmarks/expensive_stage.py --seeds {arguments.seeds}"
-        f" --gp-seeds {arguments.gp_seeds}",
+        f" --gp-seeds {arguments.gp_seeds} --longest {arguments.longest}",
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {name: version(name) for name in ("numpy", "optuna", "pymoo", "scikit-learn")},
         "target": str(find_target(arguments.target)),

@@ -26,7 +26,7 @@ def test_what_was_written_is_read_again(stage: ModuleType, tmp_path: Path) -> No
 
 
 def test_every_sampler_gets_both_starts_and_gp_only_short_runs(stage: ModuleType) -> None:
-    runs = list(stage.arms(3, 2))
+    runs = list(stage.arms(3, 2, 500))
     assert len(runs) == len(set(runs))
     short = [arm for arm, count in runs if count == 100]
     assert len(short) == 2 * (3 * (len(stage.SAMPLERS) - 1) + 2)
