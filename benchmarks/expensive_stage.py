@@ -246,11 +246,11 @@ def write_shares(path: Path, table: Table) -> None:
 
 
 def arms(seeds: int, gp_seeds: int, longest: int) -> Iterator[tuple[Arm, int]]:
-    """All runs and their measurements: first the short ones of every seed, then GP, then the rest.
+    """All runs and their measurements: the short ones of every seed, the long ones, GP.
 
     A long run makes its short one again, from the same seed; so much for having those early.
     """
-    for slow, count in ((False, 100), (True, 100), (False, 500)):
+    for slow, count in ((False, 100), (False, 500), (True, 100)):
         for seed in range(gp_seeds if slow else seeds):
             for sampler, most in SAMPLERS.items():
                 if (sampler == "gp") == slow and count <= min(most, longest):
