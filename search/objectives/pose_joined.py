@@ -6,7 +6,7 @@ What a target's timings can't identify, or its unit refuses, holds for all of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def pose_joined(
     *,
     joint: bool = False,
     recipe: str | None = None,
-    accuracy: Accuracy | None = None,
+    accuracy: Callable[[CompiledSpace], Accuracy] | None = None,
     extrapolate: bool = False,
     exportable: bool = False,
     precisions: Sequence[str] = (HALF,),
@@ -88,7 +88,7 @@ def pose_joined(
         searched,
         CodeMap.between(searched, space),
         times[0].latency,
-        PriorAccuracy(compiled, recipe) if accuracy is None else accuracy,
+        PriorAccuracy(compiled, recipe) if accuracy is None else accuracy(compiled),
         CompiledQuantities.of(compiled, precisions, widest),
         limits,
         tuple(barred),
