@@ -30,6 +30,7 @@ from palmette.search.proposals import Proposals, Told
 from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.start import import_measured
 from palmette.search.trials.driver import Driver
+from palmette.search.trials.function import FUNCTION
 from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import Architecture, CompiledSpace, InputError
 from palmette.space.files import write_bytes, write_text
@@ -171,11 +172,16 @@ def resume(
 
 
 def _absolute(config: SearchConfig) -> SearchConfig:
-    """The config with a supernet's whole path: a run may be resumed from another folder."""
+    """The config with whole paths of a supernet or a function's file.
+
+    A run may be resumed from another folder.
+    """
     kind, _, name = config.accuracy.partition(":")
-    if kind != "supernet" or not name:
+    file, colon, callee = name.rpartition(":") if kind == FUNCTION else (name, "", "")
+    named = kind == "supernet" or (kind == FUNCTION and file.endswith(".py"))
+    if not file or not named:
         return config
-    return replace(config, accuracy=f"{kind}:{Path(name).absolute()}")
+    return replace(config, accuracy=f"{kind}:{Path(file).absolute()}{colon}{callee}")
 
 
 def _copy_inputs(config: SearchConfig, folder: RunFolder) -> None:

@@ -20,6 +20,7 @@ from palmette.search.accuracy import PRIOR
 from palmette.search.agreement import Agreement
 from palmette.search.run import Run, resume
 from palmette.search.run_folder import RunFolder
+from palmette.search.trials.function import FUNCTION
 from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.lock import held
@@ -64,6 +65,8 @@ class TrainedFront:
             "supernet": f"estimates are with shared weights on '{self.run.problem.accuracy.data}',"
             f" real ones with the network's own on '{self.data}'",
             "proxy": f"estimates are of short trainings on '{self.run.problem.accuracy.data}',"
+            f" real ones of whole trainings on '{self.data}'",
+            "function": f"estimates are by your own function '{self.run.problem.accuracy.data}',"
             f" real ones of whole trainings on '{self.data}'",
         }[rung]
         return [
@@ -152,6 +155,11 @@ def finished_search(folder: Path, data: str | None) -> tuple[Run, str]:
     expect(
         found.front.is_file(),
         f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
+    )
+    kind = str(config.get("accuracy", PRIOR)).partition(":")[0]
+    expect(
+        bool(data) or kind != FUNCTION,
+        f"{folder}: was searched by a function, which names no images; give --data",
     )
     run = resume(folder)
     run.config.expect_one_target(str(folder), hard=False)

@@ -17,17 +17,23 @@ Floats = NDArray[np.float64]
 
 MOST = 400
 """Results that the belief is made of, the last ones."""
+WORDS = {
+    "supernet": ("supernet on {0}", "measured by a supernet on '{0}', not ImageNet's"),
+    "proxy": ("proxy on {0}", "measured by short trainings on '{0}', not ImageNet's"),
+    "function": ("function {0}", "measured by your own function '{0}'"),
+}
+"""Of each rung: its label, and where top-1 comes from."""
 
 
 class MeasuredAccuracy:
     """Measured top-1 where there is one, else what is believed after all results.
 
     Args:
-        rung: `supernet`, `proxy`, or what else measures.
+        rung: one of `WORDS`.
         id: hash of everything that its answers depend on.
         space: whose codes are asked about.
         evaluator: measures one network.
-        data: what it measures on, for words.
+        data: what it measures on, or the function's name, for words.
         prior: expected top-1 of codes of the space (`prior_of`), of any level; None for none.
     """
 
@@ -42,7 +48,7 @@ class MeasuredAccuracy:
     ) -> None:
         self.rung, self.id, self.data = rung, id, data
         self.space, self.evaluator, self.prior = space, evaluator, prior
-        self.label = f"{rung} on {data}"
+        self.label, self._said = (words.format(data) for words in WORDS[rung])
         self._places: dict[bytes, int] = {}
         self._codes: list[Codes] = []
         self._values: list[tuple[float, float]] = []
@@ -103,12 +109,13 @@ class MeasuredAccuracy:
 
     def evaluate(self, codes: Codes) -> PriorBatch:
         """Top-1 and its standard deviation of codes (n, genes)."""
-        mean, sigma = self.belief.predict(codes)
-        top1 = np.clip(mean, 0.0, 100.0)
-        places = np.array([self._places.get(key_of(code), -1) for code in codes], dtype=np.int64)
-        known = places >= 0
-        top1[known] = self.results.top1[places[known]]
-        sigma[known] = self.results.sigma[places[known]]
+        places = [self._places.get(key_of(code), -1) for code in codes]
+        known = np.array([place >= 0 for place in places], dtype=np.bool_)
+        # a belief is made anew after each result, and nothing of it is needed where all are known
+        mean, sigma = (np.empty(len(codes)),) * 2 if known.all() else self.belief.predict(codes)
+        values = np.array([self._values[place] for place in places if place >= 0]).reshape(-1, 2)
+        top1, sigma = np.clip(mean, 0.0, 100.0), sigma.copy()
+        top1[known], sigma[known] = values.T
         nothing = np.zeros(len(codes))
         return PriorBatch(top1, sigma, nothing, nothing > 0)
 
@@ -118,14 +125,13 @@ class MeasuredAccuracy:
 
     def words(self) -> str:
         """What measured, on what data, and the error of the belief."""
-        said = f"measured by a {self.rung} on '{self.data}', not ImageNet's"
         if len(self.results) < 3:
-            return said
+            return self._said
         left = LeftOut.of(self.belief, self.results.chosen(np.arange(len(self.results))[-MOST:]))
         basis = "the published prior and " if self.prior is not None else ""
         return (
-            f"{said}; networks that were not measured by {basis}{len(self.results)} that were (each"
-            f" left out in turn: error {left.error:.2f} points, Kendall tau {left.tau:.2f})"
+            f"{self._said}; networks that were not measured by {basis}{len(self.results)} that were"
+            f" (each left out in turn: error {left.error:.2f} points, Kendall tau {left.tau:.2f})"
         )
 
 

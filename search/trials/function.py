@@ -38,7 +38,7 @@ class FunctionEvaluator:
     source: str
     """Of the file; empty for a module."""
     id: str
-    """Hash of file and name; what the file imports is not looked at."""
+    """Hash of the file's text and the name; what the file imports is not looked at."""
 
     @classmethod
     def open(cls, text: str) -> Self:
@@ -56,7 +56,8 @@ class FunctionEvaluator:
         )
         file = Path(where).absolute() if where.endswith(".py") else None
         source = _read(file, text) if file is not None else ""
-        hashed = [where, name, source or _source_of_module(where)]
+        # a file may lie elsewhere on another day or machine: its text counts
+        hashed = [name, source] if file is not None else [where, name, _source_of_module(where)]
         digest = hashlib.sha256("\0".join(hashed).encode()).hexdigest()[:12]
         found = cls(str(file or where), name, source, digest)
         _callee(found)

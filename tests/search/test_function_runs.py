@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from palmette.search import run_joined
+from palmette.search import resume, run, run_joined, train_front
 from palmette.search.objectives.goal import Goal
-from palmette.space import Architecture
+from palmette.space import Architecture, InputError
+from palmette.train.recipe import load_recipe
 
 FUNCTION = """
 def top1(architecture):
@@ -45,3 +46,14 @@ def test_several_targets_are_searched_as_one_by_measured_accuracies(here: Path) 
     for width, top1 in zip(widths, found.front["top1"], strict=True):
         assert top1 == pytest.approx(50 + width / 10, abs=1.0)
     assert found.pick.stages[-1][-1].channels == 16
+
+
+def test_a_run_goes_on_from_another_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {**OPTIONS, "space": "few.toml"}
+    first = run("iphone-11/cpu", 100.0, Path("run"), **options)
+    assert first.config.accuracy == f"function:{here / 'mine.py'}:top1"
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    assert resume(here / "run").front.equals(first.front)
+    with pytest.raises(InputError, match="searched by a function, which names no images"):
+        train_front(here / "run", load_recipe("quick"))

@@ -73,7 +73,7 @@ def test_the_error_of_the_belief_is_said(made: Made) -> None:
     accuracy, results = accuracy_of(made), made.measured(60, noise=0.5)
     accuracy.learn(results.codes, results.top1, results.sigma)
     words = accuracy.words()
-    assert "measured by a proxy on 'photos', not ImageNet's" in words
+    assert "measured by short trainings on 'photos', not ImageNet's" in words
     assert "the published prior and 60 that were" in words
     error = float(words.split("error ")[1].split(" points")[0])
     assert 0.4 < error < 1.2
@@ -92,3 +92,33 @@ def test_a_space_that_the_prior_judges_has_one(small_space: SearchSpace) -> None
     assert prior is not None
     found = prior(small_space.sample(10, np.random.default_rng(0)))
     assert ((found.top1 > 30) & (found.top1 < 85)).all()
+
+
+@pytest.mark.parametrize(
+    ("rung", "label", "words"),
+    [
+        ("supernet", "supernet on mine", "measured by a supernet on 'mine', not ImageNet's"),
+        ("proxy", "proxy on mine", "measured by short trainings on 'mine', not ImageNet's"),
+        ("function", "function mine", "measured by your own function 'mine'"),
+    ],
+)
+def test_each_rung_is_said_in_its_own_words(made: Made, rung: str, label: str, words: str) -> None:
+    accuracy = MeasuredAccuracy(rung, "0", made.space, Width(), "mine", made.prior)
+    assert (accuracy.label, accuracy.words()) == (label, words)
+
+
+def test_no_belief_is_made_to_tell_what_was_measured(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accuracy, results = accuracy_of(made), made.measured(30)
+    accuracy.learn(results.codes, results.top1, results.sigma)
+    whole = accuracy.evaluate(np.concatenate([results.codes, results.codes[:1] * 0]))
+    accuracy.learn(results.codes[:1], results.top1[:1], results.sigma[:1])  # believe anew, if ever
+    with monkeypatch.context() as patch:
+        patch.setattr(MeasuredAccuracy, "belief", property(lambda _: pytest.fail("was made")))
+        found = accuracy.evaluate(results.codes)
+        nothing = accuracy.evaluate(results.codes[:0])
+    assert found.top1.tolist() == pytest.approx(whole.top1[:-1].tolist())
+    assert found.sigma[1:].tolist() == whole.sigma[1:-1].tolist()
+    assert found.sigma[0] == pytest.approx(whole.sigma[0] / np.sqrt(2))
+    assert len(nothing.top1) == 0

@@ -154,6 +154,8 @@ def test_its_id_follows_from_its_text_and_name(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text("def f(a): return 1\ndef g(a): return 1\n")
     before = [FunctionEvaluator.open(f"function:{path}:{name}").id for name in ("f", "g", "f")]
+    moved = path.rename(tmp_path / "b.py")
+    assert FunctionEvaluator.open(f"function:{moved}:f").id == before[0]
     path.write_text("def f(a): return 2\n")
     after = FunctionEvaluator.open(f"function:{path}:f").id
     assert before[0] == before[2] and len({before[0], before[1], after}) == 3
