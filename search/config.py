@@ -67,6 +67,10 @@ class SearchConfig:
     """What chooses them: ours, or one of Optuna's."""
     warm_start: bool = True
     """Whether the first of them are the shortlist."""
+    halving: bool = False
+    """Whether the shortlist is trained in rungs of epochs, and only the best third goes on."""
+    epochs: int | None = None
+    """Whole length of a training by a function that takes `epochs`; a recipe has its own."""
     budget: str = LATENCY
     """Which milliseconds the budget is of: `latency`, or `sustained`, of a warm phone."""
     goals: tuple[Goal, ...] = ()
@@ -103,6 +107,7 @@ class SearchConfig:
         known = ", ".join(SAMPLERS)
         expect(self.sampler in SAMPLERS, f"sampler: must be one of {known}, got '{self.sampler}'")
         self._check_goals()
+        self._check_trainings()
         if self.reward is not None:
             reward_of(self.reward)
         measured = self.accuracy != PRIOR
@@ -114,6 +119,26 @@ class SearchConfig:
             not measured or self.recipe is None,
             "recipe: belongs to the prior; a supernet or a proxy has its own",
         )
+
+    def _check_trainings(self) -> None:
+        kind = self.accuracy.partition(":")[0]
+        expect(
+            self.epochs is None or kind == "function",
+            "epochs: are a function's; a proxy's stand in its name, as in proxy:RECIPE@9x1",
+        )
+        expect(self.epochs is None or self.epochs >= 1, f"epochs: at least 1, got {self.epochs}")
+        if not self.halving:
+            return
+        expect(
+            kind not in UNTRAINED,
+            f"halving: with a {kind} no network is trained; give --accuracy proxy:RECIPE, or a"
+            " function that takes epochs",
+        )
+        expect(
+            kind != "function" or self.epochs is not None,
+            "halving: --epochs must say how long a whole training by the function is",
+        )
+        expect(self.warm_start, "halving: is of the shortlist; leave --cold out")
 
     def _check_goals(self) -> None:
         if not self.goals:
@@ -207,6 +232,8 @@ def _goal(data: Any, where: str) -> Goal:
     return Goal(**data)
 
 
+UNTRAINED = (PRIOR, "supernet")
+"""Accuracies that no training of a network gives."""
 _OF_GOALS = ("goals", "join", "joint")
 
 
@@ -217,6 +244,7 @@ _TYPES: dict[str, Any] = {
     "str | None": (str, type(None)),
     "float": (int, float),
     "int": int,
+    "int | None": (int, type(None)),
     "bool": bool,
     "Join": str,
     "tuple[Goal, ...]": list,

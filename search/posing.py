@@ -71,7 +71,8 @@ def problem_of(
     limits = Limits(budget_ms, config.confidence, lam=config.lam, **most)
     accuracy = None
     if config.accuracy != PRIOR:
-        source = Source(config.accuracy, config.data, space, config.seed)
+        kept = folder.trainings if config.halving else None
+        source = Source(config.accuracy, config.data, space, config.seed, kept, config.epochs)
         space, accuracy = source.space, source.accuracy
     common: dict[str, Any] = {
         "recipe": config.recipe,

@@ -102,7 +102,8 @@ class Proposals:
             config.sampler,
             Known.of(problem),
             seed=config.seed,
-            warm_start=self.shortlist if config.warm_start else None,
+            # by name: `anew` gives its copy the shortlist that is made already
+            warm_start=(lambda: self.shortlist()) if config.warm_start else None,
         )
 
 

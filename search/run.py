@@ -29,6 +29,7 @@ from palmette.search.problem import SearchProblem
 from palmette.search.proposals import Proposals, Told
 from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.start import import_measured
+from palmette.search.trials.bracket import halve_shortlist
 from palmette.search.trials.driver import Driver
 from palmette.search.trials.function import FUNCTION
 from palmette.search.trials.rungs import PriorEvaluator
@@ -211,6 +212,8 @@ def _search(
             driver = Driver(study, problem, lease, seed=config.seed, told=told)
             if driver.finished < proposals.count(study):
                 with _executor(config, problem, folder, compute) as driver.executor:
+                    if config.halving:
+                        _halve(driver, proposals, folder)
                     driver.run(lambda: proposals.count(study))
             front = front_of(study, problem)
     except InputError:
@@ -218,6 +221,15 @@ def _search(
             folder.discard()
         raise
     return written(Run(config, folder, front, problem))
+
+
+def _halve(driver: Driver, proposals: Proposals, folder: RunFolder) -> None:
+    """Train the shortlist in rungs; their table goes into the folder."""
+    evaluator: Any = driver.problem.accuracy.evaluator  # `SearchConfig` allows those with epochs
+    planned = proposals.count(driver.study)
+    table = halve_shortlist(driver, proposals.shortlist, planned, evaluator.epochs)
+    if table is not None:
+        write_text(folder.rungs, table.to_csv(index=False, lineterminator="\n"))
 
 
 def written(run: Run) -> Run:

@@ -7,6 +7,7 @@ nothing to clean up by hand.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,16 @@ class RunFolder:
         return self.path / "halving.csv"
 
     @property
+    def rungs(self) -> Path:
+        """What each rung of the shortlist came to, where the search halved it."""
+        return self.path / "rungs.csv"
+
+    @property
+    def trainings(self) -> Path:
+        """Trainings of a search that halves, for the next rung to go on from."""
+        return self.path / "trainings"
+
+    @property
     def retimed(self) -> Path:
         """The front ranked anew by timings of its networks."""
         return self.path / "retimed.csv"
@@ -129,6 +140,7 @@ class RunFolder:
             self.config,
         ):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.trainings, ignore_errors=True)
 
     def read_config(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The tables `search` and `run` of `run.toml`.

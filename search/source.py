@@ -23,13 +23,20 @@ class Source:
         space: what is searched.
         seed: of the split of a proxy's images.
         folder: keeps a proxy's trainings, for more epochs to go on from; None forgets them.
+        epochs: whole length of a training by a function; None: its own.
 
     Raises:
         InputError: another name, a file or data that can't be opened, a supernet of another space.
     """
 
     def __init__(
-        self, name: str, data: str | None, space: SearchSpace, seed: int, folder: Path | None = None
+        self,
+        name: str,
+        data: str | None,
+        space: SearchSpace,
+        seed: int,
+        folder: Path | None = None,
+        epochs: int | None = None,
     ) -> None:
         kind, _, rest = name.partition(":")
         expect(
@@ -40,16 +47,18 @@ class Source:
         self.rung = kind
         self.evaluator: SupernetEvaluator | ProxyEvaluator | FunctionEvaluator
         if kind == FUNCTION:
-            self._function(name, data, space)
+            self._function(name, data, space, epochs)
         elif kind == "supernet":
             self._supernet(Path(rest), data, space)
         else:
             self._proxy(rest, data, space, seed, folder)
         self.id = self.evaluator.id
 
-    def _function(self, name: str, data: str | None, space: SearchSpace) -> None:
+    def _function(
+        self, name: str, data: str | None, space: SearchSpace, epochs: int | None
+    ) -> None:
         expect(data is None, "data: a function of your own has its own; leave --data out")
-        self.evaluator = FunctionEvaluator.open(name)
+        self.evaluator = FunctionEvaluator.open(name, epochs)
         self.space, self.data = space, self.evaluator.name
 
     def _supernet(self, path: Path, data: str | None, space: SearchSpace) -> None:

@@ -41,6 +41,8 @@ CONFIG = (
     "trials",
     "sampler",
     "warm_start",
+    "halving",
+    "epochs",
     "reward",
     "start",
 )
@@ -116,6 +118,13 @@ def search(
     warm_start: Annotated[
         bool, typer.Option("--warm-start/--cold", help="Measure the shortlist first.", **CHOOSING)
     ] = True,
+    halving: Annotated[
+        bool,
+        typer.Option("--halving", help="Train the shortlist in rungs of epochs.", **CHOOSING),
+    ] = False,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of a whole training by a function.", **ACCURACY)
+    ] = None,
     reward: Annotated[
         str | None,
         typer.Option(help="mnasnet or mnasnet-hard, in place of a hard budget.", **CHOOSING),

@@ -45,7 +45,9 @@ def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True
     reasons: dict[int, str] = {}
     for trial in running:
         attempt = int(trial.user_attrs.get("attempt", 1))
-        if not trial.params or any(gene not in trial.params for gene in genes):
+        # one that was queued is whole before its parameters are written
+        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        if not params or any(gene not in params for gene in genes):
             reasons[trial.number] = "its driver ended before it was asked for"
         elif died and attempt >= ATTEMPTS:
             reasons[trial.number] = f"its driver died each of {attempt} times that it was measured"
@@ -53,7 +55,7 @@ def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True
             reasons[trial.number] = "its driver died" if died else "its driver was stopped"
             if trial.number not in repeated:
                 attrs = {"retry_of": trial.number, "attempt": attempt + died}
-                study.enqueue_trial(trial.params, user_attrs=attrs)
+                study.enqueue_trial(params, user_attrs=attrs)
     made = len(study.get_trials(deepcopy=False))
     for trial in running:
         for key, value in {"reason": reasons[trial.number], "repaired_at": made}.items():

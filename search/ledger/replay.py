@@ -80,6 +80,8 @@ def replay_run(run: Path, storage: str | None = None) -> Replay:
     about = folder.read_config()[1]
     place = Compute(storage=storage).place(about, folder.journal, folder.config)
     proposals = Proposals(config, problem, None)
+    if config.warm_start:
+        proposals.shortlist()  # as it was before the problem learnt anything
 
     def sampler() -> optuna.samplers.BaseSampler:
         return proposals.anew().sampler
@@ -142,7 +144,12 @@ class _Order:
     def of(cls, trials: list[FrozenTrial]) -> _Order:
         from optuna.trial import TrialState
 
-        told = [trial for trial in trials if "order" in trial.user_attrs]
+        # a repaired one was not told, even if its driver died as it began to
+        told = [
+            trial
+            for trial in trials
+            if "order" in trial.user_attrs and "repaired_at" not in trial.user_attrs
+        ]
         if told:
             known = (trial for trial in trials if "told_before" in trial.user_attrs)
             return cls(

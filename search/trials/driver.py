@@ -66,8 +66,10 @@ class Driver:
         self.distributions = distributions(problem.space)
         self.orders = 0
         """Trials told, those of earlier sessions too."""
+        self.rungs = 0
+        """Outcomes of halving that came to a value."""
         self._flying: dict[int, optuna.Trial] = {}
-        self._failed_in_a_row = 0
+        self._in_a_row = FailedInARow()
         for trial in told_trials(study):
             self._remember(trial)
 
@@ -79,7 +81,7 @@ class Driver:
     @property
     def measured(self) -> bool:
         """Whether there is anything that workers measured."""
-        return self.executor is not None and self.tracker.done > 0
+        return self.executor is not None and self.tracker.done + self.rungs > 0
 
     def run(self, planned: Callable[[], int]) -> None:
         """Drive until as many trials as planned are finished.
@@ -97,7 +99,7 @@ class Driver:
             self.tracker.planned = planned()
             arrived = self._arrived()
             for outcome in arrived:
-                self._end(outcome)
+                self._arrive(outcome)
                 self._tell()
             if not arrived:
                 self._tell()
@@ -108,12 +110,18 @@ class Driver:
         workers = self.executor.workers if self.executor else 1
         return flying < workers and self.finished + flying < planned
 
-    def _begin(self) -> None:
+    def take(self) -> optuna.Trial:
+        """The next network of the study, as a trial that runs; nothing measures it yet."""
         self.lease.check()
         trial = self.study.ask(self.distributions)
         self._flying[trial.number] = trial
         if self.executor is not None:
             trial.set_user_attr("told_before", self.orders)
+        return trial
+
+    def _begin(self) -> None:
+        trial = self.take()
+        if self.executor is not None:
             network = self.problem.space.decode(self._codes(trial)[0])
             attempt = int(trial.user_attrs.get("attempt", 1))
             text = network.to_text()
@@ -125,35 +133,37 @@ class Driver:
             return self.executor.wait(POLL_S)
         return [Outcome(Task(number, ""), "done") for number in self._flying]
 
-    def _end(self, outcome: Outcome) -> None:
-        """Tell the study what came of a trial, or begin it again if its worker died."""
+    def _arrive(self, outcome: Outcome) -> None:
+        """End the trial of an outcome, or begin it again if its worker died."""
         self.lease.check()
         task = outcome.task
         if outcome.fate == "lost" and task.attempt < ATTEMPTS and self.executor is not None:
             self.executor.submit(replace(task, attempt=task.attempt + 1))
             return
-        trial = self._flying[task.trial]
-        if self.executor is not None:
-            for name, value in self._account(outcome).items():
-                trial.set_user_attr(name, value)
-        if outcome.fate == "done":
-            self._complete(trial, outcome)
-        else:
-            self._fail(trial, outcome)
-        self.orders += 1
-        del self._flying[task.trial]
+        self.end(outcome, self.orders)
+        self._in_a_row.count(outcome)
 
-    def _account(self, outcome: Outcome) -> dict[str, Any]:
-        """User attributes of a trial that was measured, or could not be."""
-        about = {
-            "order": self.orders,
-            "attempt": outcome.task.attempt,
-            "seconds": outcome.seconds,
-            "worker": outcome.worker,
-        }
-        if outcome.fate == "done":
-            return about | {"top1": outcome.top1, "sigma": outcome.sigma}
-        return about | {"reason": outcome.reason or outcome.fate}
+    def end(self, outcome: Outcome, order: int, stopped: bool = False) -> None:
+        """Tell the study what came of a trial that was taken.
+
+        Args:
+            outcome: with the trial's number in its task.
+            order: place among all tells.
+            stopped: whether it is the value of a part of its training, after which it was stopped.
+        """
+        self.lease.check()
+        trial = self._flying[outcome.task.trial]
+        if self.executor is not None:
+            for name, value in _account(outcome, order, stopped).items():
+                trial.set_user_attr(name, value)
+        if outcome.fate != "done":
+            self._fail(trial)
+        elif stopped:
+            self._stop(trial)
+        else:
+            self._complete(trial, outcome)
+        self.orders = max(self.orders, order + 1)
+        del self._flying[outcome.task.trial]
 
     def _complete(self, trial: optuna.Trial, outcome: Outcome) -> None:
         codes = self._codes(trial)
@@ -163,28 +173,32 @@ class Driver:
         violation, (ms, minus_score) = float(found.violation[0]), found.objectives[0].tolist()
         trial.set_constraint("limits", violation)
         self.study.tell(trial, [ms, -minus_score])
-        self._failed_in_a_row = 0
         kept = violation <= 0
         self.tracker.finished(ms, -minus_score, feasible=kept, seconds=outcome.seconds)
 
-    def _fail(self, trial: optuna.Trial, outcome: Outcome) -> None:
+    def _fail(self, trial: optuna.Trial) -> None:
         import optuna
 
         self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         self.tracker.gave_up()
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= FAILURES:
-            raise InputError(
-                f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; mend that,"
-                " and go on with --resume"
-            )
+
+    def _stop(self, trial: optuna.Trial) -> None:
+        import optuna
+
+        self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        self.tracker.stopped()
 
     def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
         """Count a trial of an earlier session in, and what it measured."""
         attributes = trial.user_attrs
+        if "repaired_at" in attributes:
+            return  # its driver died, perhaps amid the tell; its network waits again
         self.orders = max(self.orders, int(attributes.get("order", -1)) + 1)
         if trial.state.name == "FAIL":
             self.tracker.failed += "order" in attributes  # others wait again, or were never begun
+            return
+        if trial.state.name == "PRUNED":
+            self.tracker.stopped()
             return
         if "top1" in attributes:
             codes = codes_of(self.problem.space, [trial.params])
@@ -207,11 +221,43 @@ class Driver:
         self.told(self.tracker.snapshot(len(self._flying), workers, health))
 
 
+class FailedInARow:
+    """Counts failed outcomes between two that are done."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def count(self, outcome: Outcome) -> None:
+        """Take the next one; raises InputError at the tenth that failed (`FAILURES`)."""
+        self._count = 0 if outcome.fate == "done" else self._count + 1
+        if self._count >= FAILURES:
+            raise InputError(
+                f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; mend that,"
+                " and go on with --resume"
+            )
+
+
+def _account(outcome: Outcome, order: int, stopped: bool) -> dict[str, Any]:
+    """User attributes of a trial that was measured, stopped, or could not be measured."""
+    about = {
+        "order": order,
+        "attempt": outcome.task.attempt,
+        "seconds": outcome.seconds,
+        "worker": outcome.worker,
+    }
+    if stopped:  # what it came to stands in its rungs: a part of a training is no result
+        return about
+    if outcome.fate == "done":
+        return about | {"top1": outcome.top1, "sigma": outcome.sigma}
+    return about | {"reason": outcome.reason or outcome.fate}
+
+
 def told_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Trials that are complete or failed, in the order in which they were told."""
+    """Trials that are complete, stopped or failed, in the order in which they were told."""
     from optuna.trial import TrialState
 
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    trials = study.get_trials(deepcopy=False, states=states)
     return sorted(trials, key=lambda trial: (trial.user_attrs.get("order", -1), trial.number))
 
 

@@ -38,15 +38,21 @@ class FunctionEvaluator:
     source: str
     """Of the file; empty for a module."""
     id: str
-    """Hash of the file's text and the name; what the file imports is not looked at."""
+    """Hash of the file's text, the name and epochs; what the file imports is not looked at."""
+    epochs: int | None = None
+    """Of tasks that say none: the whole length of a training."""
 
     @classmethod
-    def open(cls, text: str) -> Self:
+    def open(cls, text: str, epochs: int | None = None) -> Self:
         """From `function:FILE.py:NAME` or `function:MODULE:NAME`.
+
+        Args:
+            text: as above.
+            epochs: the whole length of a training; None: the function's own.
 
         Raises:
             InputError: another form; a file, module or name that is not there, or raises as it is
-                imported; not callable, or not with an architecture.
+                imported; not callable, or not with an architecture; epochs for one without.
         """
         kind, _, rest = text.partition(":")
         where, _, name = rest.rpartition(":")
@@ -58,9 +64,14 @@ class FunctionEvaluator:
         source = _read(file, text) if file is not None else ""
         # a file may lie elsewhere on another day or machine: its text counts
         hashed = [name, source] if file is not None else [where, name, _source_of_module(where)]
+        hashed += [] if epochs is None else [str(epochs)]
         digest = hashlib.sha256("\0".join(hashed).encode()).hexdigest()[:12]
-        found = cls(str(file or where), name, source, digest)
-        _callee(found)
+        found = cls(str(file or where), name, source, digest, epochs)
+        takes = dict(_callee(found)[1])
+        expect(
+            epochs is None or "epochs" in takes,
+            f"--epochs: '{name}' takes none; give it a parameter `epochs`, or leave --epochs out",
+        )
         return found
 
     def prepare(self) -> None:
@@ -81,7 +92,8 @@ class FunctionEvaluator:
             ValueError: it returned anything else, or a number out of range.
         """
         function, takes = _callee(self)
-        values = {"seed": task.seed, "epochs": task.epochs}
+        epochs = self.epochs if task.epochs is None else task.epochs
+        values = {"seed": task.seed, "epochs": epochs}
         given = {key: values[key] for key, needed in takes if needed or values[key] is not None}
         return _value(function(Architecture.from_text(task.architecture), **given))
 

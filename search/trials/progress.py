@@ -76,6 +76,11 @@ class Tracker:
         if math.isfinite(seconds):
             self._seconds.append(seconds)
 
+    def stopped(self) -> None:
+        """A trial was ended before its whole training."""
+        self.done += 1
+        self._volumes.append(self._volume)
+
     def gave_up(self) -> None:
         """A trial failed for good."""
         self.failed += 1

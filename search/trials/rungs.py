@@ -161,6 +161,11 @@ class ProxyEvaluator:
         """Hash of images, recipe and fidelity; neither folder nor device is part of it."""
         return hashed("proxy", self.fingerprint, self.recipe.to_dict(), self.scale, self.seed)
 
+    @property
+    def epochs(self) -> int:
+        """Of tasks that say none: the whole training."""
+        return self.recipe.epochs
+
     def prepare(self) -> None:
         """Open the images in this process; raises InputError as `open`."""
         _kept(self, self.open)

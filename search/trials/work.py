@@ -25,13 +25,19 @@ class Work(Protocol):
         ...
 
 
-def run_work(work: Work, executor: Executor, told: Callable[[Outcome], None] | None = None) -> None:
+def run_work(
+    work: Work,
+    executor: Executor,
+    told: Callable[[Outcome], None] | None = None,
+    looked: Callable[[], None] | None = None,
+) -> None:
     """Run work to its end; a task whose worker died is given out again, three times in all.
 
     Args:
         work: is told of every outcome.
         executor: whose workers nobody else keeps busy.
         told: called with every outcome before the work is, to keep it.
+        looked: called now and then, also while none ends.
     """
     running = 0
     while True:
@@ -49,3 +55,5 @@ def run_work(work: Work, executor: Executor, told: Callable[[Outcome], None] | N
             if told is not None:
                 told(outcome)
             work.tell(outcome)
+        if looked is not None:
+            looked()
