@@ -57,6 +57,27 @@ class Compute:
         """Whether something else than the driver's own process measures."""
         return self.workers is not None or self.ray is not None or self.timeout_s is not None
 
+    def probe(self, place: Path | str | None = None) -> None:
+        """See whether cluster and database answer, before anything that takes time.
+
+        Args:
+            place: of the study of a run that goes on; None: of a new one.
+
+        Raises:
+            InputError: one of them doesn't.
+        """
+        from palmette.search.ledger.place import database, is_url
+        from palmette.search.ledger.storage import connected
+        from palmette.train.ray_connection import AUTO, probe
+
+        if self.ray is not None and self.ray != AUTO:  # to find that one takes Ray itself
+            probe(self.ray, "--ray")
+        place = place or self.storage
+        if place is not None and is_url(place):
+            url = database(str(place))
+            if url.get_backend_name() != "sqlite":  # a file: nothing to reach
+                connected(url).dispose()
+
     def executor(self, evaluator: Evaluator) -> Executor:
         """What runs tasks; a context manager."""
         from palmette.search.trials.opening import open_executor

@@ -141,6 +141,7 @@ def run_config(
     config, compute = _absolute(config), compute or Compute()
     folder = RunFolder(out)
     folder.check_free()
+    compute.probe()
     problem = problem_of(config, folder, compiled)
     with folder.driver():
         folder.begin(config.to_dict(), identity(problem) | compute.kept(folder.path))
@@ -166,10 +167,11 @@ def resume(
     Raises:
         InputError: no run there, a corrupt one, or another process at work in it.
     """
-    folder = RunFolder(out)
+    folder, compute = RunFolder(out), compute or Compute()
+    compute.probe(compute.place(folder.read_config()[1], folder.journal, folder.config))
     config, problem = reopen(folder, compiled)
     with folder.driver():
-        return _search(config, problem, folder, compute or Compute(), told)
+        return _search(config, problem, folder, compute, told)
 
 
 def _absolute(config: SearchConfig) -> SearchConfig:

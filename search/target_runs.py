@@ -97,6 +97,8 @@ def run_targets(
     check_goals(goals)
     folder = TargetRuns(out)
     RunFolder(out).check_free()
+    compute = compute or Compute()
+    compute.probe()
     configs = [SearchConfig(goal.target, goal.budget_ms, **options) for goal in goals]
     for config in configs:
         expect(
@@ -116,7 +118,7 @@ def run_targets(
             write_bytes(folder.inputs / given.name, given.read_bytes())
             table["space"] = given.name
         write_run_file(folder.config, FORMAT, "search", table, ("palmette",))
-        return _Searches(folder, compiled, compute or Compute(), told).all(goals, configs)
+        return _Searches(folder, compiled, compute, told).all(goals, configs)
 
 
 def resume_targets(

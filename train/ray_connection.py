@@ -37,8 +37,8 @@ def connect(ray: Any, address: str, flag: str, cores: int) -> None:
     if address == LOCAL:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         own = {"num_cpus": cores, "include_dashboard": False}
+    probe(address, flag)
     try:
-        _expect_ray(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         if "AuthToken" in f"{error}{error.__cause__}":  # Ray itself would not say so
@@ -46,6 +46,14 @@ def connect(ray: Any, address: str, flag: str, cores: int) -> None:
                 f"{flag} {address}: the cluster asks for its token; set RAY_AUTH_MODE=token, with"
                 " the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
             ) from None
+        raise InputError(f"{flag} {address}: no Ray cluster there ({last_line(error)})") from None
+
+
+def probe(address: str, flag: str) -> None:
+    """Raise InputError, as `connect` does, unless something like Ray answers; needs no Ray."""
+    try:
+        _expect_ray(address)
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{flag} {address}: no Ray cluster there ({last_line(error)})") from None
 
 

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -193,36 +194,41 @@ def test_a_driver_that_ends_at_any_write_leaves_what_goes_on_to_the_same(
     assert {CONTENDER} <= {key for t in trials(tmp_path / "run") for key in t.user_attrs}
 
 
-def killed_after(arguments: list[str], seconds: float) -> int:
-    """Exit status of a search that is killed after so many seconds, if it still runs."""
+def killed_after(arguments: list[str], calls: Path, count: int) -> int:
+    """Exit status of a search that is killed once it has called its function so many times."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from palmette.cli import main; main()", "search", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    try:
-        return process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
+    before = _lines(calls)
+    while process.poll() is None and _lines(calls) < before + count:
+        time.sleep(0.02)
+    if process.poll() is None:
+        time.sleep(random.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
-        return process.wait()
+    return process.wait()
+
+
+def _lines(file: Path) -> int:
+    return len(file.read_text().splitlines()) if file.is_file() else 0
 
 
 @pytest.mark.slow
 def test_a_search_by_workers_killed_again_and_again_ends_in_the_same(
     halved: Run, place: Path, tmp_path: Path
 ) -> None:
-    text = FUNCTION.replace("SECONDS = 0.0", "SECONDS = 0.7")
+    text = FUNCTION.replace("SECONDS = 0.0", "SECONDS = 0.2")
     (tmp_path / "mine.py").write_text(text)
     out = tmp_path / "run"
     begin = ["--target=iphone-11/ane", "--budget-ms=6", f"--out={out}", "--halving"]
     begin += [f"--accuracy=function:{tmp_path / 'mine.py'}:top1", f"--space={place}/small.toml"]
     begin += [f"--{name}={OPTIONS[name]}" for name in ("evaluations", "shortlist", "trials")]
     begin += ["--seed=1", "--epochs=9", "--workers=1"]
-    rng, kills, status = random.Random(0), 0, 1
+    kills, status = 0, 1
     while status:
-        # a start takes some ten seconds; after that each network takes its time
         arguments = [f"--resume={out}", "--workers=1"] if (out / "run.toml").exists() else begin
-        status = killed_after(arguments, rng.uniform(12, 20) + 2 * kills)
+        status = killed_after(arguments, tmp_path / "calls.txt", 4)
         kills += status == -signal.SIGKILL
         assert status in (0, -signal.SIGKILL)
     assert kills >= 2
