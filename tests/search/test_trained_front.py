@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from palmette import cli
 from palmette.search import Run, TrainedFront, train_front
+from palmette.search.expensive.measured import WORDS, MeasuredAccuracy
 from palmette.search.trained_front import along
 from palmette.space import InputError
 from palmette.train.cluster import Cluster
@@ -99,6 +100,19 @@ def test_a_real_accuracy_is_that_of_the_same_training_alone(
     alone = train(network, "procedural:160", RECIPE, tmp_path / "alone", device="cpu")
     row = trained.table.loc[trained.table["pick"]].iloc[0]
     assert row["real_top1"] == 100 * alone.history[-1]["top1"]
+
+
+@pytest.mark.parametrize("rung", WORDS)
+def test_the_lines_say_of_every_rung_what_its_estimates_are(
+    trained: TrainedFront, rung: str
+) -> None:
+    """A training of hours must not end in a word that is missing."""
+    problem = trained.run.problem
+    before: Any = problem.accuracy
+    accuracy: Any = MeasuredAccuracy(rung, "id", before.space, before.evaluator, "mine")
+    found = replace(trained, run=replace(trained.run, problem=replace(problem, accuracy=accuracy)))
+    (line,) = (line for line in found.lines() if line.startswith("estimates are"))
+    assert "'mine'" in line and "'procedural:160'" in line
 
 
 def test_the_file_of_the_table_is_the_table(trained: TrainedFront) -> None:
