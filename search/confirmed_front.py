@@ -36,7 +36,8 @@ class ConfirmedRun:
 
     def summary(self) -> dict[str, Any]:
         """Plain values, for programs."""
-        names = ["id", "pick", "ms", "top1", *COLUMNS, "architecture"]
+        time = self.run.problem.time_columns[0]
+        names = ["id", "pick", time, "top1", *COLUMNS, "architecture"]
         rows = self.run.front[self.run.front["id"].isin(self.confirmed.ids)][names]
         return {
             "folder": str(self.run.folder.path),
@@ -92,6 +93,7 @@ def confirm_front(
                 seeds=seeds,
                 seed=config.seed,
                 tie_points=problem.accuracy.tie_points,
+                rewards=problem.rewards,
                 told=progress.ended,
             )
         run = written(Run(config, found, front_of(study, problem), problem))

@@ -58,4 +58,4 @@ def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
     quantity = problem.latency.predictor.quantity_
     if quantity != LATENCY:
         table.insert(3, "quantity", quantity)
-    return recorded(study, table, problem.accuracy.tie_points)
+    return recorded(study, table, problem.accuracy.tie_points, problem.rewards)

@@ -41,10 +41,11 @@ def confirm(
     if as_json:
         print(json.dumps(answer))
         return
+    time = found.run.problem.time_columns[0]
     rows = [
         [
             f"{'pick' if row['pick'] else 'front'} {row['id'][:8]}",
-            f"{row['ms']:.3g}",
+            f"{row[time]:.3g}",
             f"{row['top1']:.2f}",
             "-" if row["confirmed_top1"] is None else f"{row['confirmed_top1']:.2f}",
             "-" if row["confirmed_se"] is None else f"{row['confirmed_se']:.2f}",
@@ -54,7 +55,7 @@ def confirm(
     ]
     print_table(
         "trained anew with seeds that nothing was selected by",
-        ["network", "ms", "won by", "fresh mean", "standard error", "seeds"],
+        ["network", time, "won by", "fresh mean", "standard error", "seeds"],
         rows,
     )
     print("\n".join(found.confirmed.words()))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+Rewards = Callable[[Floats, Floats], Floats | None]
+"""Times and top-1 (%) to what is to be largest, each of shape (n,); None without a reward."""
 WINNERS, SEEDS = 5, 3
 COLUMNS = ("confirmed_top1", "confirmed_se", "confirmed_seeds")
 KEY = "confirms"
@@ -39,6 +41,7 @@ class Winner:
 
     architecture: str
     ms: float
+    """Of several targets joined a load."""
     top1: float
 
     @property
@@ -55,6 +58,7 @@ class Confirmation:
         seeds: fresh ones for each.
         seed: of the search's own trainings; the fresh ones are those after it.
         tie_points: accuracies this close tie.
+        rewards: of a search that picks by a reward in place of a hard budget.
 
     Raises:
         InputError: no winners, one that occurs twice, or no seeds.
@@ -67,9 +71,10 @@ class Confirmation:
         seeds: int = SEEDS,
         seed: int = 0,
         tie_points: float = TIE_POINTS,
+        rewards: Rewards | None = None,
     ) -> None:
         expect(seeds >= 1, f"confirm: needs at least one fresh seed, got {seeds}")
-        self.winners, self.tie_points = tuple(winners), tie_points
+        self.winners, self.tie_points, self.rewards = tuple(winners), tie_points, rewards
         self.seeds = tuple(range(seed + 1, seed + 1 + seeds))
         self.ids = [winner.id for winner in self.winners]
         expect(bool(self.ids), "confirm: needs at least one network")
@@ -103,7 +108,14 @@ class Confirmation:
         selected = np.array([winner.top1 for winner in self.winners])
         ms = np.array([winner.ms for winner in self.winners])
         return Confirmed(
-            tuple(self.ids), ms, selected, mean, self._errors(fresh), count, self.tie_points
+            tuple(self.ids),
+            ms,
+            selected,
+            mean,
+            self._errors(fresh),
+            count,
+            self.tie_points,
+            self.rewards,
         )
 
     def _errors(self, fresh: Sequence[Floats]) -> Floats:
@@ -143,6 +155,7 @@ class Confirmed:
     seeds: Ints
     """Fresh trainings that succeeded."""
     tie_points: float
+    rewards: Rewards | None = None
 
     @property
     def known(self) -> bool:
@@ -157,10 +170,16 @@ class Confirmed:
 
     @property
     def pick(self) -> int | None:
-        """Place of the fastest of those that tie with the best fresh mean; None without any."""
+        """Place of the fastest of those that tie with the best fresh mean; None without any.
+
+        Under a reward, which holds no budget, of the largest by the fresh means.
+        """
         known = np.flatnonzero(self.seeds > 0)
         if not len(known):
             return None
+        rewards = self.rewards and self.rewards(self.ms[known], self.top1[known])
+        if rewards is not None:
+            return int(known[rewards.argmax()])
         ties = known[self.top1[known] >= self.top1[known].max() - self.tie_points]
         return int(ties[np.lexsort((-self.top1[ties], self.ms[ties]))[0]])
 
@@ -211,6 +230,7 @@ def confirm(
     seeds: int = SEEDS,
     seed: int = 0,
     tie_points: float = TIE_POINTS,
+    rewards: Rewards | None = None,
     told: Callable[[Outcome], None] | None = None,
 ) -> Confirmed:
     """Train the winners of a front anew; what an earlier call finished is not trained again.
@@ -226,11 +246,12 @@ def confirm(
         seeds: fresh ones for each.
         seed: of the search's own trainings.
         tie_points: accuracies this close tie.
+        rewards: see `Confirmation`.
         told: called after each outcome.
     """
     rows = neighbours(front, winners).to_dict("records")
     chosen = [_winner(row) for row in rows]
-    work = Confirmation(chosen, seeds=seeds, seed=seed, tie_points=tie_points)
+    work = Confirmation(chosen, seeds=seeds, seed=seed, tie_points=tie_points, rewards=rewards)
     for outcome in _kept(study, work):
         work.tell(outcome)
 
@@ -245,7 +266,12 @@ def confirm(
     return work.confirmed()
 
 
-def recorded(study: optuna.Study, front: pd.DataFrame, tie_points: float) -> pd.DataFrame:
+def recorded(
+    study: optuna.Study,
+    front: pd.DataFrame,
+    tie_points: float,
+    rewards: Rewards | None = None,
+) -> pd.DataFrame:
     """A front with what fresh trainings the study keeps of its networks; as it is without any.
 
     The pick moves only if it is among those that were trained anew: one that the search has found
@@ -260,7 +286,7 @@ def recorded(study: optuna.Study, front: pd.DataFrame, tie_points: float) -> pd.
     rows = [row for row in front.to_dict("records") if row["id"] in fresh]
     if not rows:
         return front
-    work = Confirmation([_winner(row) for row in rows], tie_points=tie_points)
+    work = Confirmation([_winner(row) for row in rows], tie_points=tie_points, rewards=rewards)
     work.seeds = tuple(sorted({seed for found in fresh.values() for seed, _ in found}))
     for outcome in _kept(study, work):
         work.tell(outcome)
@@ -268,7 +294,8 @@ def recorded(study: optuna.Study, front: pd.DataFrame, tie_points: float) -> pd.
 
 
 def _winner(row: dict[Any, Any]) -> Winner:
-    return Winner(str(row["architecture"]), float(row["ms"]), float(row["top1"]))
+    time = row["ms"] if "ms" in row else row["load"]
+    return Winner(str(row["architecture"]), float(time), float(row["top1"]))
 
 
 def _key(name: str, seed: int) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from palmette.cli import app
-from palmette.search import Run, resume, run
+from palmette.search import Run, resume, run, run_joined
 from palmette.search.confirmed_front import confirm_front
+from palmette.search.objectives.goal import Goal
 from palmette.space import InputError
 
 NOISY = """
@@ -87,3 +90,37 @@ def test_accuracies_without_seeds_cannot_be_confirmed(finished: Run, by_supernet
         confirm_front(by_supernet.folder.path)
     with pytest.raises(InputError, match="--seeds: at least 1, got 0"):
         confirm_front(finished.folder.path, seeds=0)
+
+
+def test_winners_of_several_targets_are_confirmed_by_load_and_reward(
+    few_toml: str, tmp_path: Path
+) -> None:
+    (tmp_path / "few.toml").write_text(few_toml)
+    (tmp_path / "noisy.py").write_text(NOISY)
+    goals = (Goal("iphone-11/cpu", 2.0), Goal("iphone-11/gpu", 2.0))
+    before = run_joined(
+        goals,
+        tmp_path / "run",
+        space=str(tmp_path / "few.toml"),
+        accuracy=f"function:{tmp_path / 'noisy.py'}:top1",
+        evaluations=1000,
+        shortlist=6,
+        trials=6,
+        extrapolate=True,
+        reward="mnasnet-hard",
+    )
+    found = CliRunner().invoke(
+        app, ["confirm", str(before.folder.path), "--winners", "3", "--seeds", "2", "--json"]
+    )
+    assert found.exit_code == 0, found.output
+    answer = json.loads(found.stdout)
+    rows = pd.DataFrame(answer["networks"])
+    assert len(rows) == min(3, len(before.front)) and (rows["load"] > 0).all()
+    rewards = before.problem.rewards(
+        rows["load"].to_numpy(np.float64), rows["confirmed_top1"].to_numpy(np.float64)
+    )
+    assert rewards is not None and rows["pick"].tolist().index(True) == rewards.argmax()
+    shown = CliRunner().invoke(
+        app, ["confirm", str(before.folder.path), "--winners", "1", "--seeds", "1"]
+    )
+    assert shown.exit_code == 0 and "load" in shown.output

@@ -189,3 +189,15 @@ def test_what_failed_is_tried_again_by_the_next_call() -> None:
 def test_a_mistake_is_named(winners: list[Winner], seeds: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Confirmation(winners, seeds=seeds)
+
+
+def test_a_reward_picks_by_the_fresh_means_too() -> None:
+    winners = [Winner(NETS[at], ms, 74.0) for at, ms in enumerate((2.0, 8.0, 4.0))]
+    work = Confirmation(winners, seeds=1, rewards=lambda ms, top1: top1 - 2 * ms)
+    for task, value in zip(work.next_tasks(3), (70.0, 75.0, 73.0), strict=True):
+        work.tell(Outcome(task, "done", value, 1.5))
+    assert work.confirmed().pick == 0  # 66, 59 and 65; by the mean alone it were the second
+    free = Confirmation(winners, seeds=1, rewards=lambda ms, top1: None)
+    for task, value in zip(free.next_tasks(3), (70.0, 75.0, 73.0), strict=True):
+        free.tell(Outcome(task, "done", value, 1.5))
+    assert free.confirmed().pick == 1
