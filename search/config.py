@@ -23,6 +23,7 @@ from palmette.space.errors import expect
 EVALUATIONS = 1_000_000
 SHORTLIST = 64
 TRIALS = 200
+LEAST_TRIALS = 3
 PALMETTE = "palmette"
 SAMPLERS = (PALMETTE, "tpe", "nsga2", "nsga3", "gp", "random")
 
@@ -62,7 +63,9 @@ class SearchConfig:
     data: str | None = None
     """Images, see `train.datasets.open_data`; default those that a supernet was trained on."""
     trials: int = TRIALS
-    """Networks whose accuracy is found out, where they are measured or another sampler chooses."""
+    """Networks whose accuracy is found out, where they are measured or another sampler chooses.
+
+    What `start` has measured values of is beside these."""
     sampler: str = PALMETTE
     """What chooses them: ours, or one of Optuna's."""
     warm_start: bool = True
@@ -103,7 +106,7 @@ class SearchConfig:
         expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
         expect(self.shortlist >= 3, f"shortlist: at least 3, got {self.shortlist}")
         expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
-        expect(self.trials >= 3, f"trials: at least 3, got {self.trials}")
+        expect(self.trials >= LEAST_TRIALS, f"trials: at least {LEAST_TRIALS}, got {self.trials}")
         known = ", ".join(SAMPLERS)
         expect(self.sampler in SAMPLERS, f"sampler: must be one of {known}, got '{self.sampler}'")
         self._check_goals()

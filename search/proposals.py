@@ -18,7 +18,7 @@ from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
 from palmette.search.problem import SearchProblem
 from palmette.search.sampler import ShortlistSampler
-from palmette.search.start import first_state
+from palmette.search.start import count_known, first_state
 from palmette.search.trials.driver import distributions
 from palmette.search.trials.progress import Snapshot, searching
 from palmette.space.search_space import Codes
@@ -47,11 +47,15 @@ class Proposals:
         self.sampler: BaseSampler = self._shortlisted() if self._alone else self._measured()
 
     def count(self, study: optuna.Study) -> int:
-        """Trials in all. Of a shortlist, which is made if it wasn't, as many as it has."""
+        """Trials in all, those that the start brings too.
+
+        Of a shortlist, which is made if it wasn't, as many as it has.
+        """
         if self._count is None:
             kept = study.user_attrs.get("shortlist")
             if not self._alone:
-                kept = min(self._config.trials, self._problem.space.size)
+                known = count_known(self._problem)
+                kept = min(known + self._config.trials, self._problem.space.size)
             elif kept is None:
                 kept = len(self.shortlist())
                 study.set_user_attr("shortlist", kept)

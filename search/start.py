@@ -130,8 +130,8 @@ def import_measured(study: optuna.Study, problem: SearchProblem) -> int:
 
     from palmette.search.trials.driver import distributions
 
-    if problem.accuracy.evaluator is None:
-        return 0  # the prior knows them by itself
+    if not count_known(problem):
+        return 0
     codes, values = known_of(problem)
     done = sum(1 for trial in study.get_trials(deepcopy=False) if "known" in trial.user_attrs)
     if done >= len(codes):
@@ -151,6 +151,13 @@ def import_measured(study: optuna.Study, problem: SearchProblem) -> int:
             )
         )
     return len(codes)
+
+
+def count_known(problem: SearchProblem) -> int:
+    """Finished trials that come from the start of a problem: `--trials` are beside these."""
+    if problem.accuracy.evaluator is None:
+        return 0  # the prior knows all by itself
+    return len(known_of(problem)[0])
 
 
 def known_of(problem: SearchProblem) -> tuple[Codes, list[tuple[float, float]]]:

@@ -18,6 +18,7 @@ from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.objectives.quantities import QUANTITIES
 from palmette.search.references import run_references
 from palmette.search.run import Run
+from palmette.search.start import count_known
 from palmette.space.errors import expect
 
 PICKS = 6
@@ -99,6 +100,7 @@ def guard_lines(run: Run) -> list[str]:
         *cautions,
         *_joined_lines(run),
         *([] if run.config.budget == LATENCY else [_SUSTAINED_LINE]),
+        *_start_lines(run),
         f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
         "at conf.: time that holds with that confidence; timed: published timing on this target; vs"
         f" pick: {_vs_pick(run)}",
@@ -140,6 +142,17 @@ def _joined_lines(run: Run) -> list[str]:
         + (", so that all hold together at what was asked" if times.joint else ""),
         f"milliseconds of the pick: {listed}"
         + (f"; it runs on {pick['unit']}" if times.join == "best" else ""),
+    ]
+
+
+def _start_lines(run: Run) -> list[str]:
+    """How much was not measured here, but believed."""
+    known = count_known(run.problem)
+    if not known:
+        return []
+    return [
+        f"networks that came with the start, their measured_top1 believed whoever measured it:"
+        f" {known}; --trials ({run.config.trials}) are those measured here"
     ]
 
 

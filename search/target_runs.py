@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from palmette.search.compute import Compute
-from palmette.search.config import SearchConfig
+from palmette.search.config import LEAST_TRIALS, SearchConfig
 from palmette.search.expensive.measured import MeasuredAccuracy
 from palmette.search.objectives.goal import Goal, check_goals
 from palmette.search.posing import full_space, problem_of
@@ -177,7 +177,7 @@ class _Searches:
     def _started(self, config: SearchConfig, goal: Goal, start: Start) -> SearchConfig:
         """The config of a search that begins with what earlier ones found.
 
-        What is known there already is not to be measured again, and counts as a trial.
+        What is known there already is not to be measured again, and spares as many trials.
         """
         self.folder.inputs.mkdir(exist_ok=True)
         write_text(self.folder.start(goal), start.to_csv())
@@ -187,8 +187,8 @@ class _Searches:
             return config
         codes, _ = known_of(problem)
         inside = int((problem.costs(codes)[1] <= 0).sum()) if len(codes) else 0
-        own = max(config.trials - inside, math.ceil(LEAST_OWN * config.trials))
-        return replace(config, trials=len(codes) + own)
+        least = max(math.ceil(LEAST_OWN * config.trials), LEAST_TRIALS)
+        return replace(config, trials=max(config.trials - inside, least))
 
     def _compute(self, goal: Goal) -> Compute:
         """Where the run of a target keeps its trials: in a database, under its own name."""

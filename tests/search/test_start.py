@@ -11,6 +11,7 @@ import optuna
 import pytest
 
 from palmette.latency import load_predictor
+from palmette.search import guard_lines, run
 from palmette.search.evolution import evolve
 from palmette.search.expensive.measured import MeasuredAccuracy
 from palmette.search.front import covered
@@ -151,3 +152,30 @@ def test_the_prior_needs_nothing_that_was_measured(problem: SearchProblem, start
     study = optuna.create_study(directions=["minimize", "maximize"])
     assert import_measured(study, replace(problem, start=start)) == 0
     assert study.get_trials() == []
+
+
+def test_trials_are_those_that_are_measured_here_beside_what_a_start_brings(
+    few: SearchSpace, few_toml: str, tmp_path: Path
+) -> None:
+    (tmp_path / "few.toml").write_text(few_toml)
+    (tmp_path / "mine.py").write_text("def top1(architecture): return 60.0, 0.5\n")
+    networks = few.decode_batch(few.sample(5, np.random.default_rng(1)))
+    known = Start(tuple(dict.fromkeys(networks)), ((70.0, 0.5),) * len(set(networks)))
+    (tmp_path / "start.csv").write_text(known.to_csv())
+    found = run(
+        "iphone-11/cpu",
+        100.0,
+        tmp_path / "run",
+        space=str(tmp_path / "few.toml"),
+        accuracy=f"function:{tmp_path / 'mine.py'}:top1",
+        evaluations=1000,
+        shortlist=3,
+        trials=3,
+        extrapolate=True,
+        start=str(tmp_path / "start.csv"),
+    )
+    accuracy: Any = found.problem.accuracy
+    assert len(known.networks) >= 3
+    assert accuracy.results.top1.tolist() == [70.0] * len(known.networks) + [60.0] * 3
+    (line,) = (line for line in guard_lines(found) if "came with the start" in line)
+    assert f": {len(known.networks)}; --trials (3) are those measured here" in line

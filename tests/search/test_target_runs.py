@@ -110,11 +110,11 @@ def test_targets_that_are_measured_share_what_was_measured(
     )
     first, second = (attributes(run) for run in runs)
     assert [("known" in trial) for trial in first] == [False] * 8
-    assert [("known" in trial) for trial in second] == [True] * 8 + [False] * 2  # a quarter its own
+    assert [("known" in trial) for trial in second] == [True] * 8 + [False] * 3  # the least
     # what is known is the very value that was measured, and nothing is measured twice
     values = [{trial["network"]: trial["top1"] for trial in run[:8]} for run in (first, second)]
     assert values[0] == values[1]
-    assert len({trial["network"] for trial in second}) == 10
+    assert len({trial["network"] for trial in second}) == 11
     assert fronts(resume_targets(tmp_path / "all")) == fronts(runs)
 
 
