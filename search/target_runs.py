@@ -24,7 +24,7 @@ from palmette.search.proposals import Told
 from palmette.search.run import Run, resume, run_config
 from palmette.search.run_folder import RunFolder
 from palmette.search.start import Start, known_of
-from palmette.space import Architecture, CompiledSpace, compile_space
+from palmette.space import Architecture, CompiledSpace, InputError, compile_space
 from palmette.space.errors import expect
 from palmette.space.files import write_bytes, write_text
 from palmette.space.lock import held
@@ -61,6 +61,14 @@ class TargetRuns:
     def start(self, goal: Goal) -> Path:
         """What the run of a target begins with."""
         return self.inputs / f"{goal.slug}.csv"
+
+    def discard(self) -> None:
+        """Take back what was written before any search could begin; as the folder's driver."""
+        if self.inputs.is_dir():
+            for file in self.inputs.iterdir():
+                file.unlink()
+            self.inputs.rmdir()
+        self.config.unlink(missing_ok=True)
 
     @contextmanager
     def driver(self) -> Iterator[None]:
@@ -118,7 +126,12 @@ def run_targets(
             write_bytes(folder.inputs / given.name, given.read_bytes())
             table["space"] = given.name
         write_run_file(folder.config, FORMAT, "search", table, ("palmette",))
-        return _Searches(folder, compiled, compute, told).all(goals, configs)
+        try:
+            return _Searches(folder, compiled, compute, told).all(goals, configs)
+        except InputError:
+            if not any(folder.run_folder(goal).config.is_file() for goal in goals):
+                folder.discard()
+            raise
 
 
 def resume_targets(

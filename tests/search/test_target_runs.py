@@ -15,7 +15,14 @@ from optuna.storages.journal import JournalFileBackend
 
 from palmette import cli
 from palmette.cli.goals import goals_of
-from palmette.search import Run, SearchConfig, resume, resume_targets, run_joined, run_targets
+from palmette.search import (
+    Run,
+    SearchConfig,
+    resume,
+    resume_targets,
+    run_joined,
+    run_targets,
+)
 from palmette.search.objectives.goal import Goal
 from palmette.search.retime_plan import finished_run
 from palmette.space import Architecture, InputError
@@ -90,6 +97,17 @@ def test_a_budget_that_nothing_keeps_is_told_before_the_first_search(
     goals = (GOALS[0], Goal("iphone-11/gpu", 1.0))
     with pytest.raises(InputError, match="budget of 1 ms: the fastest network"):
         run_targets(goals, tmp_path / "all", space=str(small_file), **OPTIONS)
+    assert not (tmp_path / "all").exists()
+
+
+def test_a_first_search_that_finds_nothing_leaves_no_folder(few_toml: str, tmp_path: Path) -> None:
+    (tmp_path / "few.toml").write_text(few_toml)
+    (tmp_path / "mine.py").write_text("def top1(architecture): raise ValueError('no images')\n")
+    options = {**OPTIONS, "space": str(tmp_path / "few.toml"), "extrapolate": True}
+    accuracy = f"function:{tmp_path / 'mine.py'}:top1"
+    goals = (Goal("iphone-11/cpu", 100.0), Goal("iphone-xs/cpu", 100.0))
+    with pytest.raises(InputError, match="no images"):
+        run_targets(goals, tmp_path / "all", accuracy=accuracy, **options)
     assert not (tmp_path / "all").exists()
 
 
