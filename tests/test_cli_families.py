@@ -82,7 +82,7 @@ def test_a_scaled_network_is_told_with_its_factors(ask: Ask) -> None:
     ("arguments", "words"),
     [
         (("shrink", NETWORK, *ON, "--budget-ms", "0.001"), "no network made from this one keeps"),
-        (("scale", NETWORK, *ON, "--budget-ms", "0.001"), "no member of the family keeps"),
+        (("scale", NETWORK, *ON, "--budget-ms", "0.001"), "that can be judged keeps"),
         (("shrink", "resnet18", *ON, "--budget-ms", "9"), "an `accuracy` function of your own"),
         (("shrink", NETWORK, "--budget-ms", "9"), "give either --target or --predictor"),
         (("shrink", NETWORK, *ON, "--budget-ms", "-1"), "budget_ms: must be positive"),

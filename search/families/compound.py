@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from palmette.latency import LatencyPredictor
-from palmette.search.families.estimates import AccuracyFunction, Estimator
+from palmette.search.families.estimates import AccuracyFunction, Estimator, expect_finite
 from palmette.search.problem import Limits
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
@@ -105,6 +105,9 @@ def scale_to_budget(
 ) -> Scaled:
     """The largest member of a family that keeps a budget.
 
+    It is no further from the structures that the prior may judge than the base, however large the
+    budget; an accuracy function judges all.
+
     Args:
         base: the network with phi 0.
         predictor: of the target.
@@ -116,10 +119,11 @@ def scale_to_budget(
         accuracy: architectures to (top-1, sigma), in place of the prior.
 
     Raises:
-        InputError: the prior cannot judge the base, or no member keeps the budget; the message
-            tells the smallest.
+        InputError: the prior cannot judge the base, the budget is infinite, or no member keeps it;
+            the message tells the fastest.
     """
     factors = coefficients or Coefficients()
+    expect_finite(budget_ms)
     limits = Limits(budget_ms=budget_ms, confidence=confidence, lam=lam)
     estimator = Estimator.of(base, predictor, limits, accuracy, recipe)
     phi = _largest(base, factors, estimator)
@@ -168,7 +172,7 @@ def fit_coefficients(
 
 
 def _largest(base: Architecture, factors: Coefficients, estimator: Estimator) -> float:
-    """The largest phi whose member keeps the budget, to `PRECISION_PHI`.
+    """The largest phi whose member keeps the budget and can be judged, to `PRECISION_PHI`.
 
     Times rise with phi in steps, so halving an interval whose lower end keeps the budget and whose
     upper does not ends at such a step.
@@ -177,7 +181,7 @@ def _largest(base: Architecture, factors: Coefficients, estimator: Estimator) ->
 
     def kept(phi: float) -> bool:
         network = _member(base, phi, factors)
-        return network is not None and estimator.keeps(network)
+        return network is not None and estimator.keeps(network) and estimator.judges(network, base)
 
     if kept(0.0):
         above = next((phi for phi in grid if not kept(phi)), None)
@@ -198,13 +202,18 @@ def _largest(base: Architecture, factors: Coefficients, estimator: Estimator) ->
 def _too_small(base: Architecture, factors: Coefficients, estimator: Estimator) -> InputError:
     """What is said if no member keeps the budget."""
     grid = np.arange(-LARGEST_PHI, STRIDE_PHI, STRIDE_PHI).tolist()
-    made = [(phi, one) for phi in grid if (one := _member(base, phi, factors)) is not None]
+    made = [
+        (phi, one)
+        for phi in grid
+        if (one := _member(base, phi, factors)) is not None and estimator.judges(one, base)
+    ]
     _, upper = estimator.time([one for _, one in made])
     row = int(np.argmin(upper))
     phi, network = made[row]
     return InputError(
-        f"budget: no member of the family keeps {estimator.limits.budget_ms:g} ms; the fastest, at"
-        f" phi {phi:g}, takes {upper[row]:.4g} ms at the confidence: {network.to_text()}"
+        "budget: no member of the family that can be judged keeps"
+        f" {estimator.limits.budget_ms:g} ms; the fastest, at phi {phi:g}, takes"
+        f" {upper[row]:.4g} ms at the confidence: {network.to_text()}"
     )
 
 

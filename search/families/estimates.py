@@ -6,6 +6,7 @@ returns is checked, for it may be anybody's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -19,10 +20,11 @@ from palmette.search.families.part_times import PartTimes
 from palmette.search.problem import Limits
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
-from palmette.train import AccuracyPrior
+from palmette.train import AccuracyPrior, violations
 
 Floats = NDArray[np.float64]
 _NEARLY = 1e-6
+_EQUAL = 1e-9
 AccuracyFunction = Callable[[Sequence[Architecture]], tuple[Any, Any]]
 """Architectures to their top-1 and its standard deviation, both in %, of shape (n,)."""
 
@@ -124,6 +126,16 @@ class Estimator:
             upper = float(self.told(network).ms_at_confidence[0])
         return upper <= self.limits.budget_ms
 
+    def judges(self, network: Architecture, base: Architecture) -> bool:
+        """Whether a network is no further from the structures that can be judged than a base."""
+        return self._broken(network) <= self._broken(base) + _EQUAL
+
+    def _broken(self, network: Architecture) -> float:
+        """As `Estimates.broken`, without the estimate."""
+        if self.accuracy is not None:
+            return 0.0
+        return float(sum(violation.amount for violation in violations(network)))
+
     def told(self, network: Architecture) -> Estimates:
         """Estimates of one network, its time predicted as `palmette predict` does."""
         confidence = self.limits.confidence
@@ -146,6 +158,15 @@ class Estimator:
             broken = np.zeros(len(architectures))
         score = top1 - self.limits.lam * sigma
         return Estimates(tuple(architectures), ms, upper, top1, score, broken)
+
+
+def expect_finite(budget_ms: float) -> None:
+    """Raise InputError for a budget that is none."""
+    expect(
+        budget_ms < math.inf,
+        f"budget_ms: must be a positive number, got {budget_ms:g}; an endless budget has no"
+        " largest network",
+    )
 
 
 def _checked(answer: Any, count: int) -> tuple[Floats, Floats]:

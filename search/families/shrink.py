@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from palmette.latency import LatencyPredictor
 from palmette.latency.effects import Support
 from palmette.search.families.changes import Knob, knobs, smallest
-from palmette.search.families.estimates import AccuracyFunction, Estimates, Estimator
+from palmette.search.families.estimates import AccuracyFunction, Estimates, Estimator, expect_finite
 from palmette.search.families.turning import reaching
 from palmette.search.problem import Limits
 from palmette.space import Architecture, InputError
@@ -93,11 +93,12 @@ def shrink(
         rule: which candidate is kept, of `RULES`.
 
     Raises:
-        InputError: the prior cannot judge the network, or no smaller network keeps the budget; the
-            message tells the time of the smallest.
+        InputError: the prior cannot judge the network, the budget is infinite, or no smaller
+            network keeps it; the message tells the time of the smallest.
     """
     expect(rule in RULES, f"rule: must be one of {', '.join(RULES)}; got '{rule}'")
     expect(0 < step < 1, f"step: must be above 0 and below 1, got {step:g}")
+    expect_finite(budget_ms)
     limits = Limits(budget_ms=budget_ms, confidence=confidence, lam=lam)
     estimator = Estimator.of(network, predictor, limits, accuracy, recipe)
     walk = _Walk(estimator, extrapolate, RULES[rule])

@@ -1,5 +1,6 @@
 """Compound scaling: the base at 0, rising times, the largest member inside a budget."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palmette.latency import TARGETS, load_predictor
-from palmette.search import Coefficients, fit_coefficients, scale_to_budget
+from palmette.search import Coefficients, fit_coefficients, scale_to_budget, shrink
 from palmette.search.families.compound import PRECISION_PHI, member
 from palmette.space import MOBILENET_LIKE, ZOO, Architecture, InputError, load
+from palmette.train import violations
 
 Upper = Callable[..., float]
 DEFAULT = Coefficients()
@@ -56,7 +58,7 @@ def test_the_largest_member_inside_the_budget_is_found(target: str, share: float
     try:
         found = scale_to_budget(base, predictor, budget)
     except InputError as error:
-        assert "no member of the family keeps" in str(error)
+        assert "no member of the family that can be judged keeps" in str(error)
         return
     assert found.row["ms_at_confidence"].item() <= budget
     assert member(base, found.phi, DEFAULT) == found.architecture
@@ -74,6 +76,24 @@ def test_the_bases_own_time_allows_the_base(tiny: Architecture, upper_ms: Upper)
 def test_a_budget_below_every_member_is_told_with_the_fastest(tiny: Architecture) -> None:
     with pytest.raises(InputError, match=r"keeps 0\.001 ms; the fastest, at phi -\d"):
         scale_to_budget(tiny, load_predictor("iphone-11/ane"), 0.001)
+
+
+def test_a_large_budget_gives_no_network_that_the_prior_must_not_judge(tiny: Architecture) -> None:
+    """Of 2 blocks at output stride 8 more than 8 are not credible: 1.5^phi < 4.25."""
+    predictor = load_predictor("iphone-11/cpu")
+    deeper = Coefficients(1.5, 1.0, 1.0)
+    found = scale_to_budget(tiny, predictor, 1e6, coefficients=deeper)
+    assert violations(found.architecture) == []
+    assert found.phi == pytest.approx(math.log(4.25) / math.log(1.5), abs=1e-5)
+    following = member(tiny, found.phi + PRECISION_PHI, deeper)
+    assert violations(following) != []
+
+
+def test_a_budget_without_an_end_is_refused(tiny: Architecture) -> None:
+    with pytest.raises(InputError, match="budget_ms: must be a positive number, got inf"):
+        scale_to_budget(tiny, load_predictor("iphone-11/cpu"), float("inf"))
+    with pytest.raises(InputError, match="budget_ms: must be a positive number, got inf"):
+        shrink(tiny, load_predictor("iphone-11/cpu"), float("inf"))
 
 
 def test_fitted_coefficients_double_the_time_and_none_in_reach_scores_better(
