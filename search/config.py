@@ -160,6 +160,10 @@ class SearchConfig:
             self.predictor is None,
             "predictor: is of one target; search the targets one by one to use your own",
         )
+        expect(
+            not self.joint or self.reward is None,
+            "joint: is a confidence of budgets, and a reward holds none; leave one of them out",
+        )
 
     @classmethod
     def of_goals(cls, goals: Sequence[Goal], join: Join, **options: Any) -> SearchConfig:

@@ -12,6 +12,7 @@ import numpy as np
 from palmette.export import export_for_runtime
 from palmette.latency import LATENCY, SUSTAINED, LatencyPredictor, parse_target
 from palmette.search.accuracy import PRIOR
+from palmette.search.config import SearchConfig
 from palmette.search.objectives.goal import Goal
 from palmette.search.objectives.precision import HALF, PRECISIONS
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
@@ -119,9 +120,15 @@ def guard_lines(run: Run) -> list[str]:
 
 _JOINS = {
     "worst": "the time over its budget on the target where that is most",
-    "weighted": "the mean, by weights, of the times over their budgets; every budget is kept",
+    "weighted": "the mean, by weights, of the times over their budgets",
     "best": "the time over its budget on the unit where the network had best run",
 }
+
+
+_UNIT_OF_ZOO = (
+    "reference networks stand with the unit of the least load, though its timings may not identify"
+    " all of their choices, or the unit may refuse an op"
+)
 
 
 def _joined_lines(run: Run) -> list[str]:
@@ -136,10 +143,15 @@ def _joined_lines(run: Run) -> list[str]:
         f" ({pick[f'ms_at_confidence_{goal.slug}']:.3g} at conf., budget {goal.budget_ms:g})"
         for goal in times.goals
     )
+    held = f"each budget is held at confidence {each:.4g}"
+    if times.join == "best":
+        held = f"the budget of the unit that a network runs on is held at confidence {each:.4g}"
+    if times.joint:
+        held += ", so that all hold together at what was asked"
     return [
         f"load: {_JOINS[times.join]}",
-        f"each budget is held at confidence {each:.4g}"
-        + (", so that all hold together at what was asked" if times.joint else ""),
+        *([held] if run.problem.reward is None else []),  # a reward holds none
+        *([_UNIT_OF_ZOO] if times.join == "best" and run.problem.accuracy.rung == PRIOR else []),
         f"milliseconds of the pick: {listed}"
         + (f"; it runs on {pick['unit']}" if times.join == "best" else ""),
     ]
@@ -254,16 +266,21 @@ def export_pick(run: Run) -> Path:
     return compress(package, small, precision.name).path
 
 
+def expect_exportable(config: SearchConfig) -> None:
+    """Raise InputError for a config of whose pick there is no one package; before the search."""
+    expect(
+        not config.goals or config.join == "best",
+        f"--export: the pick of --join {config.join} is for several targets, whose packages may"
+        " differ; leave it out, and export the pick for each: palmette export ARCH --target ...",
+    )
+
+
 def _of_pick(run: Run) -> tuple[LatencyPredictor, float]:
     """Predictor of the target that the pick is for, and its milliseconds there."""
     pick, times = run.front.loc[run.front["pick"]].iloc[0], run.problem.joined
     if times is None:
         return run.problem.latency.predictor, float(pick["ms"])
-    expect(
-        times.join == "best",
-        "export: the pick is for several targets, whose packages may differ; export it for each:"
-        f" palmette export '{pick['architecture']}' --target ...",
-    )
+    expect_exportable(run.config)
     index = [goal.alias for goal in times.goals].index(str(pick["unit"]))
     return times.latencies[index].predictor, float(pick[f"ms_{times.goals[index].slug}"])
 

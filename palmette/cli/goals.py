@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from palmette.cli.output import print_table
 
 if TYPE_CHECKING:
     from palmette.search import Goal, Run
+    from palmette.search.objectives.goal import Join
 
 EACH = "each"
 """One front for each target."""
@@ -43,6 +44,24 @@ def asked_goals(
     return None
 
 
+def check_export(goals: list[Goal] | None, join: str, resume: Path | None) -> None:
+    """Raise InputError if the pick will be for several targets at once.
+
+    Before the search: afterwards is late.
+    """
+    from palmette.search import SearchConfig, is_target_runs
+    from palmette.search.run_folder import RunFolder
+    from palmette.search.summary import expect_exportable
+
+    if resume is not None:
+        if not is_target_runs(resume):
+            folder = RunFolder(resume)
+            found, _ = folder.read_config()
+            expect_exportable(SearchConfig.from_dict(found, str(folder.config)))
+    elif goals is not None and join != EACH:
+        expect_exportable(SearchConfig.of_goals(goals, cast("Join", join)))
+
+
 def default_folder(
     goals: list[Goal] | None, join: str, target: str | None, budget_ms: float | None, budget: str
 ) -> Path:
@@ -71,13 +90,10 @@ def goals_of(
         InputError: a text of another form, a target without a budget, a weight of none of them.
     """
     from palmette.latency import parse_target
-    from palmette.search.objectives.goal import Goal, check_goals, check_join
+    from palmette.search.objectives.goal import Goal, check_goals, check_join, check_weights
     from palmette.space.errors import InputError, expect
 
-    expect(
-        weights is None or join == "weighted",
-        f"--weights: belongs to --join weighted; leave it out with --join {join}",
-    )
+    check_weights(join, weights is not None)
     by_target = {
         str(parse_target(name)): _number("--weights", name, weight or "nothing")
         for name, weight in (_pairs("--weights", weights) if weights else [])

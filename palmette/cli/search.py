@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.goals import EACH, asked_goals, default_folder, print_target_runs
+from palmette.cli.goals import EACH, asked_goals, check_export, default_folder, print_target_runs
 from palmette.cli.output import print_table
 from palmette.cli.subjects import Json
 
@@ -165,6 +165,8 @@ def search(
         expect_alone(context, "resume", "export_pick", "as_json", *COMPUTE)
     else:
         goals = asked_goals(target, targets, budget_ms, weights, join, joint)
+    if export_pick:
+        check_export(goals, join, resume)
     folder = resume or out or default_folder(goals, join, target, budget_ms, budget)
     several = goals is not None and join == EACH
     several = several or (resume is not None and engine.is_target_runs(resume))

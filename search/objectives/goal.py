@@ -66,15 +66,19 @@ def check_goals(goals: Sequence[Goal]) -> None:
         expect(names.count(name) == 1, f"targets: {name} is there twice; name each target once")
 
 
+def check_weights(join: str, given: bool) -> None:
+    """Raise InputError for weights where nothing would be made of them."""
+    expect(
+        join == "weighted" or not given,
+        f"weights: belong to --join weighted; leave them out with --join {join}",
+    )
+
+
 def check_join(goals: Sequence[Goal], join: str, joint: bool) -> None:
     """Raise InputError unless the targets can be joined in this way."""
     check_goals(goals)
     expect(join in JOINS, f"join: must be {', '.join(JOINS)}, got '{join}'")
-    weights = {goal.weight for goal in goals}
-    expect(
-        join == "weighted" or weights == {1.0},
-        f"weights: belong to --join weighted; leave them out with --join {join}",
-    )
+    check_weights(join, {goal.weight for goal in goals} != {1.0})
     if join != "best":
         return
     targets = [parse_target(goal.target) for goal in goals]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from palmette.cli.goals import goals_of
 from palmette.search import (
     Run,
     SearchConfig,
+    guard_lines,
     resume,
     resume_targets,
     run_joined,
     run_targets,
 )
-from palmette.search.objectives.goal import Goal
+from palmette.search.objectives.goal import JOINS, Goal, Join
 from palmette.search.retime_plan import finished_run
 from palmette.space import Architecture, InputError
 
@@ -178,6 +180,7 @@ def test_what_takes_one_target_says_so_of_a_joined_run(joined: Run) -> None:
         ({"budget_ms": 2.0}, "with a budget of 1"),
         ({"reward": "nasnet"}, "reward: must be mnasnet"),
         ({"predictor": "mine.json"}, "predictor: is of one target"),
+        ({"joint": True}, "joint: is a confidence of budgets, and a reward holds none"),
     ],
 )
 def test_a_config_that_contradicts_itself_is_refused(
@@ -244,3 +247,30 @@ def test_the_command_prints_a_joined_run_by_its_load(
     assert "weighted of iphone-11/ane 6 ms, iphone-11/gpu 14 ms" in printed
     assert "milliseconds of the pick: iphone-11/ane" in printed and "% of the reward" in printed
     assert "load" in joined.folder.page.read_text()
+    assert "budget is held" not in printed and "is kept" not in printed  # by a reward
+
+
+@pytest.mark.parametrize("join", JOINS)
+def test_the_lines_say_which_budgets_are_held(joined: Run, join: Join) -> None:
+    times = joined.problem.joined
+    assert times is not None
+    front = joined.front.assign(unit=GOALS[0].alias)
+    problem = replace(joined.problem, reward=None, joined=replace(times, join=join))
+    lines = guard_lines(replace(joined, problem=problem, front=front))
+    each = "the budget of the unit that a network runs on" if join == "best" else "each budget"
+    assert f"{each} is held at confidence 0.8" in lines
+    said = any("reference networks stand with the unit of the least load" in one for one in lines)
+    assert said == (join == "best")
+
+
+@pytest.mark.parametrize("words", [["--targets", "iphone-11/ane=6,iphone-xs/ane=8"], ["--resume"]])
+def test_a_package_for_several_targets_is_refused_before_the_search(
+    joined: Run, words: list[str], tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "begun", tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(joined.folder.config, folder)  # of a search that has yet to go on
+    more = [str(folder)] if words == ["--resume"] else ["--join", "worst", "--out", str(out)]
+    with pytest.raises(InputError, match="--export: the pick of --join w.* is for several targets"):
+        cli.app(["search", *words, *more, "--export"], standalone_mode=False)
+    assert not out.exists() and [file.name for file in folder.iterdir()] == ["run.toml"]
