@@ -20,6 +20,7 @@ from palmette.export.exportability import (
 )
 from palmette.export.unit_rules import Rule
 from palmette.latency import LatencyPredictor
+from palmette.search.cost_tree import CostNode, cost_tree
 from palmette.space import Architecture, InputError, Op
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Explanation:
     op_ms: tuple[float, ...]
     """By op; they add up to `ms` less the predictor's constant."""
     advice: tuple[Advice, ...]
+    tree: CostNode
+    """All milliseconds, by stage, block and op; its root is `ms`."""
 
     def parts(self) -> list[tuple[str, float]]:
         """Milliseconds by stage, or by a module's outermost children, in their order."""
@@ -79,6 +82,7 @@ class Explanation:
             "target": self.target,
             "ms": self.ms,
             **report,
+            "tree": self.tree.to_dict(),
             "parts": [{"part": name, "ms": ms} for name, ms in self.parts()],
             "ops": [
                 {"place": one.place, "op": one.op.to_text(), "ms": ms}
@@ -121,7 +125,8 @@ def explain(
         shown_by = finding.rule.shown_by
         shown = bool(shown_by) and predictor.support_.has(shown_by)
         advice.append(Advice(finding, sum(parts[i] for i in finding.ops), saved, shown))
-    return Explanation(report, str(target), ms, tuple(parts), tuple(advice))
+    tree = cost_tree(subject, report, parts, ms, predictor.state_of(ops))
+    return Explanation(report, str(target), ms, tuple(parts), tuple(advice), tree)
 
 
 def replacement(

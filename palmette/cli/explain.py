@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.cost_rows import print_costs
 from palmette.cli.output import print_table
 from palmette.cli.subjects import (
     Arch,
@@ -24,9 +25,11 @@ from palmette.cli.subjects import (
 )
 
 if TYPE_CHECKING:
+    from palmette.search.cost_tree import CostNode
     from palmette.search.explain import Explanation
 
 SHOWN_OPS = 10
+SHOWN_DEPTH, ALL_DEPTHS = 2, 3
 VERDICTS = {True: "yes", False: "no", None: "not known without converting (--convert)"}
 
 
@@ -39,6 +42,13 @@ def explain(
     classes: Classes = None,
     convert: Annotated[
         bool, typer.Option("--convert", help="Convert it as well, to see whether that works.")
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, help="1: stages, 2: blocks, 3: ops; default 2, of JSON 3."),
+    ] = None,
+    unfolded: Annotated[
+        bool, typer.Option("--all", help="Every row, where many would be one.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -54,9 +64,11 @@ def explain(
         convert=convert,
     )
     if as_json:
-        print(json.dumps({**found.to_dict(), "quantity": predictor.quantity_}))
+        tree = found.tree.cut(depth or ALL_DEPTHS).to_dict()
+        print(json.dumps({**found.to_dict(), "tree": tree, "quantity": predictor.quantity_}))
     else:
-        _print(arch, found)
+        tree_shown = found.tree.cut(depth or SHOWN_DEPTH)
+        _print(arch, found, tree_shown if unfolded else tree_shown.folded())
         if predictor.quantity_ != LATENCY:
             print(f"all milliseconds are {predictor.quantity_} ones")
         if predictor.caution:
@@ -78,18 +90,10 @@ def _subject(arch: str, resolution: int | None, task: str | None, classes: int |
     return read_task(arch, task, classes, resolution)
 
 
-def _print(arch: str, found: Explanation) -> None:
+def _print(arch: str, found: Explanation, tree: CostNode) -> None:
     report, whole = found.report, found.ms
     print(f"{arch} on {found.target}: {whole:.3g} ms predicted")
-    constant = whole - sum(found.op_ms)
-    print_table(
-        "Where they go",
-        ["part", "ms", "share"],
-        [
-            [part, f"{ms:.4f}", f"{ms / whole:.1%}"]
-            for part, ms in [*found.parts(), ("whatever is run", constant)]
-        ],
-    )
+    print_costs(tree)
     print_table(
         "The dearest ops",
         ["op", "ms", "share", "in"],
