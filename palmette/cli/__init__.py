@@ -17,6 +17,7 @@ from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
 from palmette.cli.confirm import confirm
 from palmette.cli.dashboard import dashboard
+from palmette.cli.doctor import doctor
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.importing import import_command
@@ -33,13 +34,13 @@ from palmette.cli.supernet import supernet
 from palmette.cli.synthetic import synthetic
 from palmette.cli.train import train
 from palmette.cli.verify import verify
+from palmette.cli.version import root
 
 app = typer.Typer(
-    help="Find, train and ship convolutional backbones that fit an iPhone.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+app.callback()(root)
 app.command()(estimates.targets)
 app.add_typer(zoo, name="zoo")
 app.add_typer(space, name="space")
@@ -69,6 +70,7 @@ app.command("export")(export_command)
 app.command()(verify)
 app.command()(compress)
 app.command()(bundle)
+app.command()(doctor)
 
 
 def main() -> None:

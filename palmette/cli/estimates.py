@@ -12,6 +12,7 @@ from palmette.cli.subjects import (
     Arch,
     Classes,
     Json,
+    MaybeTarget,
     ModuleSide,
     PredictorFile,
     TaskName,
@@ -68,7 +69,7 @@ def targets(as_json: Json = False) -> None:
 
 def predict(
     arch: Arch,
-    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    target: MaybeTarget = None,
     predictor_file: PredictorFile = None,
     confidence: Annotated[float, typer.Option(help="Of the two-sided interval.")] = 0.8,
     resolution: ModuleSide = None,

@@ -14,6 +14,7 @@ from palmette.cli.subjects import (
     Arch,
     Classes,
     Json,
+    MaybeTarget,
     ModuleSide,
     PredictorFile,
     TaskName,
@@ -35,7 +36,7 @@ VERDICTS = {True: "yes", False: "no", None: "not known without converting (--con
 
 def explain(
     arch: Arch,
-    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    target: MaybeTarget = None,
     predictor_file: PredictorFile = None,
     resolution: ModuleSide = None,
     task: TaskName = None,

@@ -21,13 +21,20 @@ from palmette.cli.shrink import (
     print_network,
     write_json,
 )
-from palmette.cli.subjects import Arch, Json, PredictorFile, given_predictor, read_architecture
+from palmette.cli.subjects import (
+    Arch,
+    Json,
+    MaybeTarget,
+    PredictorFile,
+    given_predictor,
+    read_architecture,
+)
 
 
 def scale(
     arch: Arch,
     budget_ms: Budget,
-    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    target: MaybeTarget = None,
     predictor_file: PredictorFile = None,
     alpha: Annotated[float, typer.Option(help="Factor of the depth, to the power of phi.")] = 1.2,
     beta: Annotated[float, typer.Option(help="Of the width.")] = 1.1,

@@ -11,7 +11,7 @@ import typer
 
 from palmette.cli.goals import EACH, asked_goals, check_export, default_folder, print_target_runs
 from palmette.cli.output import print_table
-from palmette.cli.subjects import Json
+from palmette.cli.subjects import Json, MaybeTarget
 
 if TYPE_CHECKING:
     from palmette.search import Run
@@ -61,7 +61,7 @@ LIMITS, ACCURACY, CHOOSING, SEVERAL, WHERE = (
 
 def search(
     context: typer.Context,
-    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    target: MaybeTarget = None,
     budget_ms: Annotated[float | None, typer.Option(help="Milliseconds of one image.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
     space: Annotated[str, typer.Option(help="Preset or .toml.")] = "mobilenet_v2",

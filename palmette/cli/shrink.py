@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from palmette.cli.output import note, print_table, status
-from palmette.cli.subjects import Arch, Json, PredictorFile, given_predictor, read_architecture
+from palmette.cli.subjects import (
+    Arch,
+    Json,
+    MaybeTarget,
+    PredictorFile,
+    given_predictor,
+    read_architecture,
+)
 
 if TYPE_CHECKING:
     from palmette.latency import LatencyPredictor
@@ -28,7 +35,7 @@ OutJson = Annotated[
 def shrink(
     arch: Arch,
     budget_ms: Budget,
-    target: Annotated[str | None, typer.Option(help="Such as iphone-13/ane.")] = None,
+    target: MaybeTarget = None,
     predictor_file: PredictorFile = None,
     confidence: Confidence = 0.8,
     lam: Lam = 0.5,

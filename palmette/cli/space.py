@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from palmette.cli.completion import complete_network
 from palmette.cli.families import number, print_families, print_folded, print_sources
 from palmette.cli.output import print_table
 from palmette.cli.subjects import Classes, Json, TaskName, read_task
@@ -54,7 +55,10 @@ def zoo_list(as_json: Json = False) -> None:
 
 @zoo.command("show")
 def zoo_show(
-    name: str, task: TaskName = None, classes: Classes = None, as_json: Json = False
+    name: Annotated[str, typer.Argument(autocompletion=complete_network)],
+    task: TaskName = None,
+    classes: Classes = None,
+    as_json: Json = False,
 ) -> None:
     """Print a reference network's text, or its JSON."""
     network = read_task(name, task, classes)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.completion import complete_network, complete_target
+
 if TYPE_CHECKING:
     from palmette.latency import LatencyPredictor
     from palmette.space import Architecture
@@ -16,7 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Arch = Annotated[
     str,
     typer.Argument(
-        metavar="ARCH", help="Zoo name, .json file, architecture text, or module.py:factory."
+        metavar="ARCH",
+        help="Zoo name, .json file, architecture text, or module.py:factory.",
+        autocompletion=complete_network,
     ),
 ]
 TaskName = Annotated[
@@ -40,7 +44,9 @@ SuiteFolder = Annotated[
 TimedSubject = Annotated[
     str | None, typer.Option("--subject", help="What the device timed, in place of a suite.")
 ]
-TargetName = Annotated[str, typer.Option("--target", help="Such as iphone-13/ane.")]
+_TARGET = typer.Option("--target", help="Such as iphone-13/ane.", autocompletion=complete_target)
+TargetName = Annotated[str, _TARGET]
+MaybeTarget = Annotated[str | None, _TARGET]
 
 
 def read_architecture(text: str) -> Architecture:

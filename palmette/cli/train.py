@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.completion import complete_network
 from palmette.cli.output import listed, note, print_table
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, read_architecture
@@ -28,7 +29,11 @@ def train(
     context: typer.Context,
     arch: Annotated[
         str | None,
-        typer.Argument(metavar="[ARCH]", help="Zoo name, .json file, or architecture text."),
+        typer.Argument(
+            metavar="[ARCH]",
+            help="Zoo name, .json file, or architecture text.",
+            autocompletion=complete_network,
+        ),
     ] = None,
     data: Annotated[
         str | None,

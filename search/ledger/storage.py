@@ -141,7 +141,7 @@ def _journal(path: Path, stack: ExitStack) -> BaseStorage:
         return SoleStorage(journal)
 
 
-def connected(url: URL) -> Engine:
+def connected(url: URL, within_s: float = CONNECT_S) -> Engine:
     """An engine that has reached its database.
 
     Raises:
@@ -169,7 +169,7 @@ def connected(url: URL) -> Engine:
     # the name of a host is looked up outside of any timeout of the connection
     thread = threading.Thread(target=connect, daemon=True)
     thread.start()
-    thread.join(CONNECT_S)
+    thread.join(within_s)
     if failures:
         engine.dispose()
         raise InputError(
