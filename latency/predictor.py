@@ -299,6 +299,12 @@ class LatencyPredictor(BaseEstimator):
         self._expect_fitted()
         return file_name(self.model_.target, self.quantity_)
 
+    def _html_repr(self) -> str:
+        """What notebooks show, in place of scikit-learn's list of parameters."""
+        from palmette.latency.shown import predictor_html
+
+        return predictor_html(self)
+
     def _take(self, fitted: Fitted) -> LatencyPredictor:
         self.model_ = fitted.model
         self.uncertainty_ = fitted.uncertainty

@@ -59,6 +59,11 @@ class Run:
         row = self.front.loc[self.front["pick"]].iloc[0]
         return Architecture.from_text(str(row["architecture"]))
 
+    def _repr_html_(self) -> str:
+        from palmette.search.shown import run_html  # for notebooks alone
+
+        return run_html(self)
+
     @property
     def guards(self) -> dict[str, Any]:
         """What kept the search honest: choices barred, and the guards of the accuracy prior."""

@@ -276,6 +276,11 @@ class Architecture:
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
 
+    def _repr_html_(self) -> str:
+        from palmette.space.diagram import diagram  # for notebooks alone
+
+        return diagram(self)
+
     # What is built from it
 
     def build(self, seed: int = 0) -> nn.Module:
