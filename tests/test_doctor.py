@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from palmette.cli import machine, main, requirements, tried
-from palmette.cli.machine import Row
+from palmette.cli import machine, machine_places, machine_tools, main, requirements, tried
+from palmette.cli.machine_row import Row
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,7 +32,7 @@ def found(name: str) -> Row:
 
 @pytest.fixture(autouse=True)
 def no_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(machine.STORAGE_VARIABLE, raising=False)
+    monkeypatch.delenv(machine_places.STORAGE_VARIABLE, raising=False)
 
 
 def test_this_machine_can_do_the_main_job_and_every_extra_has_a_row(
@@ -120,23 +120,23 @@ def test_what_an_installed_package_asks_for_is_what_the_checkout_does(
 def test_the_variable_is_the_one_that_a_search_reads() -> None:
     from palmette.search.ledger.place import STORAGE_VARIABLE
 
-    assert machine.STORAGE_VARIABLE == STORAGE_VARIABLE
+    assert machine_places.STORAGE_VARIABLE == STORAGE_VARIABLE
 
 
 def test_a_database_that_does_not_answer_ends_within_seconds_and_shows_no_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(machine.STORAGE_VARIABLE, "postgresql://me:secret@localhost:1/db")
+    monkeypatch.setenv(machine_places.STORAGE_VARIABLE, "postgresql://me:secret@localhost:1/db")
     begun = time.monotonic()
-    (row,) = machine._database()
-    assert time.monotonic() - begun < 2 * machine.ANSWER_S
+    (row,) = machine_places.storage_rows()
+    assert time.monotonic() - begun < 2 * machine_places.ANSWER_S
     assert row.stops and "me:***@localhost" in row.detail and "secret" not in str(row)
 
 
 @pytest.mark.parametrize("text", ["nonsense", "sqlite:////no/such/folder/a.db"])
 def test_a_database_that_is_none_is_broken(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(machine.STORAGE_VARIABLE, text)
-    (row,) = machine._database()
+    monkeypatch.setenv(machine_places.STORAGE_VARIABLE, text)
+    (row,) = machine_places.storage_rows()
     assert row.stops and row.remedy
 
 
@@ -144,11 +144,11 @@ def test_a_file_is_reached_and_one_that_is_not_there_is_not_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "a.db"
-    monkeypatch.setenv(machine.STORAGE_VARIABLE, f"sqlite:///{file}")
-    (row,) = machine._database()
+    monkeypatch.setenv(machine_places.STORAGE_VARIABLE, f"sqlite:///{file}")
+    (row,) = machine_places.storage_rows()
     assert row.detail.endswith("not there yet, and can be made") and not file.exists()
     file.touch()
-    (row,) = machine._database()
+    (row,) = machine_places.storage_rows()
     assert row.state == "works" and row.detail.endswith("reached")
 
 
@@ -159,14 +159,14 @@ def test_the_cache_is_measured_and_a_file_in_its_place_is_broken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    rows = {row.what: row for row in machine._folders()}
+    rows = {row.what: row for row in machine_places.folder_rows()}
     assert rows["cache"].detail.endswith("nothing yet") and not rows["cache"].stops
     (tmp_path / "palmette").mkdir()
     (tmp_path / "palmette" / "a").write_bytes(bytes(2_500_000))
-    rows = {row.what: row for row in machine._folders()}
+    rows = {row.what: row for row in machine_places.folder_rows()}
     assert rows["cache"].detail.endswith("2.5 MB in 1 files")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "palmette" / "a"))
-    rows = {row.what: row for row in machine._folders()}
+    rows = {row.what: row for row in machine_places.folder_rows()}
     assert rows["cache"].state == "broken"
 
 
@@ -182,7 +182,7 @@ def test_the_cache_is_where_spaces_are_kept(
         "depth = 1\nse = 0\n[head]\nchannels = 16\n"
     )
     compile_space(SearchSpace.from_toml(text, "tiny"))
-    assert list(machine.cache_folder().glob("space-*.json"))
+    assert list(machine_places.cache_folder().glob("space-*.json"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="makes a program of a shell script")
@@ -194,7 +194,7 @@ def test_the_tools_of_a_mac_are_asked_for_their_versions(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
-    rows = {row.what: row for row in machine._xcode()}
+    rows = {row.what: row for row in machine_tools.xcode_rows()}
     assert rows["Xcode"].detail == "Xcode 26.1 Build 1"
     assert rows["devicectl"].state == "missing" and rows["devicectl"].remedy
 
@@ -208,16 +208,16 @@ def test_a_card_that_torch_was_not_built_for_is_broken(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(platform, "system", lambda: "Linux")
-    monkeypatch.setattr(machine, "_torch_cuda", lambda: "")
-    assert machine._gpu().state == "broken"
-    monkeypatch.setattr(machine, "_torch_cuda", lambda: "12.9")
-    assert machine._gpu().detail == "NVIDIA H100; torch is built for CUDA 12.9"
+    monkeypatch.setattr(machine_tools, "_torch_cuda", lambda: "")
+    assert machine_tools._gpu().state == "broken"
+    monkeypatch.setattr(machine_tools, "_torch_cuda", lambda: "12.9")
+    assert machine_tools._gpu().detail == "NVIDIA H100; torch is built for CUDA 12.9"
 
 
 def test_what_torch_was_built_for_is_what_torch_says() -> None:
     import torch
 
-    assert machine._torch_cuda() == (torch.version.cuda or "")
+    assert machine_tools._torch_cuda() == (torch.version.cuda or "")
 
 
 # --- imports for real -----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from palmette.cli.machine import Row
+from palmette.cli.machine_row import Row
 from palmette.cli.requirements import version_of
 
 IMPORT_S = 60.0
