@@ -59,8 +59,8 @@ def alive(process: subprocess.Popen[str]) -> bool:
 
     All nodes are of this host, and Ray takes any of them for the driver's own.
     """
-    if process.poll() is None:
-        return True
+    if process.poll() is None or process.stderr is None or process.stderr.closed:
+        return process.poll() is None
     errors = process.communicate()[1]
     assert process.returncode == 1 and "core_worker.cc" in errors, errors
     assert "Traceback" not in errors and "error:" not in errors, errors
