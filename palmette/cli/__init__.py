@@ -26,6 +26,7 @@ from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
 from palmette.cli.plan import latency_plan
 from palmette.cli.replay import replay
+from palmette.cli.report import report
 from palmette.cli.scale import scale
 from palmette.cli.shrink import shrink
 from palmette.cli.space import space, zoo
@@ -61,6 +62,7 @@ app.command()(explain)
 app.command()(searching.search)
 app.command()(dashboard)
 app.command()(replay)
+app.command()(report)
 app.command()(confirm)
 app.command()(shrink)
 app.command()(scale)

@@ -1,0 +1,79 @@
+"""How far a report may be believed: what stands behind each number, and what nobody knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from palmette.latency import LatencyPredictor
+from palmette.search.report.opened import OpenedRun
+from palmette.search.run import Run
+from palmette.search.summary import guard_lines
+
+Statement = tuple[str, str]
+"""What it is about, and a sentence."""
+_GUARDED = 80
+"""Confidence, in %, of the interval whose coverage is told."""
+
+
+def statements(opened: OpenedRun) -> list[Statement]:
+    """Everything that bears on trust, in the order in which it matters."""
+    found = list[Statement]()
+    for latency in opened.problem.latencies:
+        found += _of_predictor(latency.predictor)
+    found += _of_accuracy(opened)
+    if len(opened.front):
+        run = Run(opened.config, opened.folder, opened.front, opened.problem)
+        found += [("Guards and limits", _sentence(line)) for line in guard_lines(run)]
+    return found
+
+
+def _of_predictor(predictor: LatencyPredictor) -> Iterator[Statement]:
+    target = predictor.model_.target.alias
+    errors = {name: 100 * abs(math.expm1(e)) for name, e in predictor.held_out_errors_.items()}
+    factor = predictor.usual_factor(_GUARDED / 100)
+    if predictor.caution:
+        yield f"Milliseconds on {target}", _sentence(predictor.caution)
+    elif errors:
+        worst = max(errors, key=errors.__getitem__)
+        yield (
+            f"Milliseconds on {target}",
+            f"Predicted from {len(errors)} timed networks. With each of them held out in turn the"
+            f" mean error is {predictor.mape:.1f} %, the worst {errors[worst]:.0f} % ({worst}).",
+        )
+        inside = np.mean([abs(e) <= math.log(factor) for e in predictor.held_out_errors_.values()])
+        yield (
+            "Coverage",
+            f"The {_GUARDED} % interval of an ordinary mobile network is the prediction times or"
+            f" divided by {factor:.2f}; {inside:.0%} of the networks held out lie within that"
+            f" factor. Method: {predictor.uncertainty_.method}.",
+        )
+        yield (
+            "Baselines",
+            "A prediction from MACs or parameters alone, and from the nearest timed network, on the"
+            " same folds: palmette latency validate prints their errors beside this one's.",
+        )
+    unknown = [effect.name for effect in predictor.effects_ if not effect.identified]
+    if unknown:
+        yield (
+            f"What {target} can't identify",
+            f"Its timings don't tell what these changes cost: {', '.join(unknown)}.",
+        )
+
+
+def _of_accuracy(opened: OpenedRun) -> Iterator[Statement]:
+    front, accuracy = opened.front, opened.problem.accuracy
+    if not len(front):
+        yield "Accuracy", _sentence(f"top-1 is {accuracy.words()}")
+        return
+    if "confirmed_top1" in front:
+        count = int(front["confirmed_top1"].notna().sum())
+        yield "Fresh seeds", f"{count} networks were trained anew; the pick is chosen by these."
+    count = int(front["tie"].sum())
+    yield "Ties", f"{count} of {len(front)} networks of the front tie with the best score."
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
