@@ -26,7 +26,7 @@ from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
 from palmette.cli.plan import latency_plan
 from palmette.cli.replay import replay
-from palmette.cli.report import report
+from palmette.cli.report import compare, report
 from palmette.cli.scale import scale
 from palmette.cli.shrink import shrink
 from palmette.cli.space import space, zoo
@@ -63,6 +63,7 @@ app.command()(searching.search)
 app.command()(dashboard)
 app.command()(replay)
 app.command()(report)
+app.command()(compare)
 app.command()(confirm)
 app.command()(shrink)
 app.command()(scale)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.output import status
+from palmette.cli.output import print_table, status
 from palmette.cli.subjects import Json
+
+if TYPE_CHECKING:
+    from palmette.search.report.compare import Compared
 
 
 def report(
@@ -29,3 +32,65 @@ def report(
     size = path.stat().st_size
     answer = {"report": str(path), "bytes": size}
     print(json.dumps(answer) if as_json else f"{path}: {size / 1e6:.2f} MB; open it in a browser")
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    second: Annotated[Path, typer.Argument(help="Folder of another.")],
+    as_json: Json = False,
+) -> None:
+    """Show two runs side by side: settings that differ, fronts, picks, shared networks."""
+    from palmette.search.report.compare import compare as compared
+
+    found = compared(first, second)
+    if as_json:
+        print(json.dumps(found.to_dict(), default=str))
+    else:
+        _print_compared(found)
+
+
+def _print_compared(found: Compared) -> None:
+    names = [str(side.folder.path) for side in found.sides]
+    if found.differing:
+        rows = [[key, *map(_short, pair)] for key, pair in found.differing.items()]
+        print_table("What differs", ["setting", *names], rows)
+    picks = [side.pick for side in found.sides]
+    rows = [
+        ["networks on the front", *(str(len(side.front)) for side in found.sides)],
+        ["pick", *(str(pick["id"])[:8] for pick in picks)],
+        *(
+            [f"pick: {label}", *(f"{pick[name]:.3g}" if name in pick else "-" for pick in picks)]
+            for name, label in _ROWS.items()
+            if any(name in pick for pick in picks)
+        ),
+        ["pick: resolution", *(str(pick["resolution"]) for pick in picks)],
+    ]
+    if found.volumes:
+        rows += [
+            ["hypervolume, share of the common box", *(f"{v:.3f}" for v in found.volumes.shares)],
+            ["networks matched or beaten by the other", *_percents(found.volumes.covered)],
+        ]
+    print_table("Side by side", ["", *names], rows)
+    if found.reason:
+        print(f"fronts are not measured against each other: {found.reason}")
+    print(f"networks on both fronts: {len(found.shared)}")
+
+
+_ROWS = {
+    "ms": "ms",
+    "ms_at_confidence": "ms at conf.",
+    "load": "load",
+    "load_at_confidence": "load at conf.",
+    "top1": "top-1",
+    "params_m": "M par.",
+    "macs_m": "M MACs",
+}
+
+
+def _percents(shares: tuple[float, float]) -> list[str]:
+    return [f"{share:.0%}" for share in shares]
+
+
+def _short(value: object) -> str:
+    text = "-" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

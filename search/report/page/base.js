@@ -32,7 +32,7 @@ function ticks(low, high, count) {
 
 // A frame with axes; x and y turn values into pixels.
 function frame(width, height, [x0, x1], [y0, y1], xTitle, yTitle) {
-  const left = 48, right = 12, top = 14, bottom = 42;
+  const left = 48, right = 12, top = 24, bottom = 42;
   const x = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - right);
   const y = (value) => height - bottom - ((value - y0) / (y1 - y0)) * (height - top - bottom);
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` });

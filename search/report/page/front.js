@@ -49,7 +49,8 @@ function cloud(axes) {
 
 // A diamond each; its name where there is room for it, else on hovering.
 function drawReferences(axes) {
-  const taken = [], wide = 6.4, high = 12;
+  const wide = 6.4, high = 12;
+  const taken = data.references.map((one) => [axes.x(one.time) - 6, axes.y(one.top1) + 5, 12]);
   for (const one of data.references) {
     const x = axes.x(one.time), y = axes.y(one.top1), length = one.name.length * wide;
     if (x < axes.left || x > axes.right) continue;
