@@ -46,6 +46,12 @@ def read_run_file(
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: corrupt ({error}); the run can't be resumed") from None
     about, config = data.get("run"), data.get(table)
+    found = about.get("format") if isinstance(about, dict) else None
+    if isinstance(found, str) and _differs_in_version(found, file_format):
+        raise InputError(
+            f"{path}: is of format {found}, this palmette reads {file_format}; use the palmette"
+            " that wrote it, or run it anew"
+        )
     if not (
         isinstance(about, dict) and about.get("format") == file_format and isinstance(config, dict)
     ):
@@ -54,3 +60,7 @@ def read_run_file(
             f" [{table}]"
         )
     return config, about
+
+
+def _differs_in_version(found: str, wanted: str) -> bool:
+    return found != wanted and found.partition("@")[0] == wanted.partition("@")[0]

@@ -19,6 +19,7 @@ from palmette.search.posing import reopen
 from palmette.search.problem import SearchProblem
 from palmette.search.report.importance import Importance, importance
 from palmette.search.run_folder import STUDY, RunFolder
+from palmette.search.target_runs import is_target_runs
 from palmette.search.trials.driver import codes_of, told_trials
 from palmette.space import InputError
 
@@ -86,6 +87,7 @@ def open_run(path: Path, storage: str | None = None) -> OpenedRun:
     """
     import optuna
 
+    _expect_one_run(path)
     folder = RunFolder(path)
     config, problem = reopen(folder)
     about = folder.read_config()[1]
@@ -119,6 +121,13 @@ def open_run(path: Path, storage: str | None = None) -> OpenedRun:
             RUNNING if running else ended,
             importance(study),
         )
+
+
+def _expect_one_run(path: Path) -> None:
+    """Raise InputError for a folder of runs for several targets, which are reported one by one."""
+    if is_target_runs(path):
+        names = sorted(one.parent.name for one in path.glob("*/run.toml"))
+        raise InputError(f"{path}: holds a run for each target; name one: {', '.join(names)}")
 
 
 def _learn(problem: SearchProblem, trials: list[optuna.trial.FrozenTrial]) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 from palmette.search.config import SearchConfig
@@ -26,13 +25,13 @@ def command(config: SearchConfig) -> str:
 
 def _targets(config: SearchConfig) -> Iterator[str]:
     if not config.goals:
-        yield from ("--target", config.target.partition("@")[0])
-        yield from ("--budget-ms", f"{config.budget_ms:g}")
+        yield from ("--target", config.target)
+        yield from ("--budget-ms", _figure(config.budget_ms))
         return
-    yield from ("--targets", ",".join(f"{g.alias}={g.budget_ms:g}" for g in config.goals))
+    yield from ("--targets", ",".join(f"{g.alias}={_figure(g.budget_ms)}" for g in config.goals))
     yield from ("--join", config.join)
     if config.join == "weighted":
-        yield from ("--weights", ",".join(f"{g.alias}={g.weight:g}" for g in config.goals))
+        yield from ("--weights", ",".join(f"{g.alias}={_figure(g.weight)}" for g in config.goals))
 
 
 def _option(name: str, value: Any) -> list[str]:
@@ -42,5 +41,11 @@ def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [option] if value else []
     if isinstance(value, float):
-        return [] if value is MISSING or math.isinf(value) else [option, f"{value:.17g}"]
+        return [option, _figure(value)]
     return [option, str(value)]
+
+
+def _figure(value: float) -> str:
+    """The shortest text that is read back as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
