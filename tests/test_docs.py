@@ -149,6 +149,8 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             ["predict"],
             ["dashboard"],
             ["doctor"],
+            ["report"],
+            ["compare"],
             *(["latency", verb] for verb in COMMAND.commands["latency"].commands),
             *(["supernet", verb] for verb in ("train", "evaluate", "extract")),
         )

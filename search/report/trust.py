@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from palmette.latency import LatencyPredictor
+from palmette.search.report.baselines import WORDS, baselines_of
 from palmette.search.report.opened import OpenedRun
 from palmette.search.run import Run
 from palmette.search.summary import guard_lines
@@ -50,11 +51,14 @@ def _of_predictor(predictor: LatencyPredictor) -> Iterator[Statement]:
             f" divided by {factor:.2f}; {inside:.0%} of the networks held out lie within that"
             f" factor. Method: {predictor.uncertainty_.method}.",
         )
-        yield (
-            "Baselines",
-            "A prediction from MACs or parameters alone, and from the nearest timed network, on the"
-            " same folds: palmette latency validate prints their errors beside this one's.",
-        )
+        simple = baselines_of(predictor)
+        if simple:
+            listed = ", ".join(f"{words} {simple[name]:.1f} %" for name, words in WORDS.items())
+            yield (
+                "Baselines",
+                f"Mean errors of simple answers to the same networks, each held out: {listed}; this"
+                f" predictor {simple['own']:.1f} %.",
+            )
     unknown = [effect.name for effect in predictor.effects_ if not effect.identified]
     if unknown:
         yield (
