@@ -18,7 +18,13 @@ from palmette.search.report.contents import contents
 from palmette.search.report.history import History
 from palmette.search.report.opened import OpenedRun, open_run
 from palmette.search.report.repeat import command
-from palmette.search.report.tables import front_table, history_table, importance_table, table
+from palmette.search.report.tables import (
+    front_table,
+    history_table,
+    importance_table,
+    references_table,
+    table,
+)
 from palmette.search.report.trust import statements
 from palmette.space.errors import expect
 from palmette.space.files import write_text
@@ -90,7 +96,7 @@ def _explored(opened: OpenedRun, data: dict[str, Any]) -> str:
     return _filled(
         "explored.html",
         front_note=escape(_front_note(opened)),
-        front_table=front_table(opened),
+        front_table=front_table(opened) + references_table(data),
         history_note=escape(
             f"{told.trials[-1]:,} trials{_failed(opened)}; at the end {told.hypervolume[-1]:.4g}"
             f" ({data['unit']} × points, up to the budget and a score of 0)."

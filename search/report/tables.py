@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from palmette.search.report.history import History
 from palmette.search.report.opened import OpenedRun
@@ -58,6 +59,13 @@ def front_table(opened: OpenedRun) -> str:
         for row in opened.front.to_dict("records")
     ]
     return table("The front, fastest first", columns, rows)
+
+
+def references_table(data: dict[str, Any]) -> str:
+    """Networks that the front is compared with; nothing where their accuracies aren't known."""
+    rows = [[one["name"], f"{one['time']:.3g}", f"{one['top1']:.1f}"] for one in data["references"]]
+    caption = "Reference networks under the same predictors"
+    return table(caption, ["network", data["unit"], "top-1"], rows) if rows else ""
 
 
 def history_table(told: History) -> str:

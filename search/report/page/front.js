@@ -50,7 +50,11 @@ function cloud(axes) {
 // A diamond each; its name where there is room for it, else on hovering.
 function drawReferences(axes) {
   const wide = 6.4, high = 12;
-  const taken = data.references.map((one) => [axes.x(one.time) - 6, axes.y(one.top1) + 5, 12]);
+  const box = (time, top1) => [axes.x(time) - 6, axes.y(top1) + 5, 12];
+  const taken = [
+    ...data.references.map((one) => box(one.time, one.top1)),
+    ...front.time.map((time, i) => box(time, front.top1[i])),
+  ];
   for (const one of data.references) {
     const x = axes.x(one.time), y = axes.y(one.top1), length = one.name.length * wide;
     if (x < axes.left || x > axes.right) continue;
@@ -59,7 +63,7 @@ function drawReferences(axes) {
     mark.addEventListener("pointerenter", () => showTip(mark, words));
     mark.addEventListener("pointerleave", hideTip);
     axes.root.append(mark);
-    const places = [4, 16, 28, 40, -8].flatMap((down) => [[x + 8, y + down], [x - 8 - length, y + down]]);
+    const places = [4, 16, -8].flatMap((down) => [[x + 8, y + down], [x - 8 - length, y + down]]);
     const place = places.find(([left, low]) =>
       left > axes.left && left + length < axes.right && low < axes.bottom &&
       !taken.some(([l, b, w]) => left < l + w && l < left + length && Math.abs(low - b) < high));

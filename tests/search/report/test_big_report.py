@@ -20,7 +20,7 @@ OPENED_MS = (
 )
 MOST_SCREENSHOT_BYTES = 150_000
 SCREENSHOTS = {
-    "report.png": ("answer", 900, 900, "light"),
+    "report.png": ("answer", 900, 1080, "light"),
     "report-network.png": ("network", 900, 900, "light"),
     "report-phone.png": ("front", 360, 760, "dark"),
 }
