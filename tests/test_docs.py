@@ -126,7 +126,11 @@ def test_quoted_commands_and_options_exist(name: str) -> None:
             continue
         command, rest = resolve(words[1:])
         assert command is not COMMAND or rest[0].startswith("--"), code
-        known = {option for parameter in command.params for option in parameter.opts}
+        known = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         assert {word for word in rest if word.startswith("--")} <= known, code
 
 
@@ -155,7 +159,12 @@ def test_options_named_alone_belong_to_some_command(name: str) -> None:
             *(["supernet", verb] for verb in ("train", "evaluate", "extract")),
         )
     ]
-    known = {opt for command, _ in commands for p in command.params for opt in p.opts}
+    known = {
+        opt
+        for command, _ in commands
+        for p in command.params
+        for opt in (*p.opts, *p.secondary_opts)
+    }
     named = {code.split()[0] for code in quoted(name) if code.startswith("--")}
     assert named <= known
 
