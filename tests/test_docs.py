@@ -91,6 +91,11 @@ def parse(arguments: list[str]) -> None:
             context = command.make_context(name, rest, parent=context)
 
 
+def options_of(command: Any) -> set[str]:
+    """Options of a command, those that say no too."""
+    return {opt for p in command.params for opt in (*p.opts, *p.secondary_opts)}
+
+
 def resolve(words: list[str]) -> tuple[Any, list[str]]:
     """Command that the leading words name, and the words after it."""
     command: Any = COMMAND
