@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Container, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -25,12 +25,18 @@ from optuna.trial import FrozenTrial, TrialState
 from palmette.search.ledger.lease import Lease
 from palmette.space.errors import InputError
 
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
+
 PATIENCE_S = 120.0
 """How long a write waits for a database that went away."""
 
 Notice = Callable[[str], None]
 """Told in one line that the run waits, and for what."""
 
+_SQLITE_PASSES = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_PROTOCOL")
+_POSTGRESQL_PASSES = ("08", "40", "53", "55P03", "57P", "58")
+"""Classes of SQLSTATE: connection, rolled back, no resources, locked, shut down, its system."""
 _PAUSE_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _T = TypeVar("_T")
 _OPEN = (TrialState.WAITING, TrialState.RUNNING)
@@ -233,6 +239,7 @@ class GuardedStorage(BaseStorage):
             except Exception as error:
                 reason = outage(error)
                 if reason is None:
+                    self._refuse(error)
                     raise
                 waited_s = time.monotonic() - began
                 pause_s = _PAUSE_S[min(tries, len(_PAUSE_S) - 1)]
@@ -247,6 +254,17 @@ class GuardedStorage(BaseStorage):
                 )
             time.sleep(pause_s)
             tries += 1
+
+    def _refuse(self, error: Exception) -> None:
+        """Raise StorageLost where the database answered with an error that waiting won't cure."""
+        from sqlalchemy.exc import DBAPIError
+
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        if isinstance(cause, DBAPIError):
+            raise StorageLost(
+                f"{self._place}: can't be used ({_first_line(cause)}); mend that, then go on with"
+                " --resume: every finished trial is kept"
+            ) from None
 
     def _numbered(self, number: int) -> int:
         """Id of a trial; of the newest the storage knows it without asking a database."""
@@ -273,15 +291,33 @@ class GuardedStorage(BaseStorage):
 
 
 def outage(error: Exception) -> str | None:
-    """Why a storage is away, in one line; None if the error is of another kind."""
-    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+    """Why a storage is away, in one line; None if the error is of another kind, or won't pass."""
+    from sqlalchemy.exc import DBAPIError, TimeoutError
 
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, TimeoutError):
         return "no free connection"
-    away = isinstance(cause, OperationalError | InterfaceError) or (
-        isinstance(cause, DBAPIError) and cause.connection_invalidated
-    )
-    if not away or not isinstance(cause, DBAPIError):
+    if not isinstance(cause, DBAPIError) or not (cause.connection_invalidated or _passes(cause)):
         return None
-    return (str(cause.orig).strip().splitlines() or [type(cause.orig).__name__])[0]
+    return _first_line(cause)
+
+
+def _first_line(error: DBAPIError) -> str:
+    return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether a database's error is one that waiting may cure, by the code that it gives.
+
+    A missing table or a refused right stays.
+    """
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).startswith(_SQLITE_PASSES)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_POSTGRESQL_PASSES)
+    # a connection that broke has no code
+    return isinstance(error, OperationalError | InterfaceError)

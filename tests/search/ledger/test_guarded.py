@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 import subprocess
 import threading
 import time
@@ -20,7 +21,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
-from palmette.search.ledger.guarded import GuardedStorage, StorageLost
+from palmette.search.ledger.guarded import GuardedStorage, StorageLost, outage
 from palmette.search.ledger.journal import SoleJournal
 from palmette.search.ledger.lease import FolderLease
 from palmette.search.ledger.storage import open_study
@@ -264,3 +265,31 @@ def test_another_error_of_the_database_is_not_waited_for(tmp_path: Path) -> None
     ):
         study.ask(GENES).set_user_attr("x", object())  # not to be written as JSON
     assert time.monotonic() - began < 20
+
+
+def test_what_waiting_cannot_cure_is_told_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    notices: list[str] = []
+    options: dict[str, Any] = {"name": "run", "about": ABOUT, "notice": notices.append}
+    with (
+        pytest.raises(StorageLost, match=r"a\.db: can't be used \(no such table: .*mend that"),
+        open_study(url, sampler=SAMPLER, **options) as (study, _),
+    ):
+        trial = study.ask(GENES)
+        with sqlite3.connect(tmp_path / "a.db") as other:
+            other.execute("drop table trial_values")
+        other.close()
+        study.tell(trial, [1.0, 70.0])
+    assert notices == []
+
+
+@pytest.mark.parametrize(
+    ("state", "passes"),
+    [("57P01", True), ("08006", True), ("53300", True), ("40P01", True), ("", True)]
+    + [("42P01", False), ("42501", False), ("25006", False)],
+)
+def test_of_postgresql_the_code_says_whether_it_is_away(state: str, passes: bool) -> None:
+    reason = Exception("of the server")
+    reason.sqlstate = state or None  # type: ignore[attr-defined]
+    error = OperationalError("update", {}, reason)
+    assert outage(error) == ("of the server" if passes else None)
