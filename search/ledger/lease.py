@@ -101,11 +101,7 @@ class DatabaseLease:
         Raises:
             InputError: another driver has it; who, and for how long.
         """
-        self._execute(
-            "create table if not exists palmette_lease (study varchar(512) primary key,"
-            " holder varchar(512) not null, since double precision not null,"
-            " expires double precision not null, fence integer not null)"
-        )
+        self._make_table()
         sent = time.monotonic()
         self._execute(  # two that begin at once: one inserts, both try to take
             "insert into palmette_lease (study, holder, since, expires, fence)"
@@ -189,6 +185,22 @@ class DatabaseLease:
                 "update palmette_lease set expires = 0 where study = :study and fence = :fence"
             )
         self._engine.dispose()
+
+    def _make_table(self) -> None:
+        from sqlalchemy.exc import DatabaseError
+
+        for attempt in range(5):  # PostgreSQL refuses one of two that make it at once
+            try:
+                self._execute(
+                    "create table if not exists palmette_lease (study varchar(512) primary key,"
+                    " holder varchar(512) not null, since double precision not null,"
+                    " expires double precision not null, fence integer not null)"
+                )
+                return
+            except DatabaseError:
+                if attempt == 4:
+                    raise
+                time.sleep(0.2)
 
     def _keep(self) -> None:
         """Renew until released or lost; a database that is away is asked again."""

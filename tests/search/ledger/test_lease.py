@@ -103,6 +103,31 @@ def test_of_many_that_begin_at_once_one_drives(engine: Engine) -> None:
     won[0].release()
 
 
+def test_two_that_make_the_table_at_once_both_find_it(engine: Engine) -> None:
+    failed: list[Exception] = []
+    mine = lease(engine, "a:1")
+
+    def take() -> None:
+        try:
+            mine.acquire()
+        except Exception as error:
+            failed.append(error)
+
+    with engine.begin() as other:
+        other.execute(
+            text(
+                "create table palmette_lease (study varchar(512) primary key, holder varchar(512),"
+                " since double precision, expires double precision, fence integer)"
+            )
+        )
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join(0.3)
+    thread.join()
+    assert not failed
+    mine.release()
+
+
 def test_a_lease_is_renewed_while_its_driver_lives_and_runs_out_when_it_sleeps(
     engine: Engine,
 ) -> None:
