@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,8 @@ class Compute:
     storage: str | None = None
     """URL of a database; None: the journal of the run's folder."""
     study: str | None = None
-    """Name in that database; None: made from the folder's name and the time."""
+    """Name in that database; None: made from the folder's name and the time, so that no other run
+    has it."""
     gpus: float = 0.0
     """Of each trial, on Ray."""
     cpus: float = 1.0
@@ -66,13 +67,14 @@ class Compute:
         Raises:
             InputError: one of them doesn't.
         """
-        from palmette.search.ledger.place import database, is_url
+        from palmette.search.ledger.place import database, is_url, with_password
         from palmette.search.ledger.storage import connected
         from palmette.train.ray_connection import AUTO, probe
 
         if self.ray is not None and self.ray != AUTO:  # to find that one takes Ray itself
             probe(self.ray, "--ray")
-        place = place or self.storage
+        if place is None and self.storage is not None:
+            place = with_password(self.storage)
         if place is not None and is_url(place):
             url = database(str(place))
             if url.get_backend_name() != "sqlite":  # a file: nothing to reach
@@ -94,11 +96,14 @@ class Compute:
 
     def kept(self, folder: Path) -> dict[str, str]:
         """What `run.toml` says of the storage of a new run; nothing of a journal."""
-        from palmette.search.ledger.place import masked
+        from palmette.search.ledger.place import masked, with_password
 
         if self.storage is None:
             return {}
-        return {"storage": masked(self.storage), "study": self.study or folder.absolute().name}
+        return {
+            "storage": masked(with_password(self.storage)),
+            "study": self.study or _named(folder),
+        }
 
     def place(self, about: Mapping[str, Any], journal: Path, where: Path) -> Path | str:
         """The place of a run's study, as `open_study` takes it.
@@ -111,7 +116,12 @@ class Compute:
         Raises:
             InputError: the run is kept elsewhere, or its database needs a password.
         """
-        from palmette.search.ledger.place import STORAGE_VARIABLE, masked
+        from palmette.search.ledger.place import (
+            STORAGE_VARIABLE,
+            masked,
+            same_database,
+            with_password,
+        )
 
         stored = about.get("storage")
         if stored is None:
@@ -120,9 +130,9 @@ class Compute:
                 f"{where}: the run keeps its trials in its folder; leave --storage out",
             )
             return journal
-        given = self.storage or os.environ.get(STORAGE_VARIABLE) or str(stored)
+        given = with_password(self.storage or str(stored))
         expect(
-            masked(given) == stored,
+            same_database(given, str(stored)),
             f"{where}: the run keeps its trials in {stored}, what came is {masked(given)}",
         )
         expect(
@@ -131,3 +141,8 @@ class Compute:
             f" --storage or in {STORAGE_VARIABLE}",
         )
         return given
+
+
+def _named(folder: Path) -> str:
+    """A name that no other run has in a database: of the folder and the time."""
+    return f"{folder.absolute().name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

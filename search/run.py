@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,8 +211,13 @@ def _search(
 ) -> Run:
     proposals = Proposals(config, problem, told)
     driver: Driver | None = None
+
+    def in_vain(_: InputError) -> bool:
+        """Whether nothing of the run is worth keeping."""
+        return new and not (driver and driver.measured)
+
     try:
-        with opened(problem, folder, compute, proposals) as (study, lease):
+        with opened(problem, folder, compute, proposals, in_vain) as (study, lease):
             check_finished(study, problem.space, folder)
             proposals.prepare(study)
             import_measured(study, problem)
@@ -223,8 +228,8 @@ def _search(
                         _halve(driver, proposals, folder)
                     driver.run(lambda: proposals.count(study))
             front = front_of(study, problem)
-    except InputError:
-        if new and not (driver and driver.measured):
+    except InputError as error:
+        if in_vain(error):
             folder.discard()
         raise
     return written(Run(config, folder, front, problem))
@@ -248,13 +253,23 @@ def written(run: Run) -> Run:
     return run
 
 
+@contextmanager
 def opened(
     problem: SearchProblem,
     folder: RunFolder,
     compute: Compute,
     proposals: Proposals,
-) -> AbstractContextManager[tuple[optuna.Study, Lease]]:
-    """The run's study, with the right to drive it."""
+    in_vain: Callable[[InputError], bool] | None = None,
+) -> Iterator[tuple[optuna.Study, Lease]]:
+    """The run's study, with the right to drive it.
+
+    Args:
+        in_vain: see `open_study`.
+
+    Raises:
+        InputError: see `open_study`.
+    """
+    from palmette.search.ledger.place import masked
     from palmette.search.ledger.storage import open_study
 
     settings, about = folder.read_config()
@@ -263,16 +278,20 @@ def opened(
     if place != folder.journal:  # others may have a study of that name there
         text = json.dumps(settings, sort_keys=True)
         kept["config_id"] = hashlib.sha256(text.encode()).hexdigest()[:12]
-    genes = [gene.name for gene in problem.space.genes]
     name = str(about.get("study", STUDY))
-    return open_study(
+    with open_study(
         place,
         sampler=proposals.sampler,
         name=name,
         about=kept,
-        genes=genes,
+        genes=[gene.name for gene in problem.space.genes],
+        made=folder.in_database.is_file(),
+        in_vain=in_vain,
         notice=logging.getLogger("palmette").warning,
-    )
+    ) as found:
+        if place != folder.journal:
+            write_text(folder.in_database, f"{name} in {masked(place)}\n")
+        yield found
 
 
 def _executor(

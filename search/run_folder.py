@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "study.journal"
 
     @property
+    def in_database(self) -> Path:
+        """Names the database and the study, once that was made there."""
+        return self.path / "study.txt"
+
+    @property
     def front(self) -> Path:
         """The front, one architecture a row."""
         return self.path / "front.csv"
@@ -133,6 +138,7 @@ class RunFolder:
         """Take back what a new run wrote before it found nothing; as the folder's driver."""
         for path in (
             self.journal,
+            self.in_database,
             self.accuracy,
             self.predictor,
             self.space,

@@ -9,7 +9,7 @@ its own target. So a network is measured once, whatever the number of targets.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,6 +70,20 @@ class TargetRuns:
             self.inputs.rmdir()
         self.config.unlink(missing_ok=True)
 
+    def placed(self, compute: Compute, about: Mapping[str, Any]) -> Compute:
+        """Where the runs keep their trials: all of them in the place that the first had.
+
+        Args:
+            about: what `targets.toml` says of the storage.
+
+        Raises:
+            InputError: see `Compute.place`.
+        """
+        place = compute.place(about, self.path, self.config)
+        if isinstance(place, Path):
+            return compute
+        return replace(compute, storage=place, study=str(about["study"]))
+
     @contextmanager
     def driver(self) -> Iterator[None]:
         """Hold the folder for this process."""
@@ -80,6 +94,16 @@ class TargetRuns:
 def is_target_runs(folder: Path) -> bool:
     """Whether a folder is one of runs for several targets."""
     return TargetRuns(folder).config.is_file()
+
+
+def expect_one_run(folder: Path) -> None:
+    """Raise InputError where a folder is one of runs for several targets, and name these."""
+    runs = sorted(str(found.parent) for found in folder.glob("*/run.toml"))
+    expect(
+        not is_target_runs(folder),
+        f"{folder}: holds runs for several targets; name one of them:"
+        f" {', '.join(runs) or 'none is begun yet'}",
+    )
 
 
 def run_targets(
@@ -116,6 +140,7 @@ def run_targets(
     compiled = _compiled(configs[0], out)
     for goal, config in zip(goals, configs, strict=True):
         problem_of(config, folder.run_folder(goal), compiled)
+    compute = compute or Compute()
     with folder.driver():
         common = {k: v for k, v in configs[0].to_dict().items() if k not in _OWN}
         budgets = {goal.target: goal.budget_ms for goal in goals}
@@ -125,7 +150,9 @@ def run_targets(
             given = Path(configs[0].space)
             write_bytes(folder.inputs / given.name, given.read_bytes())
             table["space"] = given.name
-        write_run_file(folder.config, FORMAT, "search", table, ("palmette",))
+        kept = compute.kept(out)
+        write_run_file(folder.config, FORMAT, "search", table, ("palmette",), kept)
+        compute = folder.placed(compute, kept)
         try:
             return _Searches(folder, compiled, compute, told).all(goals, configs)
         except InputError:
@@ -144,7 +171,8 @@ def resume_targets(
     """
     folder = TargetRuns(out)
     expect(folder.config.is_file(), f"{out}: holds no runs ({folder.config.name} is missing)")
-    table, _ = read_run_file(folder.config, FORMAT, "search")
+    table, about = read_run_file(folder.config, FORMAT, "search")
+    compute = folder.placed(compute or Compute(), about)
     budgets, where = table.pop("budgets_ms", None), str(folder.config)
     expect(
         isinstance(budgets, dict) and all(type(ms) in (int, float) for ms in budgets.values()),
@@ -161,7 +189,7 @@ def resume_targets(
     ]
     with folder.driver():
         compiled = _compiled(configs[0], out)
-        return _Searches(folder, compiled, compute or Compute(), told).all(goals, configs)
+        return _Searches(folder, compiled, compute, told).all(goals, configs)
 
 
 @dataclass(frozen=True, slots=True)

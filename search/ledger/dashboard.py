@@ -78,8 +78,20 @@ def reading(pages: WSGIApplication) -> WSGIApplication:
 
 
 def journal_of(run: str) -> Path | str:
-    """The place that a user names: the URL of a database, or the folder of a run."""
+    """The place that a user names: the URL of a database, or where the run of a folder is kept.
+
+    Raises:
+        InputError: a folder of runs for several targets, or one whose database needs a password.
+    """
+    from palmette.search.compute import Compute
     from palmette.search.ledger.place import is_url
     from palmette.search.run_folder import RunFolder
+    from palmette.search.target_runs import expect_one_run
 
-    return run if is_url(run) else RunFolder(Path(run)).journal
+    if is_url(run):
+        return run
+    folder = RunFolder(Path(run))
+    expect_one_run(folder.path)
+    if not folder.config.is_file():
+        return folder.journal
+    return Compute().place(folder.read_config()[1], folder.journal, folder.config)

@@ -5,6 +5,7 @@ A password is for the connection alone. Whatever is written or printed names the
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 STORAGE_VARIABLE = "PALMETTE_STORAGE"
-"""Environment variable that names a database, password and all, where no option does."""
+"""Environment variable with the URL of a database, password and all; taken where it is the database
+that is named without."""
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 _FORMS = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:///FILE"
+_SECRETS = ("password", "sslpassword", "oauth_client_secret")
+"""Parameters of PostgreSQL that a URL's query could hold, and that would be shown there."""
 
 
 def is_url(place: Path | str) -> bool:
@@ -26,7 +30,7 @@ def is_url(place: Path | str) -> bool:
 
 
 def database(text: str) -> URL:
-    """The URL of a database, with its driver.
+    """The URL of a database, with its driver and the whole path of a file.
 
     Raises:
         InputError: no URL of a kind that we know, or a part is missing.
@@ -45,11 +49,24 @@ def database(text: str) -> URL:
         f"--storage: {rule}, not as {url.drivername}://",
     )
     expect(
-        "password" not in url.query,
-        f"--storage: {rule}; the password stands before the @, not in the query",
+        not any(name in url.query for name in _SECRETS),
+        f"--storage: {rule}; a password stands before the @, not in the query, and that of a"
+        " certificate in a file of services (PGSERVICEFILE)",
     )
     expect(bool(url.database), f"--storage: {rule}; {masked(url)} names no database")
-    return url.set(drivername=_DRIVERS[kind])
+    url = url.set(drivername=_DRIVERS[kind])
+    return _on_disk(url) if kind == "sqlite" else url
+
+
+def _on_disk(url: URL) -> URL:
+    """SQLite's URL with the whole path: it is to be the same from another folder."""
+    file = str(url.database)
+    expect(
+        file != ":memory:" and not file.startswith("file:"),
+        f"--storage: sqlite:///FILE takes the path of a file, not {file!r}: trials must outlive"
+        " the search",
+    )
+    return url.set(database=str(Path(file).absolute()))
 
 
 def masked(place: Path | str | URL) -> str:
@@ -59,3 +76,16 @@ def masked(place: Path | str | URL) -> str:
     url = database(place) if isinstance(place, str) else place
     plain = url.set(drivername=url.drivername.partition("+")[0])
     return plain.render_as_string(hide_password=True)
+
+
+def same_database(one: str, other: str) -> bool:
+    """Whether two URLs name the same, whatever their passwords."""
+    first, second = (masked(text).replace(":***@", "@") for text in (one, other))
+    return first == second
+
+
+def with_password(text: str) -> str:
+    """A URL with the password that the environment has for it, unless it has one itself."""
+    known = os.environ.get(STORAGE_VARIABLE)
+    bare = masked(text).replace(":***@", "@") == masked(text) or ":***@" in text
+    return known if known and bare and same_database(known, text) else text

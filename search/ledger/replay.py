@@ -73,8 +73,10 @@ def replay_run(run: Path, storage: str | None = None) -> Replay:
     from palmette.search.posing import reopen
     from palmette.search.proposals import Proposals
     from palmette.search.run_folder import STUDY, RunFolder
+    from palmette.search.target_runs import expect_one_run
     from palmette.search.trials.driver import codes_of
 
+    expect_one_run(run)
     folder = RunFolder(run)
     config, problem = reopen(folder)
     about = folder.read_config()[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ def open_study(
     directions: Sequence[str] = DIRECTIONS,
     metrics: Sequence[str] = METRICS,
     genes: Sequence[str] = (),
+    made: bool = False,
+    in_vain: Callable[[InputError], bool] | None = None,
     lease_s: float = PERIOD_S,
     patience_s: float | None = None,
     notice: Notice | None = None,
@@ -63,14 +65,16 @@ def open_study(
         directions: `minimize` or `maximize`, one an objective.
         metrics: names of the objectives, in that order.
         genes: parameters that a whole network has.
+        made: whether it was made earlier; one that is gone is then not made anew.
+        in_vain: whether a study that was made here goes again after an error.
         lease_s: how long another driver would have to wait for this one's death.
         patience_s: how long a write waits for a database that went away.
         notice: told in one line when a write waits.
 
     Raises:
         InputError: the place can't be reached or written, is corrupt, is driven by another
-            process, or holds another study under that name. Later, at a write: the lease is lost
-            or the storage is.
+            process, holds another study under that name, or none where one was made. Later, at a
+            write: the lease is lost or the storage is.
     """
     import optuna
 
@@ -79,9 +83,13 @@ def open_study(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with ExitStack() as stack:
+        if made and is_url(place):
+            _expect_file(database(str(place)))
         backend, lease = _opened(place, name, lease_s, stack)
         with explained(place):
-            study_id = _study_id(backend, name, directions)
+            found = _found(backend, name)
+            expect(found is not None or not made or not is_url(place), _gone(place, name))
+            study_id = _made(backend, name, directions) if found is None else found
             storage = GuardedStorage(
                 backend,
                 study_id,
@@ -101,8 +109,11 @@ def open_study(
             requeue(study, genes, died=False)
         except (LeaseLost, StorageLost):
             raise
-        except Exception:
+        except Exception as error:
             lease.explain()
+            if found is None and isinstance(error, InputError) and in_vain and in_vain(error):
+                storage.delete_study(study_id)
+                raise
             with suppress(InputError):  # the first error counts
                 requeue(study, genes, died=False)
             raise
@@ -216,13 +227,34 @@ def _fence(storage: BaseStorage, lease: DatabaseLease) -> None:
     event.listen(backend._backend.scoped_session, "after_flush", confirm)
 
 
-def _study_id(backend: BaseStorage, name: str, directions: Sequence[str]) -> int:
-    from optuna.study import StudyDirection
-
+def _found(backend: BaseStorage, name: str) -> int | None:
     try:
         return backend.get_study_id_from_name(name)
     except KeyError:
-        return backend.create_new_study([StudyDirection[d.upper()] for d in directions], name)
+        return None
+
+
+def _made(backend: BaseStorage, name: str, directions: Sequence[str]) -> int:
+    from optuna.study import StudyDirection
+
+    return backend.create_new_study([StudyDirection[d.upper()] for d in directions], name)
+
+
+def _expect_file(url: URL) -> None:
+    """Raise InputError where SQLite would make a file anew."""
+    file = Path(str(url.database))
+    expect(
+        url.get_backend_name() != "sqlite" or file.is_file(),
+        f"{masked(url)}: the file is gone, and with it the run's trials; bring it back, or begin a"
+        " new run",
+    )
+
+
+def _gone(place: Path | str, name: str) -> str:
+    return (
+        f"{masked(place)}: holds no study {name!r} any more, so the run's trials are gone; bring"
+        " the database back, or begin a new run"
+    )
 
 
 def _check(

@@ -108,6 +108,7 @@ def test_a_study_that_others_made_is_refused(tmp_path: Path) -> None:
         ("postgresql+psycopg2://u:s3cret@host/d", r"not as postgresql\+psycopg2://"),
         ("postgresql://u:s3cret@host", r"postgresql://u:\*\*\*@host names no database"),
         ("postgresql://u@host/d?password=s3cret", "before the @"),
+        ("postgresql://u@host/d?sslpassword=s3cret", "file of services"),
         ("postgresql://u:s3cret@host:port/d", "no URL"),
         ("sqlite://", "names no database"),
         ("://", "no URL"),
