@@ -140,7 +140,6 @@ def run_targets(
     compiled = _compiled(configs[0], out)
     for goal, config in zip(goals, configs, strict=True):
         problem_of(config, folder.run_folder(goal), compiled)
-    compute = compute or Compute()
     with folder.driver():
         common = {k: v for k, v in configs[0].to_dict().items() if k not in _OWN}
         budgets = {goal.target: goal.budget_ms for goal in goals}
