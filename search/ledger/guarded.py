@@ -86,9 +86,10 @@ class GuardedStorage(BaseStorage):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         def create(again: bool) -> int:
-            if again:
-                self._fail_strays()
-            return self._backend.create_new_trial(study_id, template_trial)
+            made = self._fail_strays(like=template_trial) if again else None
+            return (
+                self._backend.create_new_trial(study_id, template_trial) if made is None else made
+            )
 
         trial_id = self._write(create)
         # the backend itself tries again where it meets a deadlock or a lost connection
@@ -276,8 +277,15 @@ class GuardedStorage(BaseStorage):
         wanted = None if values is None else list(values)
         return trial.state == state and (wanted is None or trial.values == wanted)
 
-    def _fail_strays(self, mine: int | None = None) -> None:
-        """Fail trials that a lost acknowledgement left: nobody was told of them."""
+    def _fail_strays(self, mine: int | None = None, like: FrozenTrial | None = None) -> int | None:
+        """Fail trials that a lost acknowledgement left: nobody was told of them.
+
+        One that was finished as it was made is the one that was wanted: its id is returned.
+
+        Args:
+            mine: id of the trial that is used.
+            like: the template of the trial that was to be made.
+        """
         trials = self._backend.get_all_trials(self._study_id, deepcopy=False)
         for trial in trials[self._count :]:
             if trial._trial_id == mine:
@@ -287,7 +295,15 @@ class GuardedStorage(BaseStorage):
                     trial._trial_id, "reason", "made twice, because the storage went away"
                 )
                 self._backend.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            elif like is not None and _finished(trial) == _finished(like):
+                return int(trial._trial_id)
             self._count += 1
+        return None
+
+
+def _finished(trial: FrozenTrial) -> tuple[Any, ...]:
+    """What makes a finished trial the same as another."""
+    return trial.state, trial.params, trial.values, trial.user_attrs
 
 
 def outage(error: Exception) -> str | None:

@@ -89,6 +89,23 @@ def test_a_trial_made_twice_is_failed_and_the_other_used() -> None:
     assert study.ask(GENES).number == 2
 
 
+def test_a_finished_trial_whose_import_was_not_acknowledged_is_there_once() -> None:
+    backend = Forgetful()
+    study = guarded(backend)
+    for value in (70.0, 71.0):
+        known = optuna.create_trial(
+            state=TrialState.COMPLETE,
+            params={"a": 1, "b": 2, "c": 3},
+            distributions=GENES,
+            values=[1.0, value],
+            user_attrs={"known": True},
+        )
+        backend.lost = 1
+        study.add_trial(known)
+    assert [t.values for t in study.trials] == [[1.0, 70.0], [1.0, 71.0]]
+    assert study.ask(GENES).number == 2
+
+
 def test_a_trial_that_the_backend_itself_made_twice_is_failed() -> None:
     backend = Forgetful()
     study = guarded(backend)
