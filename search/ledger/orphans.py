@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from palmette.search.trials.task import ATTEMPTS
+
 if TYPE_CHECKING:
     import optuna
-
-ATTEMPTS = 3
-"""Drivers that may die on one network before it is given up."""
 
 INTERRUPTED = "interrupted"
 """Attribute of a study whose driver ended in order and could not repair it any more."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palmette.search.trials.progress import Snapshot, Tracker
-from palmette.search.trials.task import Executor, Outcome, Task
+from palmette.search.trials.task import ATTEMPTS, Executor, Outcome, Task
 from palmette.space.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from palmette.space import SearchSpace
     from palmette.space.search_space import Codes
 
-ATTEMPTS = 3
-"""Times that a task is begun whose worker dies."""
 FAILURES = 10
 """Failed trials in a row after which a run stops: what fails is not the network then."""
 POLL_S = 0.5

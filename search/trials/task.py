@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+ATTEMPTS = 3
+"""Times that a network is begun whose worker or driver dies of it; then it is given up."""
+
 Fate = Literal["done", "failed", "timeout", "lost"]
 """`failed`: the evaluator raised, or gave no finite number; `lost`: its worker died."""
 

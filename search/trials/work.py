@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from palmette.search.trials.task import Executor, Outcome, Task
+from palmette.search.trials.task import ATTEMPTS, Executor, Outcome, Task
 
-ATTEMPTS = 3
-"""Times that a task is given out whose worker dies."""
 POLL_S = 1.0
 
 

@@ -19,8 +19,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from palmette.search.ledger.lease import Lease
-from palmette.search.ledger.orphans import ATTEMPTS, requeue
+from palmette.search.ledger.orphans import requeue
 from palmette.search.ledger.storage import open_study
+from palmette.search.trials.task import ATTEMPTS
 
 GENES = {name: CategoricalDistribution((1, 2, 3)) for name in "ab"}
 
