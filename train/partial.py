@@ -48,7 +48,7 @@ def train_until(
         device: where it is computed.
 
     Raises:
-        InputError: no such epoch, or as `train.trainer.train`.
+        InputError: no such epoch, a folder with files of others, or as `train.trainer.train`.
     """
     expect(
         1 <= epochs <= recipe.epochs,
@@ -93,6 +93,11 @@ def _intact(folder: TrainingFolder) -> bool:
 
 def _emptied(folder: TrainingFolder) -> None:
     """Take away what a training left that can't go on; its lock stays, as it is held."""
+    strangers = folder.strangers
+    if strangers:
+        raise InputError(
+            f"{folder.path}: holds {strangers[0]!r}, which no training wrote; name another folder"
+        )
     for path in folder.path.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

@@ -82,6 +82,16 @@ class TrainingFolder:
         """Ray's own notes, while its workers train."""
         return self.path / "ray"
 
+    @property
+    def strangers(self) -> list[str]:
+        """Names of what lies there and no training writes."""
+        ours = (self.config, self.recipe, self.checkpoint, self.best, self.last, self.log)
+        ours += (self.left_out, self.bad_batch, self.curves, self.ray)
+        names = {LOCK, WRITER_LOCK, *(path.name for path in ours)}
+        unfinished = tuple(f".{name}." for name in names)  # a file that was being written
+        found = sorted(path.name for path in self.path.iterdir())
+        return [name for name in found if name not in names and not name.startswith(unfinished)]
+
     @contextmanager
     def writer(self) -> Iterator[None]:
         """Hold the right to write of the first of several workers, waiting for the one before.

@@ -138,6 +138,14 @@ def test_a_training_that_cannot_go_on_is_begun_anew(tmp_path: Path, harm: str) -
     assert len(folder.checkpoint.read_bytes()) == len(whole)
 
 
+def test_a_folder_of_something_else_is_not_emptied(tmp_path: Path) -> None:
+    data = open_data("procedural:160", side=16)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds 'notes\.txt', which no training wrote"):
+        train_until(NET, data, RECIPE, tmp_path, 1, seed=5, device="cpu")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_more_epochs_than_the_recipe_has_are_refused() -> None:
     with pytest.raises(InputError, match="epochs: must be 1 to the recipe's 3, got 4"):
         proxy()(Task(0, NET.to_text(), epochs=4))
