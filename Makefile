@@ -57,3 +57,12 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/supernet_step.py
 	$(RUN) $(BIN)/python benchmarks/export_speed.py
 	$(RUN) $(BIN)/python benchmarks/rank_card.py --write
+	$(RUN) $(BIN)/python benchmarks/compile_spaces.py
+	$(RUN) $(BIN)/python benchmarks/package_sizes.py
+	$(RUN) $(BIN)/python benchmarks/synthetic_phone.py
+	$(RUN) $(BIN)/python benchmarks/expensive_stage.py --longest 100 --gp-seeds 0
+	$(RUN) $(BIN)/python benchmarks/tell_measured.py
+	$(RUN) $(BIN)/python benchmarks/halving.py
+	$(RUN) $(BIN)/python benchmarks/ledger_growth.py --json
+	$(RUN) $(BIN)/python benchmarks/search_scaling.py
+	$(RUN) $(BIN)/python benchmarks/shared_targets.py

@@ -1,0 +1,26 @@
+"""What the project's own files promise: benchmarks that are run, dependencies that are used."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+IMPORTED_AS = {"scikit-learn": "sklearn"}
+"""Of packages whose module has another name."""
+
+
+def test_make_bench_runs_every_benchmark() -> None:
+    run = set(re.findall(r"benchmarks/(\w+)\.py", (ROOT / "Makefile").read_text()))
+    assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == run
+
+
+def test_every_dependency_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=\[ ]", entry)[0] for entry in project["dependencies"]]
+    folders = ("space", "export", "latency", "train", "search", "palmette/cli")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    imported = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
+    found = {name for path in files for name in imported.findall(path.read_text())}
+    assert {IMPORTED_AS.get(name, name) for name in names} <= found
