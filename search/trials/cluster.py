@@ -6,6 +6,7 @@ machine is told as lost.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from contextlib import suppress
@@ -173,22 +174,30 @@ class OnRay:
         return outcome
 
     def _late(self) -> list[Outcome]:
-        """Stop what runs for too long; what never began is given the time of a start besides."""
+        """Stop what runs for too long.
+
+        What did not begin, after the time of a start besides, is submitted anew.
+        """
         if self.timeout_s is None or not self._running:
             return []
         self._look()
         found = []
         for reference, (task, since, key) in list(self._running.items()):
+            begun = self._begun.get(key)
             waited = time.monotonic() - since - START_SECONDS
-            worker, seconds = self._begun.get(key, ("", waited))
-            if seconds > self.timeout_s:
-                self.ray.cancel(reference, force=True)
-                del self._running[reference]
-                self._lose(worker)
-                reason = f"took longer than {self.timeout_s:g} s"
-                found.append(
-                    Outcome(task, "timeout", reason=reason, seconds=seconds, worker=worker)
-                )
+            worker, seconds = begun or ("", waited)
+            if seconds <= self.timeout_s:
+                continue
+            self.ray.cancel(reference, force=True)
+            del self._running[reference]
+            if begun is None:  # no machine was free for it, and that is not the network's fault
+                after_s = waited + START_SECONDS
+                _say(f"no worker began trial {task.trial} in {after_s:.0f} s; it waits again")
+                self.submit(task)
+                continue
+            self._lose(worker)
+            reason = f"took longer than {self.timeout_s:g} s"
+            found.append(Outcome(task, "timeout", reason=reason, seconds=seconds, worker=worker))
         return found
 
     def _lose(self, worker: str) -> None:
@@ -200,6 +209,8 @@ class OnRay:
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         room = sum(_room(node["Resources"], self.gpus, self.cpus) for node in self._machines())
+        if room == 0 and self._workers > 0:
+            _say("no machine of the cluster has room for a trial any more; waiting for one")
         self._workers = room if self.most is None else min(room, self.most)
         keys = [key for _, _, key in self._running.values()]
         if keys:
@@ -248,6 +259,10 @@ def _room(resources: dict[str, float], gpus: float, cpus: float) -> int:
         have = resources.get("GPU", 0.0)
         room = min(room, int(have) * int(1 / gpus + 1e-6) if gpus < 1 else int(have / gpus))
     return room
+
+
+def _say(words: str) -> None:
+    logging.getLogger("palmette").warning("%s: %s", FLAG, words)
 
 
 def _unfit(error: BaseException) -> str:

@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,6 +60,22 @@ def test_room_of_a_machine(
     resources: dict[str, float], gpus: float, cpus: float, room: int
 ) -> None:
     assert _room(resources, gpus, cpus) == room
+
+
+def test_a_cluster_without_room_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 2.0}}]
+    executor = object.__new__(OnRay)
+    executor.ray, executor.cpus, executor.gpus, executor.most = None, 1.0, 0.0, None
+    executor._running, executor._workers = {}, 0
+    rooms = []
+    for left in (nodes, [], [], nodes):
+        executor._looked = -1e9
+        executor.ray = SimpleNamespace(nodes=partial(list, left))
+        rooms.append(executor.workers)
+    assert rooms == [2, 0, 0, 2]
+    assert [record.message for record in caplog.records] == [
+        "--ray: no machine of the cluster has room for a trial any more; waiting for one"
+    ]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere", "a:b", "h:0"])
@@ -139,6 +157,21 @@ def test_a_task_that_hangs_is_stopped(executor: Executor, collect: Collect) -> N
     assert 5.0 < late.seconds < 30.0
     executor.submit(Task(1, "50"))
     assert collect(executor, 1)[0].top1 == 50
+
+
+@pytest.mark.slow
+def test_a_task_that_found_no_free_machine_waits_again_and_is_no_failure(
+    ray: Any, collect: Collect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_executor(Scripted(), ray="local", timeout_s=2.0) as executor:
+        busy = [ray.remote(num_cpus=1)(time.sleep).remote(8) for _ in range(2)]
+        time.sleep(1)
+        monkeypatch.setattr("palmette.search.trials.cluster.START_SECONDS", 0.5)
+        executor.submit(Task(0, "71.5"))
+        (outcome,) = collect(executor, 1)
+        ray.get(busy)
+    assert (outcome.fate, outcome.top1, outcome.task.attempt) == ("done", 71.5, 1)
+    assert "no worker began trial 0" in caplog.text
 
 
 @pytest.mark.slow
