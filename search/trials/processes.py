@@ -6,6 +6,7 @@ Each has a pipe of its own, so that no lock is left behind by one that was kille
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import time
@@ -21,7 +22,7 @@ from palmette.space.errors import InputError
 MOST_STARTS = 3
 """In a row that end before a worker is ready."""
 START_SECONDS = 180.0
-"""For a worker to open the evaluator."""
+"""For a worker to open the evaluator; after that the others go on alone."""
 
 
 class Processes:
@@ -48,13 +49,15 @@ class Processes:
                 " be importable, with plain values"
             ) from None
         self._threads = max(1, _cores() // workers)
+        self._main = type(evaluator).__module__ == "__main__"
+        self._late_told = False
         self._workers: list[WorkerProcess] = []
         self._failed_starts = 0
         self._ended: list[tuple[float, Outcome]] = []
         self._finalizer = weakref.finalize(self, _end, self._workers)  # also as Python exits
         try:
             for _ in range(workers):
-                self._workers.append(WorkerProcess(self._evaluator, self._threads))
+                self._workers.append(self._started())
             while not any(worker.ready for worker in self._workers):
                 self._listen(1.0)
                 self._stop_late()
@@ -128,14 +131,28 @@ class Processes:
             worker.task, worker.done = None, worker.done + 1
 
     def _stop_late(self) -> None:
+        self._look_at_starts()
         for place, worker in enumerate(self._workers):
-            if not worker.ready and time.monotonic() - worker.since > START_SECONDS:
-                raise InputError(
-                    f"a worker was not ready after {START_SECONDS:.0f} s; what it imports hangs, or"
-                    " the machine is too busy"
-                )
             if self.timeout_s is not None and worker.seconds() > self.timeout_s:
                 self._replace(place, "timeout", f"took longer than {self.timeout_s:g} s")
+
+    def _look_at_starts(self) -> None:
+        """Say that a worker takes long to be ready; the others go on without it, if there are."""
+        now = time.monotonic()
+        if all(w.ready or now - w.since <= START_SECONDS for w in self._workers):
+            return
+        said = (
+            f"a worker was not ready after {START_SECONDS:.0f} s; what it imports hangs, or the"
+            " machine is too busy"
+        )
+        if not any(worker.ready for worker in self._workers):
+            raise InputError(said)
+        if not self._late_told:
+            self._late_told = True
+            logging.getLogger("palmette").warning("%s; the others go on", said)
+
+    def _started(self, restarts: int = 0, done: int = 0) -> WorkerProcess:
+        return WorkerProcess(self._evaluator, self._threads, restarts, done, self._main)
 
     def _replace(self, place: int, fate: Any, reason: str) -> None:
         """End a worker, with its task, and start another in its place."""
@@ -148,9 +165,10 @@ class Processes:
             self._ended.append((time.monotonic(), outcome))
         self._failed_starts += not old.ready
         if self._failed_starts >= MOST_STARTS:
-            raise InputError(f"workers die as they start ({how}, {MOST_STARTS} in a row)")
+            guard = "; a script must search under if __name__ == '__main__':" if self._main else ""
+            raise InputError(f"workers die as they start ({how}, {MOST_STARTS} in a row){guard}")
         done = old.done + (old.task is not None)
-        self._workers[place] = WorkerProcess(self._evaluator, self._threads, old.restarts + 1, done)
+        self._workers[place] = self._started(old.restarts + 1, done)
 
     def _patience_s(self) -> float:
         """Until the next task is late."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
+from types import ModuleType
 
 from palmette.search.trials.measuring import in_one_line, measured, name, prepared
 from palmette.search.trials.task import Outcome, Task
@@ -65,13 +67,16 @@ class WorkerProcess:
         threads: of its numeric libraries, unless the environment says otherwise.
         restarts: of its place, so far.
         done: outcomes of its place, so far.
+        main: whether it needs the driver's main module, which it then imports.
     """
 
-    def __init__(self, evaluator: bytes, threads: int, restarts: int = 0, done: int = 0) -> None:
+    def __init__(
+        self, evaluator: bytes, threads: int, restarts: int = 0, done: int = 0, main: bool = False
+    ) -> None:
         self.pipe, theirs = get_context("spawn").Pipe()
         # not a daemon: those may have no children, and loading images is done by children
         self.process = get_context("spawn").Process(target=_work, args=(theirs, evaluator))
-        with _environment(threads):
+        with _environment(threads), nullcontext() if main else _no_main():
             self.process.start()
         theirs.close()
         self.name = f"{name().rpartition(':')[0]}:{self.process.pid}"
@@ -143,6 +148,17 @@ def _end_with_driver() -> None:
     if driver is not None:
         connection.wait([driver.sentinel])
         os.killpg(0, signal.SIGKILL)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Let a process that starts now not import the script again: it would search anew itself."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

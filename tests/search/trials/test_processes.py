@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -96,6 +97,41 @@ def test_a_worker_that_is_killed_loses_its_task_alone_and_is_replaced(
         outcome = collect(pool, 1)[0]
     assert outcome.top1 == 50
     assert sum(worker.restarts for worker in pool.health()) > restarts
+
+
+def test_a_worker_that_is_slow_to_start_is_told_once_and_the_others_go_on(
+    pool: Processes,
+    collect: Collect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not all(worker.ready for worker in pool._workers) and time.monotonic() < deadline:
+        pool.wait(0.1)
+    monkeypatch.setattr("palmette.search.trials.processes.START_SECONDS", 0.0)
+    os.kill(pids(pool)[0], signal.SIGKILL)
+    for _ in range(3):
+        pool.wait(0.05)
+    pool.submit(Task(0, "71.5"))
+    assert collect(pool, 1)[0].top1 == 71.5
+    assert [r.message for r in caplog.records if "was not ready" in r.message] == [
+        "a worker was not ready after 0 s; what it imports hangs, or the machine is too busy;"
+        " the others go on"
+    ]
+
+
+def test_a_script_without_a_guard_is_not_run_again_by_its_workers(
+    tmp_path: Path, collect: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("raise SystemExit('searches again')\n")
+    main = ModuleType("__main__")
+    main.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with Processes(Scripted(), 1) as executor:
+        assert sys.modules["__main__"] is main
+        executor.submit(Task(0, "71.5"))
+        assert collect(executor, 1)[0].top1 == 71.5
 
 
 def test_leaving_kills_what_runs_and_what_it_started(runs: Runs) -> None:
