@@ -85,8 +85,8 @@ class TrainingFolder:
     @property
     def strangers(self) -> list[str]:
         """Names of what lies there and no training writes."""
-        ours = (self.config, self.recipe, self.checkpoint, self.best, self.last, self.log)
-        ours += (self.left_out, self.bad_batch, self.curves, self.ray)
+        ours = [self.config, self.recipe, self.checkpoint, self.best, self.last, self.log]
+        ours += [self.left_out, self.bad_batch, self.curves, self.ray]
         names = {LOCK, WRITER_LOCK, *(path.name for path in ours)}
         unfinished = tuple(f".{name}." for name in names)  # a file that was being written
         found = sorted(path.name for path in self.path.iterdir())

@@ -160,21 +160,6 @@ def test_a_task_that_hangs_is_stopped(executor: Executor, collect: Collect) -> N
 
 
 @pytest.mark.slow
-def test_a_task_that_found_no_free_machine_waits_again_and_is_no_failure(
-    ray: Any, collect: Collect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    with open_executor(Scripted(), ray="local", timeout_s=2.0) as executor:
-        busy = [ray.remote(num_cpus=1)(time.sleep).remote(8) for _ in range(2)]
-        time.sleep(1)
-        monkeypatch.setattr("palmette.search.trials.cluster.START_SECONDS", 0.5)
-        executor.submit(Task(0, "71.5"))
-        (outcome,) = collect(executor, 1)
-        ray.get(busy)
-    assert (outcome.fate, outcome.top1, outcome.task.attempt) == ("done", 71.5, 1)
-    assert "no worker began trial 0" in caplog.text
-
-
-@pytest.mark.slow
 def test_resources_that_no_machine_has_are_told_at_once(ray: Any) -> None:
     begin = time.monotonic()
     with pytest.raises(InputError) as caught:
