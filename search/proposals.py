@@ -83,7 +83,8 @@ class Proposals:
         It derives from config and problem alone, before anything was learnt.
         """
         other = Proposals(self._config, self._problem, self._told)
-        other.shortlist = self.shortlist  # type: ignore[method-assign]
+        if self._alone or self._config.warm_start:
+            other._made = self.shortlist()
         return other
 
     def _shortlisted(self) -> ShortlistSampler:
@@ -106,8 +107,7 @@ class Proposals:
             config.sampler,
             Known.of(problem),
             seed=config.seed,
-            # by name: `anew` gives its copy the shortlist that is made already
-            warm_start=(lambda: self.shortlist()) if config.warm_start else None,
+            warm_start=self.shortlist if config.warm_start else None,
         )
 
 

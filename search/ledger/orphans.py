@@ -5,8 +5,9 @@ waits again first and is failed then, so a kill in between loses nothing; the tr
 the one that it repeats, so the next repair does not repeat it again. How many trials there were by
 then is kept for a replay (`repaired_at`).
 
-A network that was under way at the death of three drivers may be what killed them; it is given up.
-An orderly end (Ctrl-C) says so in the study and does not count.
+A network that was under way at the death of three drivers may be what killed them; it is given up
+(`given_up`), and is one of the run's trials, as one that failed. An orderly end (Ctrl-C) says so in
+the study and does not count.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     repeated = {trial.user_attrs.get("retry_of") for trial in waiting}
     reasons: dict[int, str] = {}
+    given_up = set[int]()
     for trial in running:
         attempt = int(trial.user_attrs.get("attempt", 1))
         # one that was queued is whole before its parameters are written
@@ -50,6 +52,7 @@ def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True
             reasons[trial.number] = "its driver ended before it was asked for"
         elif died and attempt >= ATTEMPTS:
             reasons[trial.number] = f"its driver died each of {attempt} times that it was measured"
+            given_up.add(trial.number)
         else:
             reasons[trial.number] = "its driver died" if died else "its driver was stopped"
             if trial.number not in repeated:
@@ -57,7 +60,10 @@ def requeue(study: optuna.Study, genes: Sequence[str] = (), *, died: bool = True
                 study.enqueue_trial(params, user_attrs=attrs)
     made = len(study.get_trials(deepcopy=False))
     for trial in running:
-        for key, value in {"reason": reasons[trial.number], "repaired_at": made}.items():
+        about = {"reason": reasons[trial.number], "repaired_at": made}
+        if trial.number in given_up:
+            about["given_up"] = True
+        for key, value in about.items():
             study._storage.set_trial_user_attr(trial._trial_id, key, value)
         study.tell(trial.number, state=TrialState.FAIL)
     return len(running)

@@ -189,11 +189,11 @@ class Driver:
     def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
         """Count a trial of an earlier session in, and what it measured."""
         attributes = trial.user_attrs
+        self.tracker.failed += failed_for_good(trial)
         if "repaired_at" in attributes:
-            return  # its driver died, perhaps amid the tell; its network waits again
+            return  # its driver died, perhaps amid the tell
         self.orders = max(self.orders, int(attributes.get("order", -1)) + 1)
         if trial.state.name == "FAIL":
-            self.tracker.failed += "order" in attributes  # others wait again, or were never begun
             return
         if trial.state.name == "PRUNED":
             self.tracker.stopped()
@@ -248,6 +248,17 @@ def _account(outcome: Outcome, order: int, stopped: bool) -> dict[str, Any]:
     if outcome.fate == "done":
         return about | {"top1": outcome.top1, "sigma": outcome.sigma}
     return about | {"reason": outcome.reason or outcome.fate}
+
+
+def failed_for_good(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial failed and nothing repeats it.
+
+    One whose driver died waits again, or was never begun, unless it was given up; it has its
+    `order` where that happened between this and the tell.
+    """
+    about = trial.user_attrs
+    kept = "given_up" in about if "repaired_at" in about else "order" in about
+    return trial.state.name == "FAIL" and kept
 
 
 def told_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -22,6 +22,7 @@ from palmette.search.ledger.lease import Lease
 from palmette.search.ledger.orphans import requeue
 from palmette.search.ledger.storage import open_study
 from palmette.search.trials.task import ATTEMPTS
+from palmette.search.trials.driver import failed_for_good
 
 GENES = {name: CategoricalDistribution((1, 2, 3)) for name in "ab"}
 
@@ -71,6 +72,7 @@ def test_a_network_at_which_three_drivers_died_is_given_up(tmp_path: Path) -> No
             ("FAIL", "its driver died each of 3 times that it was measured"),
         ]
         assert [t.user_attrs.get("retry_of") for t in study.trials] == [None, 0, 1]
+        assert [failed_for_good(t) for t in study.trials] == [False, False, True]
 
 
 def test_an_interrupt_is_no_death(tmp_path: Path) -> None:
