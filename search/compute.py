@@ -52,6 +52,9 @@ class Compute:
             self.workers is None or self.workers >= 1 or self.ray is not None,
             f"--workers: at least 1, got {self.workers}",
         )
+        from palmette.search.trials.opening import expect_valid
+
+        expect_valid(self.workers, self.ray, self.gpus, self.cpus, self.timeout_s)
 
     @property
     def apart(self) -> bool:

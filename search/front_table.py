@@ -9,7 +9,6 @@ import pandas as pd
 
 from palmette.latency import LATENCY
 from palmette.search.problem import SearchProblem, describe
-from palmette.search.run_folder import RunFolder
 from palmette.search.trials.driver import codes_of
 from palmette.space import InputError, SearchSpace
 from palmette.space.errors import expect
@@ -24,13 +23,16 @@ def _finished(study: optuna.Study) -> list[Any]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def check_finished(study: optuna.Study, space: SearchSpace, folder: RunFolder) -> None:
-    """Raise InputError for a finished trial that lacks something, as when a record got lost."""
+def check_finished(study: optuna.Study, space: SearchSpace, where: str) -> None:
+    """Raise InputError for a finished trial that lacks something, as when a record got lost.
+
+    `where` names the journal or the database.
+    """
     for trial in _finished(study):
         whole = all(trial.params.get(gene.name) in gene.choices for gene in space.genes)
         expect(
             whole and "limits" in trial.constraints and len(trial.values or ()) == 2,
-            f"{folder.journal}: corrupt: trial {trial.number} is finished, but no network of this"
+            f"{where}: corrupt: trial {trial.number} is finished, but no network of this"
             " space with its results; the run can't be resumed",
         )
 

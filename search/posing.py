@@ -72,7 +72,8 @@ def problem_of(
     accuracy = None
     if config.accuracy != PRIOR:
         kept = folder.trainings if config.halving else None
-        source = Source(config.accuracy, config.data, space, config.seed, kept, config.epochs)
+        about = config.accuracy, config.data, space, config.seed, kept, config.epochs
+        source = Source(*about, function=folder.function)
         space, accuracy = source.space, source.accuracy
     common: dict[str, Any] = {
         "recipe": config.recipe,

@@ -19,7 +19,7 @@ from palmette.search.front import hypervolume
 from palmette.search.problem import SearchProblem
 from palmette.search.sampler import ShortlistSampler
 from palmette.search.start import count_known, first_state
-from palmette.search.trials.driver import distributions
+from palmette.search.trials.driver import distributions, finished_count
 from palmette.search.trials.progress import Snapshot, searching
 from palmette.space.search_space import Codes
 
@@ -45,6 +45,12 @@ class Proposals:
         self._made: Codes | None = None
         self._alone = problem.accuracy.evaluator is None and config.sampler == PALMETTE
         self.sampler: BaseSampler = self._shortlisted() if self._alone else self._measured()
+
+    def finished(self, study: optuna.Study) -> bool:
+        """Whether all trials have ended; makes no shortlist to find out."""
+        if self._alone and "shortlist" not in study.user_attrs:
+            return False
+        return finished_count(study) >= self.count(study)
 
     def count(self, study: optuna.Study) -> int:
         """Trials in all, those that the start brings too.

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,8 @@ from palmette.search.proposals import Proposals, Told
 from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.start import import_measured
 from palmette.search.trials.bracket import halve_shortlist
-from palmette.search.trials.driver import Driver
-from palmette.search.trials.function import FUNCTION
+from palmette.search.trials.driver import AllFailed, Driver
+from palmette.search.trials.function import file_of
 from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import Architecture, CompiledSpace, InputError
 from palmette.space.files import write_bytes, write_text
@@ -143,7 +143,7 @@ def run_config(
     compiled: CompiledSpace | None = None,
 ) -> Run:
     """Search as a config says; see `run`, and `reopen` for `compiled`."""
-    config, compute = _absolute(config), compute or Compute()
+    config, compute = absolute(config), compute or Compute()
     folder = RunFolder(out)
     folder.check_free()
     compute.probe()
@@ -179,26 +179,30 @@ def resume(
         return _search(config, problem, folder, compute, told)
 
 
-def _absolute(config: SearchConfig) -> SearchConfig:
-    """The config with whole paths of a supernet or a function's file.
-
-    A run may be resumed from another folder.
-    """
+def absolute(config: SearchConfig) -> SearchConfig:
+    """The config with whole paths of what is measured by and on: a resume may be from elsewhere."""
     kind, _, name = config.accuracy.partition(":")
-    file, colon, callee = name.rpartition(":") if kind == FUNCTION else (name, "", "")
-    named = kind == "supernet" or (kind == FUNCTION and file.endswith(".py"))
-    if not file or not named:
-        return config
-    return replace(config, accuracy=f"{kind}:{Path(file).absolute()}{colon}{callee}")
+    accuracy, file = config.accuracy, file_of(config.accuracy)
+    if kind == "supernet" and name:
+        accuracy = f"{kind}:{Path(name).absolute()}"
+    elif file is not None:
+        accuracy = f"{kind}:{file.absolute()}:{name.rpartition(':')[2]}"
+    data = config.data
+    if data is not None and Path(data).exists():
+        data = str(Path(data).absolute())
+    return replace(config, accuracy=accuracy, data=data)
 
 
 def _copy_inputs(config: SearchConfig, folder: RunFolder) -> None:
-    if config.space.endswith(".toml"):
-        write_bytes(folder.space, Path(config.space).read_bytes())
-    if config.predictor:
-        write_bytes(folder.predictor, Path(config.predictor).read_bytes())
-    if config.start:
-        write_bytes(folder.start, Path(config.start).read_bytes())
+    space = config.space if config.space.endswith(".toml") else None
+    for given, kept in (
+        (space, folder.space),
+        (config.predictor, folder.predictor),
+        (config.start, folder.start),
+        (file_of(config.accuracy), folder.function),
+    ):
+        if given:
+            write_bytes(kept, Path(given).read_bytes())
 
 
 def _search(
@@ -212,27 +216,48 @@ def _search(
     proposals = Proposals(config, problem, told)
     driver: Driver | None = None
 
-    def in_vain(_: InputError) -> bool:
+    def in_vain(error: InputError) -> bool:
         """Whether nothing of the run is worth keeping."""
-        return new and not (driver and driver.measured)
+        return new and not _goes_on(error, driver)
 
     try:
         with opened(problem, folder, compute, proposals, in_vain) as (study, lease):
-            check_finished(study, problem.space, folder)
-            proposals.prepare(study)
-            import_measured(study, problem)
-            driver = Driver(study, problem, lease, seed=config.seed, told=told)
-            if driver.finished < proposals.count(study):
-                with _executor(config, problem, folder, compute) as driver.executor:
+            check_finished(study, problem.space, _kept_in(folder))
+            with ExitStack() as working:
+                executor = None
+                if not proposals.finished(study):
+                    # before the search over the predictors: it would be in vain where none works
+                    executor = working.enter_context(_executor(config, problem, folder, compute))
+                proposals.prepare(study)
+                import_measured(study, problem)
+                planned = proposals.count(study)
+                driver = Driver(study, problem, lease, executor, seed=config.seed, told=told)
+                if driver.finished < planned:
                     if config.halving:
                         _halve(driver, proposals, folder)
-                    driver.run(lambda: proposals.count(study))
+                    driver.run(lambda: planned)
             front = front_of(study, problem)
     except InputError as error:
         if in_vain(error):
             folder.discard()
         raise
     return written(Run(config, folder, front, problem))
+
+
+def _kept_in(folder: RunFolder) -> str:
+    """Where a run keeps its trials, for errors."""
+    return str(folder.read_config()[1].get("storage", folder.journal))
+
+
+def _goes_on(error: InputError, driver: Driver | None) -> bool:
+    """Whether a new run that ends so keeps its folder, for a resume."""
+    from palmette.search.ledger.guarded import StorageLost
+    from palmette.search.ledger.lease import LeaseLost
+
+    if isinstance(error, (LeaseLost, StorageLost)):
+        return True
+    began = driver is not None and driver.executor is not None
+    return began and not isinstance(error, AllFailed)
 
 
 def _halve(driver: Driver, proposals: Proposals, folder: RunFolder) -> None:

@@ -50,9 +50,9 @@ class RunFolder:
         return self.path / "start.csv"
 
     @property
-    def accuracy(self) -> Path:
-        """Accuracies that were measured, where the prior is not the rung."""
-        return self.path / "accuracy.csv"
+    def function(self) -> Path:
+        """Copy of the file of the user's own function, where one measures."""
+        return self.path / "function.py"
 
     @property
     def journal(self) -> Path:
@@ -139,7 +139,7 @@ class RunFolder:
         for path in (
             self.journal,
             self.in_database,
-            self.accuracy,
+            self.function,
             self.predictor,
             self.space,
             self.start,

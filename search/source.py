@@ -24,6 +24,7 @@ class Source:
         seed: of the split of a proxy's images.
         folder: keeps a proxy's trainings, for more epochs to go on from; None forgets them.
         epochs: whole length of a training by a function; None: its own.
+        function: copy of a function's file, which is read instead if it is there.
 
     Raises:
         InputError: another name, a file or data that can't be opened, a supernet of another space.
@@ -37,6 +38,7 @@ class Source:
         seed: int,
         folder: Path | None = None,
         epochs: int | None = None,
+        function: Path | None = None,
     ) -> None:
         kind, _, rest = name.partition(":")
         expect(
@@ -47,7 +49,7 @@ class Source:
         self.rung = kind
         self.evaluator: SupernetEvaluator | ProxyEvaluator | FunctionEvaluator
         if kind == FUNCTION:
-            self._function(name, data, space, epochs)
+            self._function(name, data, space, epochs, function)
         elif kind == "supernet":
             self._supernet(Path(rest), data, space)
         else:
@@ -55,10 +57,15 @@ class Source:
         self.id = self.evaluator.id
 
     def _function(
-        self, name: str, data: str | None, space: SearchSpace, epochs: int | None
+        self,
+        name: str,
+        data: str | None,
+        space: SearchSpace,
+        epochs: int | None,
+        copy: Path | None,
     ) -> None:
         expect(data is None, "data: a function of your own has its own; leave --data out")
-        self.evaluator = FunctionEvaluator.open(name, epochs)
+        self.evaluator = FunctionEvaluator.open(name, epochs, copy)
         self.space, self.data = space, self.evaluator.name
 
     def _supernet(self, path: Path, data: str | None, space: SearchSpace) -> None:

@@ -21,7 +21,7 @@ from palmette.search.expensive.measured import MeasuredAccuracy
 from palmette.search.objectives.goal import Goal, check_goals
 from palmette.search.posing import full_space, problem_of
 from palmette.search.proposals import Told
-from palmette.search.run import Run, resume, run_config
+from palmette.search.run import Run, absolute, resume, run_config
 from palmette.search.run_folder import RunFolder
 from palmette.search.start import Start, known_of
 from palmette.space import Architecture, CompiledSpace, InputError, compile_space
@@ -131,7 +131,9 @@ def run_targets(
     RunFolder(out).check_free()
     compute = compute or Compute()
     compute.probe()
-    configs = [SearchConfig(goal.target, goal.budget_ms, **options) for goal in goals]
+    if options.get("start") is not None:  # for targets that begin after a resume
+        options["start"] = str(Path(options["start"]).absolute())
+    configs = [absolute(SearchConfig(g.target, g.budget_ms, **options)) for g in goals]
     for config in configs:
         expect(
             config.predictor is None,
@@ -210,11 +212,11 @@ class _Searches:
                 runs.append(resume(own.path, **more))
                 continue
             if runs:
-                config = self._started(config, goal, found_by(runs))
+                config = self._started(config, goal, found_by(runs), runs[0])
             runs.append(run_config(config, own.path, **more))
         return runs
 
-    def _started(self, config: SearchConfig, goal: Goal, start: Start) -> SearchConfig:
+    def _started(self, config: SearchConfig, goal: Goal, start: Start, known: Run) -> SearchConfig:
         """The config of a search that begins with what earlier ones found.
 
         What is known there already is not to be measured again, and spares as many trials.
@@ -225,6 +227,11 @@ class _Searches:
         problem = problem_of(config, self.folder.run_folder(goal), self.compiled)
         if problem.accuracy.evaluator is None:
             return config
+        expect(
+            problem.accuracy.id == known.problem.accuracy.id,
+            f"{self.folder.config}: {config.accuracy} or its data changed since {known.folder.path}"
+            " was searched by it; restore them, or begin anew",
+        )
         codes, _ = known_of(problem)
         inside = int((problem.costs(codes)[1] <= 0).sum()) if len(codes) else 0
         least = max(math.ceil(LEAST_OWN * config.trials), LEAST_TRIALS)

@@ -61,7 +61,7 @@ class _Bracket:
         self.driver, every = driver, driver.study.get_trials(deepcopy=False)
         self.trials = {t.number: t for t in every if CONTENDER in t.user_attrs}
         self._known = sum(KNOWN in trial.user_attrs for trial in every)
-        self._in_a_row, self._failed = FailedInARow(), 0
+        self._in_a_row, self._failed = FailedInARow(lambda: driver.measured), 0
         if not self.trials:
             return
         self.halving = Halving(self._contenders(), rungs_of(epochs), seed=driver.seed)

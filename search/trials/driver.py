@@ -33,6 +33,10 @@ FAILURES = 10
 POLL_S = 0.5
 
 
+class AllFailed(InputError):
+    """A run that measured nothing: there is nothing to go on with."""
+
+
 class Driver:
     """Drives a study of networks to a number of finished trials.
 
@@ -67,7 +71,7 @@ class Driver:
         self.rungs = 0
         """Outcomes of halving that came to a value."""
         self._flying: dict[int, optuna.Trial] = {}
-        self._in_a_row = FailedInARow()
+        self._in_a_row = FailedInARow(lambda: self.measured)
         for trial in told_trials(study):
             self._remember(trial)
 
@@ -220,19 +224,27 @@ class Driver:
 
 
 class FailedInARow:
-    """Counts failed outcomes between two that are done."""
+    """Counts failed outcomes between two that are done.
 
-    def __init__(self) -> None:
-        self._count = 0
+    Args:
+        measured: whether the run has anything to go on with.
+    """
+
+    def __init__(self, measured: Callable[[], bool]) -> None:
+        self._count, self._measured = 0, measured
 
     def count(self, outcome: Outcome) -> None:
         """Take the next one; raises InputError at the tenth that failed (`FAILURES`)."""
         self._count = 0 if outcome.fate == "done" else self._count + 1
-        if self._count >= FAILURES:
-            raise InputError(
-                f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; mend that,"
-                " and go on with --resume"
-            )
+        if self._count < FAILURES:
+            return
+        said = f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; "
+        if not self._measured():
+            raise AllFailed(f"{said}mend that, and search again")
+        raise InputError(
+            f"{said}mend what is around the function or the data, and go on with --resume; a"
+            " function that is itself changed needs a new search"
+        )
 
 
 def _account(outcome: Outcome, order: int, stopped: bool) -> dict[str, Any]:
@@ -268,6 +280,12 @@ def told_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     trials = study.get_trials(deepcopy=False, states=states)
     return sorted(trials, key=lambda trial: (trial.user_attrs.get("order", -1), trial.number))
+
+
+def finished_count(study: optuna.Study) -> int:
+    """Trials that a driver would count as finished."""
+    told = told_trials(study)
+    return sum(trial.state.name != "FAIL" or failed_for_good(trial) for trial in told)
 
 
 def distributions(space: SearchSpace) -> dict[str, optuna.distributions.BaseDistribution]:

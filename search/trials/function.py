@@ -28,6 +28,13 @@ FUNCTION = "function"
 FORMS = f"{FUNCTION}:FILE.py:NAME or {FUNCTION}:MODULE:NAME"
 
 
+def file_of(accuracy: str) -> Path | None:
+    """The file of `function:FILE.py:NAME`; None of a module, and of another accuracy."""
+    kind, _, rest = accuracy.partition(":")
+    where = rest.rpartition(":")[0]
+    return Path(where) if kind == FUNCTION and where.endswith(".py") else None
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionEvaluator:
     """Measures with a user's function; it travels as the file's text, or as the module's name."""
@@ -43,12 +50,14 @@ class FunctionEvaluator:
     """Of tasks that say none: the whole length of a training."""
 
     @classmethod
-    def open(cls, text: str, epochs: int | None = None) -> Self:
+    def open(cls, text: str, epochs: int | None = None, copy: Path | None = None) -> Self:
         """From `function:FILE.py:NAME` or `function:MODULE:NAME`.
 
         Args:
             text: as above.
             epochs: the whole length of a training; None: the function's own.
+            copy: of the file, which is read instead if it is there. What the file imports from its
+                own folder is looked for where it lay.
 
         Raises:
             InputError: another form; a file, module or name that is not there, or raises as it is
@@ -61,7 +70,8 @@ class FunctionEvaluator:
             f"accuracy '{text}': must be {FORMS}",
         )
         file = Path(where).absolute() if where.endswith(".py") else None
-        source = _read(file, text) if file is not None else ""
+        kept = copy if copy is not None and copy.is_file() else file
+        source = _read(kept, text) if kept is not None and file is not None else ""
         # a file may lie elsewhere on another day or machine: its text counts
         hashed = [name, source] if file is not None else [where, name, _source_of_module(where)]
         hashed += [] if epochs is None else [str(epochs)]

@@ -37,7 +37,7 @@ def open_executor(
         InputError: a value out of range; no such cluster, or one without such resources; workers
             that can't open the evaluator.
     """
-    _expect_valid(workers, ray, gpus, cpus, timeout_s)
+    expect_valid(workers, ray, gpus, cpus, timeout_s)
     if ray is not None:
         return OnRay(evaluator, ray, workers, gpus, cpus, timeout_s)
     if workers == 0:
@@ -45,9 +45,10 @@ def open_executor(
     return Processes(evaluator, workers or 1, timeout_s)
 
 
-def _expect_valid(
+def expect_valid(
     workers: int | None, ray: str | None, gpus: float, cpus: float, timeout_s: float | None
 ) -> None:
+    """Raise InputError for a value out of range, or one that another makes pointless."""
     least = 0 if ray is None else 1
     expect(
         workers is None or (type(workers) is int and least <= workers <= MOST_WORKERS),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from palmette.search import resume, run, run_joined, train_front
+from palmette.search import Compute, resume, run, run_joined, train_front
 from palmette.search.objectives.goal import Goal
-from palmette.space import Architecture, InputError
+from palmette.search.target_runs import resume_targets, run_targets
+from palmette.space import Architecture, InputError, SearchSpace
 from palmette.train.recipe import load_recipe
 
 FUNCTION = """
@@ -54,6 +56,74 @@ def test_a_run_goes_on_from_another_folder(here: Path, monkeypatch: pytest.Monke
     assert first.config.accuracy == f"function:{here / 'mine.py'}:top1"
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
-    assert resume(here / "run").front.equals(first.front)
+    (here / "mine.py").write_text("changed since\n")
+    (here / "run").rename("moved")
+    assert resume(Path("moved")).front.equals(first.front)
     with pytest.raises(InputError, match="searched by a function, which names no images"):
-        train_front(here / "run", load_recipe("quick"))
+        train_front(Path("moved"), load_recipe("quick"))
+
+
+FLAKY = """
+from pathlib import Path
+
+WORTH, CALLS = 0, []
+
+def top1(architecture):
+    CALLS.append(architecture)
+    if len(CALLS) > WORTH and Path("stop").exists():
+        raise OSError("no images")
+    return 70.0
+"""
+
+
+@pytest.mark.parametrize("worth", [0, 2])
+def test_a_run_that_stops_at_failures_is_kept_if_there_is_something_to_go_on_with(
+    here: Path, worth: int
+) -> None:
+    (here / "mine.py").write_text(FLAKY.replace("WORTH, CALLS = 0", f"WORTH, CALLS = {worth}"))
+    (here / "stop").touch()
+    options = {**OPTIONS, "space": "few.toml", "trials": 14}
+    advice = "go on with --resume; a function that is itself changed" if worth else "search again"
+    with pytest.raises(InputError, match=f"10 trials in a row failed.*no images.*{advice}"):
+        run("iphone-11/cpu", 100.0, Path("run"), **options)
+    assert Path("run").exists() == bool(worth)
+    (here / "stop").unlink()
+    found = resume(Path("run")) if worth else run("iphone-11/cpu", 100.0, Path("run"), **options)
+    assert len(found.problem.accuracy.results) == (4 if worth else 14)
+
+
+def test_workers_that_cannot_import_it_are_told_before_the_predictors_are_searched(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_here = "import multiprocessing\nassert multiprocessing.parent_process() is None\n"
+    (here / "mine.py").write_text(only_here + FUNCTION)
+    monkeypatch.setattr("palmette.search.proposals._shortlist", lambda *_: pytest.fail("searched"))
+    with pytest.raises(InputError, match="so says a worker, while the driver could"):
+        run(
+            "iphone-11/cpu",
+            100.0,
+            Path("run"),
+            compute=Compute(workers=1),
+            space="few.toml",
+            **OPTIONS,
+        )
+    assert not Path("run").exists()
+
+
+def test_targets_that_had_not_begun_begin_from_another_folder(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    goals = (Goal("iphone-11/cpu", 100.0), Goal("iphone-11/gpu", 100.0))
+    space = SearchSpace.read(Path("few.toml"))
+    (network,) = space.decode_batch(space.sample(1, np.random.default_rng(0)))
+    Path("start.csv").write_text(f'architecture\n"{network.to_text()}"\n')
+    options = {**OPTIONS, "space": "few.toml", "start": "start.csv"}
+    with pytest.raises(KeyboardInterrupt):
+        run_targets(goals, Path("all"), told=interrupt, **options)
+    (here / "elsewhere").mkdir()
+    monkeypatch.chdir(here / "elsewhere")
+    found = resume_targets(here / "all")
+    assert len(found) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -433,6 +434,19 @@ def test_a_run_that_fails_after_it_began_leaves_nothing(
     with pytest.raises(InputError, match="nothing found"):
         again(finished, tmp_path / "a" / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_disk_is_full_goes_on_once_there_is_room(finished: Run, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = journal_of(finished.folder.path).stat().st_size // 2
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(InputError, match="make room, then go on with --resume"):
+            again(finished, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resume(tmp_path / "run")
+    assert same_results(tmp_path / "run", finished)
 
 
 def test_a_predictor_of_another_target_is_refused(finished: Run, tmp_path: Path) -> None:
