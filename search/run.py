@@ -222,7 +222,7 @@ def _search(
 
     try:
         with opened(problem, folder, compute, proposals, in_vain) as (study, lease):
-            check_finished(study, problem.space, _kept_in(folder))
+            check_finished(study, problem.space, folder.kept_in)
             with ExitStack() as working:
                 executor = None
                 if not proposals.finished(study):
@@ -242,11 +242,6 @@ def _search(
             folder.discard()
         raise
     return written(Run(config, folder, front, problem))
-
-
-def _kept_in(folder: RunFolder) -> str:
-    """Where a run keeps its trials, for errors."""
-    return str(folder.read_config()[1].get("storage", folder.journal))
 
 
 def _goes_on(error: InputError, driver: Driver | None) -> bool:

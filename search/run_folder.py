@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "study.txt"
 
     @property
+    def kept_in(self) -> str:
+        """The journal or the database that has the study, for errors of a run that was begun."""
+        return str(self.read_config()[1].get("storage", self.journal))
+
+    @property
     def front(self) -> Path:
         """The front, one architecture a row."""
         return self.path / "front.csv"

@@ -103,7 +103,7 @@ def open_run(path: Path, storage: str | None = None) -> OpenedRun:
             study = optuna.load_study(study_name=str(about.get("study", STUDY)), storage=kept)
         except KeyError:
             raise InputError(f"{masked(place)}: does not hold the study of {path}") from None
-        check_finished(study, problem.space, folder)
+        check_finished(study, problem.space, folder.kept_in)
         trials = told_trials(study)
         _learn(problem, trials)
         planned = _planned(study, config, problem)

@@ -21,8 +21,8 @@ from optuna.trial import TrialState
 from palmette.search.ledger.lease import Lease
 from palmette.search.ledger.orphans import requeue
 from palmette.search.ledger.storage import open_study
-from palmette.search.trials.task import ATTEMPTS
 from palmette.search.trials.driver import failed_for_good
+from palmette.search.trials.task import ATTEMPTS
 
 GENES = {name: CategoricalDistribution((1, 2, 3)) for name in "ab"}
 
