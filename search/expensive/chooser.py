@@ -73,6 +73,9 @@ class Chooser:
             return self._random(trial.number, tried)
         return self._climbed(belief, options, steps, tried.taken)
 
+    def take_in(self, study: Study, trial: FrozenTrial) -> None:
+        """Nothing: what was measured is read from the study, wherever it came from."""
+
     @property
     def outlook(self) -> Outlook:
         """On the space; made at the first use."""

@@ -1,8 +1,10 @@
 """Optuna's samplers behind `--sampler`, each asked afresh for every trial.
 
 A fresh sampler whose random numbers follow from the seed and the trial's number asks the same when
-a study is resumed or replayed. TPE looks at all genes together (`multivariate`), which its
-two-objective default does not; limits reach all of them by `Trial.set_constraint`.
+a study is resumed or replayed. Networks that came from elsewhere (a warm start, a queue) count in
+a generation of NSGA-II and III as their own do, or they would never be parents. TPE looks at all
+genes together (`multivariate`), which its two-objective default does not; limits reach all of them
+by `Trial.set_constraint`.
 """
 
 from __future__ import annotations
@@ -78,8 +80,6 @@ class Peer:
     def __init__(self, name: str, known: Known, seed: int) -> None:
         self.known, self.seed = known, seed
         self.make, self.draws = PEERS[name]
-        self.rejected = 0
-        """Draws that no trial was spent on."""
 
     def propose(
         self,
@@ -94,20 +94,30 @@ class Peer:
             code = self._drawn(study, trial, space, draw)
             if code.tobytes() not in tried.taken and self.known.feasible(code[None])[0]:
                 return code
-            self.rejected += 1
         return self.known.nearest(code, tried.taken)
+
+    def take_in(self, study: Study, trial: FrozenTrial) -> None:
+        """Put a trial whose network is given into its generation, where there are generations."""
+        from optuna.samplers import BaseGASampler
+
+        sampler = self._fresh(0)
+        if isinstance(sampler, BaseGASampler):
+            sampler.get_trial_generation(study, trial)
 
     def _drawn(
         self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution], draw: int
     ) -> Codes:
         words = np.random.SeedSequence([self.seed, trial.number, draw])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a sampler or an option of it is experimental
-            sampler = self.make(int(words.generate_state(1)[0]))
-            params: dict[str, Any] = sampler.sample_relative(study, trial, space)
-            for name, distribution in space.items():
-                if name not in params:
-                    params[name] = sampler.sample_independent(study, trial, name, distribution)
+        sampler = self._fresh(int(words.generate_state(1)[0]))
+        params: dict[str, Any] = sampler.sample_relative(study, trial, space)
+        for name, distribution in space.items():
+            if name not in params:
+                params[name] = sampler.sample_independent(study, trial, name, distribution)
         code = self.known.code(params)
         assert code is not None
         return code
+
+    def _fresh(self, seed: int) -> BaseSampler:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a sampler or an option of it is experimental
+            return self.make(seed)

@@ -41,6 +41,10 @@ class Proposer(Protocol):
         """Code (genes,)."""
         ...
 
+    def take_in(self, study: Study, trial: FrozenTrial) -> None:
+        """Know of a trial whose network was given, before it is measured."""
+        ...
+
 
 def sampler_of(
     name: str,
@@ -90,6 +94,11 @@ class NetworkSampler(BaseSampler):
         self._first: Codes | None = None
         self._seen = Seen(known)
 
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Let the proposer know of a trial that was enqueued; for its genes no sampler is asked."""
+        if self._own(trial) is not None:
+            self.proposer.take_in(study, trial)
+
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
@@ -132,13 +141,19 @@ class NetworkSampler(BaseSampler):
             self._first = none if self._warm_start is None else self._warm_start()
         return self._first
 
-    def _chosen(self, study: Study, trial: FrozenTrial) -> Params:
+    def _own(self, trial: FrozenTrial) -> Params | None:
+        """The network that a trial has already."""
         own = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        if self.known.code(own) is not None:
+        return None if self.known.code(own) is None else own
+
+    def _chosen(self, study: Study, trial: FrozenTrial) -> Params:
+        own = self._own(trial)
+        if own is not None:
             return own
         tried = self._seen.read(study, trial)
         for code in self.warm():
             if key_of(code) not in tried.taken:
+                self.proposer.take_in(study, trial)
                 return self.known.params(code)
         code = self.proposer.propose(study, trial, tried, self.distributions)
         return self.known.params(code)

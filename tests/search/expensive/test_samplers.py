@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from palmette.search.expensive.chooser import shortlist
 from palmette.search.expensive.known import Known, key_of
+from palmette.search.expensive.peers import POPULATION
 from palmette.search.expensive.samplers import PALMETTE, SAMPLERS, NetworkSampler, sampler_of
 from palmette.space import InputError, SearchSpace
 from palmette.space.search_space import Codes
@@ -146,6 +147,22 @@ def test_a_warm_start_comes_first_in_its_order(made: Made, name: str) -> None:
     found = [ask(study, made)[1] for _ in range(8)]
     assert keys(found[:6]) == keys(list(first))
     assert len(set(keys(found))) == 8
+
+
+@pytest.mark.parametrize(("name", "kind"), [("nsga2", "NSGAII"), ("nsga3", "NSGAIII")])
+def test_a_warm_start_is_the_first_generation_and_its_networks_are_parents(
+    made: Made, name: str, kind: str
+) -> None:
+    first = shortlist(made.known(), POPULATION, 500, 0)
+    study = study_of(sampler_of(name, made.known(), seed=0, warm_start=lambda: first[1:]))
+    study.enqueue_trial(made.known().params(first[0]))
+    for _ in range(2 * POPULATION):
+        ask(study, made)
+    trials = study.get_trials(deepcopy=False)
+    of = [trial.system_attrs.get(f"{kind}Sampler:generation") for trial in trials]
+    assert of == [0] * POPULATION + [1] * POPULATION
+    parents = study._storage.get_study_system_attrs(study._study_id)[f"{kind}Sampler:parent:1"]
+    assert set(parents) == set(range(POPULATION))
 
 
 def test_a_failed_and_a_waiting_network_is_not_proposed_again(made: Made) -> None:
