@@ -19,7 +19,7 @@ from palmette.search.front import hypervolume
 from palmette.search.problem import SearchProblem
 from palmette.search.sampler import ShortlistSampler
 from palmette.search.start import count_known, first_state
-from palmette.search.trials.driver import distributions, finished_count
+from palmette.search.trials.driver import NETWORKS, distributions, finished_count
 from palmette.search.trials.progress import Snapshot, searching
 from palmette.space.search_space import Codes
 
@@ -61,7 +61,8 @@ class Proposals:
             kept = study.user_attrs.get("shortlist")
             if not self._alone:
                 known = count_known(self._problem)
-                kept = min(known + self._config.trials, self._problem.space.size)
+                networks = study.user_attrs.get(NETWORKS, self._problem.space.size)
+                kept = min(known + self._config.trials, networks)
             elif kept is None:
                 kept = len(self.shortlist())
                 study.set_user_attr("shortlist", kept)

@@ -10,6 +10,7 @@ every ask would make the last trial hundreds of times as dear as the first.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palmette.search.trials.progress import Snapshot, Tracker
-from palmette.search.trials.task import ATTEMPTS, Executor, Outcome, Task
+from palmette.search.trials.task import ATTEMPTS, Executor, Outcome, Task, UsedUp
 from palmette.space.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 FAILURES = 10
 """Failed trials in a row after which a run stops: what fails is not the network then."""
 POLL_S = 0.5
+NETWORKS = "networks"
+"""Attribute of a study whose networks are used up: trials that it has then."""
+_LOG = logging.getLogger("palmette")
 
 
 class AllFailed(InputError):
@@ -66,6 +70,8 @@ class Driver:
         # of a reward, which has no hard budget, its time
         self.tracker = Tracker(0, min(problem.limits.budget_ms, problem.reward_ms))
         self.distributions = distributions(problem.space)
+        self.networks: int | None = study.user_attrs.get(NETWORKS)
+        """Trials after which no network was left to measure."""
         self.orders = 0
         """Trials told, those of earlier sessions too."""
         self.rungs = 0
@@ -86,7 +92,7 @@ class Driver:
         return self.executor is not None and self.tracker.done + self.rungs > 0
 
     def run(self, planned: Callable[[], int]) -> None:
-        """Drive until as many trials as planned are finished.
+        """Drive until as many trials as planned are finished, or no network is left.
 
         Args:
             planned: trials in all, those of earlier sessions too; asked again before every trial,
@@ -95,16 +101,20 @@ class Driver:
         Raises:
             InputError: nothing but failures, or what the storage or the executor raises.
         """
-        while self.finished < planned():
-            while self._room(planned()):
+        while self.finished < self._most(planned()):
+            while self._room(self._most(planned())):
                 self._begin()
-            self.tracker.planned = planned()
+            self.tracker.planned = self._most(planned())
             arrived = self._arrived()
             for outcome in arrived:
                 self._arrive(outcome)
                 self._tell()
             if not arrived:
                 self._tell()
+
+    def _most(self, planned: int) -> int:
+        """Trials in all: as many as planned, or as there are networks to measure."""
+        return planned if self.networks is None else min(planned, self.networks)
 
     def _room(self, planned: int) -> bool:
         """Whether one more trial is to begin."""
@@ -113,7 +123,11 @@ class Driver:
         return flying < workers and self.finished + flying < planned
 
     def take(self) -> optuna.Trial:
-        """The next network of the study, as a trial that runs; nothing measures it yet."""
+        """The next network of the study, as a trial that runs; nothing measures it yet.
+
+        Raises:
+            UsedUp: no network is left; the trial that asked has none, and runs.
+        """
         self.lease.check()
         trial = self.study.ask(self.distributions)
         self._flying[trial.number] = trial
@@ -122,12 +136,26 @@ class Driver:
         return trial
 
     def _begin(self) -> None:
-        trial = self.take()
+        try:
+            trial = self.take()
+        except UsedUp as end:
+            self._end_early(str(end))
+            return
         if self.executor is not None:
             network = self.problem.space.decode(self._codes(trial)[0])
             attempt = int(trial.user_attrs.get("attempt", 1))
             text = network.to_text()
             self.executor.submit(Task(trial.number, text, seed=self.seed, attempt=attempt))
+
+    def _end_early(self, words: str) -> None:
+        """Ask for no more, in this session and in later ones: no network is left."""
+        from optuna.trial import TrialState
+
+        asked = self.study.get_trials(deepcopy=False)[-1].number
+        self.networks = self.finished + len(self._flying)
+        self.study.set_user_attr(NETWORKS, self.networks)
+        self.study.tell(asked, state=TrialState.FAIL)
+        _LOG.warning("the search ends after %d trials: %s", self.networks, words)
 
     def _arrived(self) -> list[Outcome]:
         """What ended; where nothing needs measuring, all that flies."""

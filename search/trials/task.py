@@ -11,11 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from palmette.space.errors import InputError
+
 ATTEMPTS = 3
 """Times that a network is begun whose worker or driver dies of it; then it is given up."""
 
 Fate = Literal["done", "failed", "timeout", "lost"]
 """`failed`: the evaluator raised, or gave no finite number; `lost`: its worker died."""
+
+
+class UsedUp(InputError):
+    """No network is left to measure; a search ends with those that it has."""
 
 
 @dataclass(frozen=True, slots=True)

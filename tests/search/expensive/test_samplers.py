@@ -21,6 +21,7 @@ from palmette.search.expensive.chooser import shortlist
 from palmette.search.expensive.known import Known, key_of
 from palmette.search.expensive.peers import POPULATION
 from palmette.search.expensive.samplers import PALMETTE, SAMPLERS, NetworkSampler, sampler_of
+from palmette.search.trials.task import UsedUp
 from palmette.space import InputError, SearchSpace
 from palmette.space.search_space import Codes
 from tests.search.expensive.conftest import Made
@@ -230,13 +231,43 @@ def _bare(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
     return bare
 
 
-def test_a_space_that_is_used_up_is_asked_again_without_an_error() -> None:
-    study = study_of(sampler_of(PALMETTE, Known(TWO, _free), seed=0))
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_space_that_is_used_up_says_so(name: str) -> None:
+    study = study_of(sampler_of(name, Known(TWO, _free), seed=0))
     sampler = study.sampler
     assert isinstance(sampler, NetworkSampler)
-    for _ in range(8):
+    for _ in range(6):
         study.tell(study.ask(sampler.distributions), [1.0, 2.0])
-    assert len({tuple(t.params.values()) for t in study.trials}) == TWO.size == 6
+    with pytest.raises(UsedUp, match="all 6 networks that keep the limits are measured"):
+        study.ask(sampler.distributions)
+    assert len({tuple(t.params.values()) for t in study.trials if t.params}) == TWO.size == 6
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_each_network_that_keeps_a_tight_budget_is_found_and_no_other(
+    made: Made, name: str
+) -> None:
+    tight = Made(made.space, made.ms_of, made.points_of, 1.5)  # five of 27,648 networks keep it
+    study = study_of(sampler_of(name, tight.known(), seed=0))
+    found = [ask(study, tight)[1] for _ in range(5)]
+    assert tight.known().feasible(np.array(found)).all() and len(set(keys(found))) == 5
+    with pytest.raises(UsedUp, match="all 5 networks that keep the limits"):
+        study.ask(study.sampler.distributions)  # type: ignore[attr-defined]
+
+
+def test_a_space_too_large_to_look_through_is_searched_around_what_keeps_the_limits(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palmette.search.expensive.known.ENUMERATED", 0)
+    tight = Made(made.space, made.ms_of, made.points_of, 1.5).known()
+    taken: set[bytes] = set()
+    far = made.space.sample(1, np.random.default_rng(0))[0]
+    for _ in range(5):
+        code = tight.nearest(far, taken)
+        assert tight.feasible(code[None])[0] and key_of(code) not in taken
+        taken.add(key_of(code))
+    with pytest.raises(UsedUp, match="a search found no more networks that keep the limits"):
+        tight.nearest(far, taken)
 
 
 @pytest.mark.parametrize("prior", [True, False])
