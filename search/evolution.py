@@ -160,6 +160,18 @@ def evolve(
     return state.front()
 
 
+def begun(problem: Problem, codes: Codes, evaluations: int) -> State | None:
+    """State of a search that knows some codes (n, genes) to begin with; None without any.
+
+    They count as evaluations. Each island gets all of them: it keeps what is on its front.
+    """
+    if math.prod(np.asarray(problem.cardinalities).tolist()) <= evaluations or not len(codes):
+        return None  # every code is looked at anyway
+    codes = np.unique(codes, axis=0)
+    archive = Archive.empty(codes.shape[1]).with_batch(codes, *_evaluated(problem, codes))
+    return State(0, len(codes), (archive,) * Settings().fill(evaluations)[1])
+
+
 def generations(
     problem: Problem,
     *,

@@ -1,8 +1,8 @@
 """Which networks the trials of a run are, and how many.
 
 The vectorised search over the predictors makes a shortlist. Where the predictors know all there is
-to know, the shortlist is the trials; where accuracies are measured, they begin with it and go on by
-what was found.
+to know, that is their front, thinned evenly, and it is the trials. Where accuracies are measured,
+it is what gains most under the prior's doubt, and trials go on by what was found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from palmette.search.evolution import evolve, groups_of
 from palmette.search.front import hypervolume
 from palmette.search.problem import SearchProblem
 from palmette.search.sampler import ShortlistSampler
-from palmette.search.start import count_known, first_state
+from palmette.search.start import count_known, first_state, start_codes
 from palmette.search.trials.driver import NETWORKS, distributions, finished_count
 from palmette.search.trials.progress import Snapshot, searching
 from palmette.space.search_space import Codes
@@ -70,16 +70,15 @@ class Proposals:
         return self._count
 
     def shortlist(self) -> Codes:
-        """Codes (n, genes): the front of the predictors, thinned evenly, best score first."""
+        """Codes (n, genes), in the order of their trials."""
         if self._made is None:
-            self._made = _shortlist(self._config, self._problem, self._told)
+            free = self._problem.accuracy.evaluator is None
+            make = _thinned_front if free else _worth_measuring
+            self._made = make(self._config, self._problem, self._told)
         return self._made
 
     def prepare(self, study: optuna.Study) -> None:
-        """Make the shortlist that trials begin with, before the problem learns from any of them.
-
-        Made later, as a run that goes on would, it would hold other networks.
-        """
+        """Make the shortlist that trials begin with, before there are workers that wait for it."""
         known = self._alone or not self._config.warm_start
         if not known and len(_complete(study)) < self.count(study):
             self.shortlist()
@@ -87,7 +86,7 @@ class Proposals:
     def anew(self) -> Proposals:
         """The same with a new sampler, as the next driver of the run has one; the shortlist stays.
 
-        It derives from config and problem alone, before anything was learnt.
+        It derives from config and problem alone, whatever was learnt.
         """
         other = Proposals(self._config, self._problem, self._told)
         if self._alone or self._config.warm_start:
@@ -124,21 +123,51 @@ def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
-def _shortlist(config: SearchConfig, problem: SearchProblem, told: Told | None) -> Codes:
-    planned, began = min(config.evaluations, problem.space.size), time.monotonic()
+def _reporting(config: SearchConfig, planned: int, told: Told | None) -> Callable[[int, Any], None]:
+    """Tells how far a search over the predictors is."""
+    began = time.monotonic()
 
-    def report(_: int, evaluations: int, found: Any) -> None:
+    def report(evaluations: int, found: Any) -> None:
         if told is not None:
             volume = hypervolume(found, np.array([config.budget_ms, 0.0]))
             told(searching(evaluations, planned, volume, time.monotonic() - began))
 
+    return report
+
+
+def _worth_measuring(config: SearchConfig, problem: SearchProblem, told: Told | None) -> Codes:
+    """Of the most expected gain, diverse, the faster of those that tie; as they were chosen.
+
+    The searches for candidates have as many evaluations together as one would have.
+    """
+    from palmette.search.expensive.chooser import shortlist
+    from palmette.search.expensive.known import Known
+    from palmette.search.expensive.pool import OPTIMISM
+
+    size, each = problem.space.size, config.evaluations
+    each = size if size <= each else each // len(OPTIMISM)
+    codes = shortlist(
+        Known.of(problem),
+        config.shortlist,
+        each,
+        config.seed,
+        start=start_codes(problem),
+        rewards=problem.rewards,
+        told=_reporting(config, each * len(OPTIMISM), told),
+    )
+    return codes if len(codes) else problem.fastest()[None, :]
+
+
+def _thinned_front(config: SearchConfig, problem: SearchProblem, told: Told | None) -> Codes:
+    """The front of the predictors, thinned evenly, best score first."""
+    report = _reporting(config, min(config.evaluations, problem.space.size), told)
     found = evolve(
         problem,
         evaluations=config.evaluations,
         seed=config.seed,
         groups=groups_of([gene.name for gene in problem.space.genes]),
         start=first_state(problem, config.evaluations),
-        on_generation=report,
+        on_generation=lambda _, evaluations, found: report(evaluations, found),
     )
     # a budget just above the fastest leaves so few networks that a short search finds none
     codes = found.codes if len(found) else problem.fastest()[None, :]

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palmette.latency.tables import read_csv
-from palmette.search.archive import Archive
-from palmette.search.evolution import Settings, State
+from palmette.search.evolution import State, begun
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
@@ -104,20 +103,14 @@ def codes_of(networks: Sequence[Architecture], space: SearchSpace) -> tuple[Code
     return np.array(codes, dtype=np.int64).reshape(len(codes), len(space.genes)), places
 
 
-def first_state(problem: SearchProblem, evaluations: int) -> State | None:
-    """State of a search that knows the networks to begin with; None without any.
+def start_codes(problem: SearchProblem) -> Codes:
+    """Codes (n, genes) of the networks to begin with that are in a problem's space."""
+    return codes_of(problem.start.networks, problem.space)[0]
 
-    They count as evaluations. Each island gets all of them: it keeps what is on its front.
-    """
-    if problem.space.size <= evaluations:
-        return None  # every network is looked at anyway
-    codes, _ = codes_of(problem.start.networks, problem.space)
-    if not len(codes):
-        return None
-    codes = np.unique(codes, axis=0)
-    found, nothing = problem.evaluate(codes), Archive.empty(codes.shape[1])
-    archive = nothing.with_batch(codes, found.objectives, found.violation)
-    return State(0, len(codes), (archive,) * Settings().fill(evaluations)[1])
+
+def first_state(problem: SearchProblem, evaluations: int) -> State | None:
+    """State of a problem's search that knows the networks to begin with; None without any."""
+    return begun(problem, start_codes(problem), evaluations)
 
 
 def import_measured(study: optuna.Study, problem: SearchProblem) -> int:

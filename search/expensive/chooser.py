@@ -8,6 +8,7 @@ them. Everything follows from the results, in the order in which they came, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -168,7 +169,16 @@ def _near_front(ms: Floats, top1: Floats) -> NDArray[np.int64]:
     return np.sort(np.concatenate([near, others]))
 
 
-def shortlist(known: Known, count: int, evaluations: int, seed: int) -> Codes:
+def shortlist(
+    known: Known,
+    count: int,
+    evaluations: int,
+    seed: int,
+    *,
+    start: Codes | None = None,
+    rewards: Callable[[Floats, Floats], Floats | None] | None = None,
+    told: Callable[[int, Floats], None] | None = None,
+) -> Codes:
     """Codes (n, genes) to measure first: the most gain under the prior's uncertainty.
 
     Args:
@@ -176,13 +186,22 @@ def shortlist(known: Known, count: int, evaluations: int, seed: int) -> Codes:
         count: at most so many.
         evaluations: of each search for candidates.
         seed: of these.
+        rewards: of ms and top-1 (n,), if a reward is what picks; the network that is expected to
+            have the most is among the codes, as one more.
+        start, told: see `Pool.of`.
     """
     if known.prior is None:
         codes = known.space.sample(max(1000, 10 * count), np.random.default_rng(seed))
-        return np.unique(codes[known.feasible(codes)], axis=0)[:count]
+        codes = codes[known.feasible(codes)]
+        drawn = np.sort(np.unique(codes, axis=0, return_index=True)[1])[:count]
+        return codes[drawn]
     belief = Belief.first(Outlook.of(known.space, known.prior))
-    pool = Pool.of(known, belief, (seed, 0), evaluations)
+    pool = Pool.of(known, belief, (seed, 0), evaluations, start, told)
     ms = known.costs(pool.codes)[0]
     options = Options(pool.codes, ms, *belief.predict(pool.codes))
     nothing = np.empty(0), np.empty(0)
-    return options.codes[batch(belief, options, nothing, pool.corner, count)]
+    taken = batch(belief, options, nothing, pool.corner, count)
+    rewarded = None if rewards is None else rewards(options.ms, options.mean)
+    if rewarded is not None and int(rewarded.argmax()) not in taken:
+        taken.append(int(rewarded.argmax()))
+    return options.codes[taken]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from palmette.search.evolution import Evaluation, evolve, groups_of
+from palmette.search.evolution import Evaluation, begun, evolve, groups_of
 from palmette.search.expensive.belief import Belief
 from palmette.search.expensive.known import Known
 from palmette.space.search_space import Codes
 from palmette.train import TIE_POINTS
+
+Floats = NDArray[np.float64]
 
 OPTIMISM = (0.0, 1.5)
 """Standard deviations of the belief that the searches for candidates add to its mean."""
@@ -54,20 +57,45 @@ class Pool:
 
     @classmethod
     def of(
-        cls, known: Known, belief: Belief, seed: Sequence[int], evaluations: int = EVALUATIONS
+        cls,
+        known: Known,
+        belief: Belief,
+        seed: Sequence[int],
+        evaluations: int = EVALUATIONS,
+        start: Codes | None = None,
+        told: Callable[[int, Floats], None] | None = None,
     ) -> Pool:
-        """Search for candidates."""
+        """Search for candidates.
+
+        Args:
+            known: of the space.
+            belief: over its accuracies.
+            seed: of the searches.
+            evaluations: of each of them.
+            start: codes (n, genes) that they begin with.
+            told: called after each generation with the evaluations of all searches so far, and the
+                objectives (n, 2) that the one under way has found.
+        """
         groups = groups_of([gene.name for gene in known.space.genes])
         word = int(np.random.SeedSequence(seed).generate_state(1)[0])
-        fronts = [
-            evolve(
-                Optimistic(known, belief, optimism),
-                evaluations=evaluations,
-                seed=word,
-                groups=groups,
+        fronts = []
+        for done, optimism in enumerate(OPTIMISM):
+
+            def report(_: int, count: int, found: Floats, before: int = done * evaluations) -> None:
+                if told is not None:
+                    told(before + count, found)
+
+            stage = Optimistic(known, belief, optimism)
+            fronts.append(
+                evolve(
+                    stage,
+                    evaluations=evaluations,
+                    seed=word,
+                    groups=groups,
+                    start=None if start is None else begun(stage, start, evaluations),
+                    on_generation=report,
+                )
             )
-            for optimism in OPTIMISM
-        ]
         codes = np.unique(np.concatenate([front.codes for front in fronts]), axis=0)
         expected = fronts[0].objectives
         if not len(codes):  # so tight a budget that a short search finds nothing inside

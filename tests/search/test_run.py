@@ -430,7 +430,7 @@ def test_a_run_that_fails_after_it_began_leaves_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise InputError("nothing found")
 
-    monkeypatch.setattr(f"{PROPOSALS}._shortlist", fail)
+    monkeypatch.setattr(f"{PROPOSALS}._thinned_front", fail)
     with pytest.raises(InputError, match="nothing found"):
         again(finished, tmp_path / "a" / "run")
     assert list(tmp_path.iterdir()) == []
