@@ -201,7 +201,7 @@ class LeftOut:
     error: float
     """Root mean square, points."""
     tau: float
-    """Kendall's tau between belief and result."""
+    """Kendall's tau between belief and result; NaN where one of them does not vary."""
     inside: float
     """Share of results inside their 80 % interval."""
 

@@ -129,9 +129,10 @@ class MeasuredAccuracy:
             return self._said
         left = LeftOut.of(self.belief, self.results.chosen(np.arange(len(self.results))[-MOST:]))
         basis = "the published prior and " if self.prior is not None else ""
+        order = "" if np.isnan(left.tau) else f", Kendall tau {left.tau:.2f}"
         return (
-            f"{self._said}; networks that were not measured by {basis}{len(self.results)} that were"
-            f" (each left out in turn: error {left.error:.2f} points, Kendall tau {left.tau:.2f})"
+            f"{self._said}; those not measured are estimated from {basis}{len(self.results)}"
+            f" measured ones (each of these left out in turn: error {left.error:.2f} points{order})"
         )
 
 

@@ -15,9 +15,10 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 
+from palmette.search.config import PALMETTE, SAMPLERS
 from palmette.search.expensive.chooser import Chooser
 from palmette.search.expensive.known import Known, key_of
-from palmette.search.expensive.peers import PEERS, Peer
+from palmette.search.expensive.peers import Peer
 from palmette.search.expensive.seen import Seen, Tried
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 Params = dict[str, Any]
-PALMETTE = "palmette"
-SAMPLERS = (PALMETTE, *PEERS)
-"""Names that `--sampler` takes."""
 
 
 class Proposer(Protocol):

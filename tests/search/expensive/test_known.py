@@ -7,8 +7,9 @@ import optuna
 import pytest
 
 from palmette.latency import find_target, load_predictor
+from palmette.search.config import SAMPLERS
 from palmette.search.expensive.known import Known
-from palmette.search.expensive.samplers import SAMPLERS, sampler_of
+from palmette.search.expensive.samplers import sampler_of
 from palmette.search.problem import Limits, SearchProblem, pose
 from palmette.space import SearchSpace
 

@@ -66,7 +66,7 @@ def test_before_any_result_the_prior_orders_networks(made: Made) -> None:
     found = accuracy.evaluate(codes)
     assert np.array_equal(np.argsort(found.top1), np.argsort(made.prior(codes).top1))
     assert accuracy.tie_points == TIE_POINTS
-    assert "networks that were not measured" not in accuracy.words()
+    assert "those not measured" not in accuracy.words()
 
 
 def test_the_error_of_the_belief_is_said(made: Made) -> None:
@@ -74,10 +74,18 @@ def test_the_error_of_the_belief_is_said(made: Made) -> None:
     accuracy.learn(results.codes, results.top1, results.sigma)
     words = accuracy.words()
     assert "measured by short trainings on 'photos', not ImageNet's" in words
-    assert "the published prior and 60 that were" in words
+    assert "those not measured are estimated from the published prior and 60 measured ones" in words
+    assert ", Kendall tau 0." in words
     error = float(words.split("error ")[1].split(" points")[0])
     assert 0.4 < error < 1.2
     assert accuracy.tie_points == pytest.approx(np.sqrt(2) * 0.5)
+
+
+def test_there_is_no_order_among_results_that_are_all_alike(made: Made) -> None:
+    accuracy, results = accuracy_of(made), made.measured(20)
+    accuracy.learn(results.codes, np.full(20, 60.0), np.zeros(20))
+    assert "error " in accuracy.words()
+    assert "tau" not in accuracy.words() and "nan" not in accuracy.words()
 
 
 @pytest.mark.parametrize(("top1", "sigma"), [(np.nan, 0.1), (50.0, np.inf), (50.0, -0.1)])

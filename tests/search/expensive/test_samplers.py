@@ -17,10 +17,11 @@ from optuna.testing.pytest_samplers import (
 )
 from optuna.trial import TrialState
 
+from palmette.search.config import PALMETTE, SAMPLERS
 from palmette.search.expensive.chooser import shortlist
 from palmette.search.expensive.known import Known, key_of
-from palmette.search.expensive.peers import POPULATION
-from palmette.search.expensive.samplers import PALMETTE, SAMPLERS, NetworkSampler, sampler_of
+from palmette.search.expensive.peers import PEERS, POPULATION
+from palmette.search.expensive.samplers import NetworkSampler, sampler_of
 from palmette.search.trials.task import UsedUp
 from palmette.space import InputError, SearchSpace
 from palmette.space.search_space import Codes
@@ -277,6 +278,10 @@ def test_a_tight_budget_is_kept_all_the_same(made: Made, prior: bool) -> None:
     found = np.array([ask(study, tight)[1] for _ in range(4)])
     assert tight.known().feasible(found).all()
     assert tight.known().feasible(shortlist(tight.known(prior), 1, 500, 0)).all()
+
+
+def test_each_name_of_a_config_has_a_sampler() -> None:
+    assert set(SAMPLERS) == {PALMETTE, *PEERS}
 
 
 def test_another_name_is_refused(made: Made) -> None:
