@@ -64,8 +64,8 @@ class Accuracy(Protocol):
         """What is expected before anything is measured; None where the prior can't judge."""
         ...
 
-    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
-        """Take in what was measured of codes (n, genes): top-1 in % and its sigma, each (n,)."""
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats, ms: Floats | None = None) -> None:
+        """Take in what was measured of codes (n, genes): top-1 in %, its sigma, and ms, (n,)."""
         ...
 
     def evaluate(self, codes: Codes) -> PriorBatch:
@@ -93,7 +93,7 @@ class PriorAccuracy:
         self.compiled: CompiledPrior = AccuracyPrior.load().compile(space, recipe)
         self.prior: Prior | None = self.compiled.evaluate
 
-    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats, ms: Floats | None = None) -> None:
         """Nothing to learn."""
 
     def evaluate(self, codes: Codes) -> PriorBatch:

@@ -247,7 +247,8 @@ class SearchProblem:
 
     def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
         """Take in what was measured of codes (n, genes): top-1 in % and its sigma, each (n,)."""
-        self.accuracy.learn(self.compiled_codes.full(codes), top1, sigma)
+        full = self.compiled_codes.full(codes)
+        self.accuracy.learn(full, top1, sigma, self._times(full)[0].ms)
 
     def fastest(self, seed: int = 0) -> Codes:
         """Code (genes,) of the least time at the confidence, all limits but the budget kept.

@@ -26,7 +26,7 @@ from palmette.search.expensive.gain import Steps
 from palmette.search.expensive.kernel import Kernel
 from palmette.search.expensive.known import Known, key_of
 from palmette.search.expensive.pool import Pool
-from palmette.search.expensive.seen import Results, Tried
+from palmette.search.expensive.seen import Results, Tried, near_front
 from palmette.search.expensive.shortlist import Options, Points, batch, best_of
 from palmette.search.front import non_dominated
 from palmette.space.search_space import Codes
@@ -42,8 +42,6 @@ RANDOM_FIRST = 10
 """Random networks at the start, where there is no prior."""
 SEARCHES = (0, 4, 8, 12, 16, *(int(20 * 1.25**step) for step in range(30)))
 """Counts of results at which candidates are searched anew."""
-MOST = 400
-"""Results that a belief is made of: the cost of a choice does not grow beyond."""
 _CLIMBS, _CLIMBERS = 3, 6
 
 
@@ -63,7 +61,7 @@ class Chooser:
         if self.known.prior is None and len(tried.results) < RANDOM_FIRST:
             return self._random(trial.number, tried)
         pool = self._pool(tried.results)
-        near = _near_front(tried.ms, tried.results.top1)
+        near = near_front(tried.ms, tried.results.top1)
         belief = self._belief(tried.results, near, tried.running)
         measured = np.concatenate([tried.results.codes[near], tried.running])
         points = self.known.costs(measured)[0], belief.mean(measured)
@@ -105,7 +103,7 @@ class Chooser:
         known = results.first(counted(SEARCHES, len(results)))
         if known.key not in self._pools:
             none = np.empty((0, len(self.known.space.genes)), np.int64)
-            near = _near_front(self.known.costs(known.codes)[0], known.top1)
+            near = near_front(self.known.costs(known.codes)[0], known.top1)
             belief = self._belief(known, near, none)
             self._pools = {known.key: Pool.of(self.known, belief, (self.seed, len(known)))}
         return self._pools[known.key]
@@ -154,19 +152,6 @@ class Chooser:
 
 def _front(points: Points) -> NDArray[np.int64]:
     return non_dominated(np.stack([points[0], -points[1]], axis=1))
-
-
-def _near_front(ms: Floats, top1: Floats) -> NDArray[np.int64]:
-    """Indices of at most `MOST` results: half nearest to the front, half the latest others."""
-    count = len(ms)
-    if count <= MOST:
-        return np.arange(count)
-    order = np.argsort(ms, kind="stable")
-    short = np.empty(count)
-    short[order] = np.maximum.accumulate(top1[order]) - top1[order]
-    near = np.argsort(short, kind="stable")[: MOST // 2]
-    others = np.setdiff1d(np.arange(count), near)[-(MOST - MOST // 2) :]
-    return np.sort(np.concatenate([near, others]))
 
 
 def shortlist(

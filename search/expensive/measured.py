@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from palmette.search.expensive.belief import Belief, LeftOut, Outlook, Prior, believe, kernel_of
 from palmette.search.expensive.known import key_of
-from palmette.search.expensive.seen import Results
+from palmette.search.expensive.seen import Results, near_front
 from palmette.search.trials.task import Evaluator
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace
 from palmette.space.search_space import Codes
@@ -15,8 +15,6 @@ from palmette.train import TIE_POINTS, AccuracyPrior, PriorBatch
 
 Floats = NDArray[np.float64]
 
-MOST = 400
-"""Results that the belief is made of, the last ones."""
 WORDS = {
     "supernet": ("supernet on {0}", "measured by a supernet on '{0}', not ImageNet's"),
     "proxy": ("proxy on {0}", "measured by short trainings on '{0}', not ImageNet's"),
@@ -52,6 +50,7 @@ class MeasuredAccuracy:
         self._places: dict[bytes, int] = {}
         self._codes: list[Codes] = []
         self._values: list[tuple[float, float]] = []
+        self._ms: list[float] = []
         self._results: Results | None = None
         self._outlook: Outlook | None = None
         self._belief: Belief | None = None
@@ -81,29 +80,36 @@ class MeasuredAccuracy:
             self._belief = Belief.first(self._outlook)
             if len(self.results):
                 kernel = kernel_of(self._outlook, self.results)
-                last = self.results.chosen(np.arange(len(self.results))[-MOST:])
-                self._belief = believe(self._outlook, last, kernel)
+                self._belief = believe(self._outlook, self._near(), kernel)
         return self._belief
 
-    def learn(self, codes: Codes, top1: Floats, sigma: Floats) -> None:
+    def _near(self) -> Results:
+        """The results that the belief is made of, as those that a sampler's is."""
+        return self.results.chosen(near_front(np.array(self._ms), self.results.top1))
+
+    def learn(self, codes: Codes, top1: Floats, sigma: Floats, ms: Floats | None = None) -> None:
         """Take results in; of a code that was measured again, the mean weighted by precision.
 
         Args:
             codes: (n, genes).
             top1: (n,) in %.
             sigma: standard deviation of each (n,), in points.
+            ms: (n,), of which front they are; None: all alike.
 
         Raises:
             ValueError: a number that is not finite, or a negative sigma.
         """
         if not (np.isfinite(top1).all() and np.isfinite(sigma).all() and (sigma >= 0).all()):
             raise ValueError("results must be finite, and sigma not negative")
-        for code, value, error in zip(codes, top1.tolist(), sigma.tolist(), strict=True):
+        times = [0.0] * len(codes) if ms is None else ms.tolist()
+        rows = zip(codes, top1.tolist(), sigma.tolist(), times, strict=True)
+        for code, value, error, time in rows:
             at = self._places.setdefault(key_of(code), len(self._codes))
             if at < len(self._codes):
                 self._values[at] = _pooled(self._values[at], (value, error))
             else:
                 self._codes.append(code)
+                self._ms.append(time)
                 self._values.append((value, error))
         self._results = self._belief = None
 
@@ -127,7 +133,7 @@ class MeasuredAccuracy:
         """What measured, on what data, and the error of the belief."""
         if len(self.results) < 3:
             return self._said
-        left = LeftOut.of(self.belief, self.results.chosen(np.arange(len(self.results))[-MOST:]))
+        left = LeftOut.of(self.belief, self._near())
         basis = "the published prior and " if self.prior is not None else ""
         order = "" if np.isnan(left.tau) else f", Kendall tau {left.tau:.2f}"
         return (

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+MOST = 400
+"""Results that a belief is made of: the cost of a choice does not grow beyond."""
 _READING = threading.Lock()  # of the module: what holds a lock could not be pickled
 
 
@@ -53,6 +55,19 @@ class Results:
     def first(self, count: int) -> Results:
         """The first ones."""
         return Results(self.codes[:count], self.top1[:count], self.sigma[:count])
+
+
+def near_front(ms: Floats, top1: Floats) -> NDArray[np.int64]:
+    """Indices of at most `MOST` results: half nearest to the front, half the latest others."""
+    count = len(ms)
+    if count <= MOST:
+        return np.arange(count)
+    order = np.lexsort((-top1, ms))
+    short = np.empty(count)
+    short[order] = np.maximum.accumulate(top1[order]) - top1[order]
+    near = np.argsort(short, kind="stable")[: MOST // 2]
+    others = np.setdiff1d(np.arange(count), near)[-(MOST - MOST // 2) :]
+    return np.sort(np.concatenate([near, others]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from palmette.search.expensive.measured import MeasuredAccuracy, prior_of
+from palmette.search.expensive.seen import MOST, near_front
 from palmette.search.trials.task import Task
 from palmette.space import SearchSpace, compile_space
 from palmette.train import TIE_POINTS
@@ -79,6 +80,17 @@ def test_the_error_of_the_belief_is_said(made: Made) -> None:
     error = float(words.split("error ")[1].split(" points")[0])
     assert 0.4 < error < 1.2
     assert accuracy.tie_points == pytest.approx(np.sqrt(2) * 0.5)
+
+
+def test_the_belief_is_made_of_the_results_that_a_samplers_is_made_of(made: Made) -> None:
+    accuracy, results = accuracy_of(made), made.measured(MOST + 100)
+    results = results.chosen(np.unique(results.codes, axis=0, return_index=True)[1])
+    assert len(results) > MOST
+    ms = made.costs(results.codes)[0]
+    accuracy.learn(results.codes, results.top1, results.sigma, ms)
+    near = results.codes[near_front(ms, results.top1)]
+    assert np.array_equal(accuracy.belief.rows, accuracy.belief.outlook.encoding.rows(near))
+    assert not np.array_equal(near, results.codes[-MOST:])
 
 
 def test_there_is_no_order_among_results_that_are_all_alike(made: Made) -> None:

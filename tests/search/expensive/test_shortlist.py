@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from palmette.search.expensive.belief import Belief, Outlook, believe
-from palmette.search.expensive.chooser import MOST, Chooser, _near_front, shortlist
+from palmette.search.expensive.chooser import Chooser, shortlist
 from palmette.search.expensive.known import Known, key_of
+from palmette.search.expensive.seen import MOST, near_front
 from palmette.search.expensive.shortlist import NEAR, Options, batch, best_of
 from palmette.search.front import hypervolume
 from tests.search.expensive.conftest import Made
@@ -73,7 +74,7 @@ def test_a_shortlist_keeps_the_limits_and_is_the_same_again(made: Made, prior: b
 def test_a_belief_is_made_of_few_results_near_the_front_and_the_latest() -> None:
     rng = np.random.default_rng(0)
     ms, top1 = rng.uniform(0, 1, 2000), rng.uniform(0, 1, 2000)
-    kept = _near_front(ms, top1)
+    kept = near_front(ms, top1)
     assert len(kept) == MOST and (np.diff(kept) > 0).all()
     order = np.argsort(ms)
     best = order[top1[order] == np.maximum.accumulate(top1[order])]
