@@ -16,7 +16,9 @@ best known front (the vectorised search over the truth), as a share of that fron
 ours and each other sampler are bootstrapped over seeds, paired. GP takes a second of processor time
 a trial: it runs to 100 measurements, with fewer seeds.
 
-Each seed's figures are written as they come (`--table`), and what is there is not run again. At the
+Each seed's figures are written as they come (`--table`), and what is there is not run again. The
+table says in its first line what it was made with; rows of other settings, or of other code, are
+refused, unless `--anew` names the samplers that differ: these run again, and the rest stays. At the
 end comes the processor time of one choice of ours against the number of results that it knows.
 
     python benchmarks/expensive_stage.py [--seeds 20] [--gp-seeds 5] [--longest 500] [--json]
@@ -26,11 +28,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +44,7 @@ from numpy.typing import NDArray
 from prior_ranking import DEFAULT_TABLE, SPACE, read_table
 from scipy.stats import kendalltau
 
+import palmette.search.expensive
 from palmette.latency import find_target, load_predictor
 from palmette.search.evolution import Evaluation, Settings, evolve, groups_of
 from palmette.search.expensive.chooser import shortlist
@@ -224,25 +228,62 @@ def _by_pymoo(truth: Truth, seed: int, warm: Codes, count: int) -> Floats:
     return np.array(found[:count])
 
 
+CODE = (
+    *("../evolution", "../moves", "../archive", "belief", "chooser", "encoding", "gain", "kernel"),
+    *("known", "peers", "pool", "samplers", "seen", "shortlist"),
+)
+"""Files of `search/expensive`, and beside it, that decide what a sampler asks."""
 Table = dict[tuple[str, str, int, int], float]
 """Share by sampler, start, seed and measurements."""
 
 
-def read_shares(path: Path) -> Table:
-    """What was run before."""
+def about(data: Path, target: str) -> dict[str, str]:
+    """What shares depend on, beside sampler, start, seed and count."""
+    folder = Path(palmette.search.expensive.__file__).parent
+    sources = [folder / f"{name}.py" for name in CODE]
+    return {
+        "target": str(find_target(target)),
+        "budget_ms": f"{BUDGET_MS:g}",
+        "noise": f"{NOISE:g}",
+        "warm": f"{WARM}x{WARM_EVALUATIONS}",
+        "data": _hash([data]),
+        "code": _hash(sources),
+    }
+
+
+def _hash(files: list[Path]) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def read_shares(path: Path, made: dict[str, str], anew: Collection[str] = ()) -> Table:
+    """What was run before, less the samplers that are to run anew.
+
+    Raises:
+        InputError: the table was made with something else, and none is named to run anew.
+    """
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
+        first = file.readline()
+        before = dict(word.split("=", 1) for word in first.removeprefix("# ").split())
+        differ = [name for name in made if before.get(name) != made[name]]
+        expect(
+            not differ or (bool(anew) and differ == ["code"]),
+            f"{path}: was made with another {', '.join(differ)}; name the samplers that run"
+            " otherwise with --anew if it is the code, or give another --table",
+        )
         return {
             (r["sampler"], r["start"], int(r["seed"]), int(r["measurements"])): float(r["share"])
             for r in csv.DictReader(file)
+            if r["sampler"] not in anew
         }
 
 
-def write_shares(path: Path, table: Table) -> None:
-    """The table, sorted."""
+def write_shares(path: Path, table: Table, made: dict[str, str]) -> None:
+    """The table, sorted, after a line that says what it was made with."""
     rows = [f"{','.join(map(str, key))},{share:.6f}" for key, share in sorted(table.items())]
-    write_text(path, "\n".join(["sampler,start,seed,measurements,share", *rows, ""]))
+    first = "# " + " ".join(f"{name}={value}" for name, value in made.items())
+    write_text(path, "\n".join([first, "sampler,start,seed,measurements,share", *rows, ""]))
 
 
 def arms(seeds: int, gp_seeds: int, longest: int) -> Iterator[tuple[Arm, int]]:
@@ -257,10 +298,11 @@ def arms(seeds: int, gp_seeds: int, longest: int) -> Iterator[tuple[Arm, int]]:
                     yield from ((Arm(sampler, start, seed), count) for start in STARTS)
 
 
-def run(truth: Truth, seeds: int, gp_seeds: int, longest: int, path: Path) -> Table:
+def run(
+    truth: Truth, planned: Iterable[tuple[Arm, int]], table: Table, save: Callable[[Table], None]
+) -> Table:
     """Run what the table lacks."""
-    table = read_shares(path)
-    for arm, last in arms(seeds, gp_seeds, longest):
+    for arm, last in planned:
         counts = [count for count in COUNTS if count <= last]
         if all((arm.sampler, arm.start, arm.seed, count) in table for count in counts):
             continue
@@ -270,7 +312,7 @@ def run(truth: Truth, seeds: int, gp_seeds: int, longest: int, path: Path) -> Ta
         for count in counts:
             share = hypervolume_share(objectives[:count], truth.front)
             table[arm.sampler, arm.start, arm.seed, count] = share
-        write_shares(path, table)
+        save(table)
         print(f"{arm}: {share:.4f} after {count}, {seconds:.0f} CPU s", file=sys.stderr, flush=True)
     return table
 
@@ -363,15 +405,19 @@ def main() -> int:
     parser.add_argument("--table", type=Path, default=RESULTS / "expensive_stage.csv")
     parser.add_argument("--out", type=Path, default=RESULTS / "expensive_stage.json")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
+    parser.add_argument("--anew", nargs="+", default=[], choices=SAMPLERS, help="run these again")
     arguments = parser.parse_args()
+    a = arguments
     try:
         expect(arguments.seeds >= 2, f"--seeds: needs 2 or more, got {arguments.seeds}")
-        truth = Truth.of(arguments.data, arguments.target)
+        made = about(a.data, a.target)
+        table = read_shares(a.table, made, a.anew)
+        truth = Truth.of(a.data, a.target)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    a = arguments
-    rows = compared(run(truth, a.seeds, a.gp_seeds, a.longest, a.table))
+    planned = arms(a.seeds, a.gp_seeds, a.longest)
+    rows = compared(run(truth, planned, table, lambda found: write_shares(a.table, found, made)))
     show(truth, rows)
     costs = {str(results): cost_of_a_choice(truth, results) for results in COST_RESULTS}
     print("one choice of ours, ms of processor time by results:", end=" ")
@@ -381,7 +427,8 @@ def main() -> int:
         f" --gp-seeds {arguments.gp_seeds} --longest {arguments.longest}",
         "machine": f"{platform.system()} {platform.machine()}",
         "versions": {name: version(name) for name in ("numpy", "optuna", "pymoo", "scikit-learn")},
-        "target": str(find_target(arguments.target)),
+        "made_with": made,
+        "target": made["target"],
         "budget_ms": BUDGET_MS,
         "kendall_tau_of_truth": truth.tau,
         "noise_points": NOISE,

@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from palmette.space import InputError
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -17,12 +19,40 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("expensive_stage")
 
 
+MADE = {"target": "iphone-13/ane", "data": "abc", "code": "1"}
+TABLE = {("tpe", "warm", 3, 100): 0.91, ("palmette", "cold", 0, 20): 0.875}
+
+
 def test_what_was_written_is_read_again(stage: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "shares.csv"
-    assert stage.read_shares(path) == {}
-    table = {("tpe", "warm", 3, 100): 0.91, ("palmette", "cold", 0, 20): 0.875}
-    stage.write_shares(path, table)
-    assert stage.read_shares(path) == table
+    assert stage.read_shares(path, MADE) == {}
+    stage.write_shares(path, TABLE, MADE)
+    assert stage.read_shares(path, MADE) == TABLE
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_rows_that_something_else_made_are_refused(
+    stage: ModuleType, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "shares.csv"
+    stage.write_shares(path, TABLE, {**MADE, name: "other"})
+    with pytest.raises(
+        InputError, match=f"was made with another {name}; name the samplers that run"
+    ):
+        stage.read_shares(path, MADE)
+    if name == "code":
+        assert set(stage.read_shares(path, MADE, ["tpe"])) == {("palmette", "cold", 0, 20)}
+    else:
+        with pytest.raises(InputError):
+            stage.read_shares(path, MADE, ["tpe"])
+
+
+def test_a_table_says_target_data_and_code(stage: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("a")
+    made = stage.about(tmp_path / "data.csv", "iphone-11/cpu")
+    (tmp_path / "data.csv").write_text("b")
+    other = stage.about(tmp_path / "data.csv", "iphone-11/ane")
+    assert {name for name in made if made[name] != other[name]} == {"target", "data"}
 
 
 def test_every_sampler_gets_both_starts_and_gp_only_short_runs(stage: ModuleType) -> None:
