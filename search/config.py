@@ -51,7 +51,8 @@ class SearchConfig:
     lam: float = 0.5
     recipe: str | None = None
     evaluations: int = EVALUATIONS
-    shortlist: int = SHORTLIST
+    shortlist: int | None = None
+    """Networks that the predictors choose for trials; None: 64, a fifth of measured trials."""
     seed: int = 0
     extrapolate: bool = False
     exportable: bool = False
@@ -104,7 +105,7 @@ class SearchConfig:
             f"budget_ms: must be a positive number, got {self.budget_ms:g}",
         )
         expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
-        expect(self.shortlist >= 3, f"shortlist: at least 3, got {self.shortlist}")
+        expect(self.first >= 3, f"shortlist: at least 3, got {self.first}")
         expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
         expect(self.trials >= LEAST_TRIALS, f"trials: at least {LEAST_TRIALS}, got {self.trials}")
         known = ", ".join(SAMPLERS)
@@ -191,6 +192,13 @@ class SearchConfig:
             return f"{self.target}, budget {self.budget_ms:g} ms"
         names = ", ".join(f"{goal.alias} {goal.budget_ms:g} ms" for goal in self.goals)
         return f"{self.join} of {names}"
+
+    @property
+    def first(self) -> int:
+        """Networks that the predictors choose for trials, before anything is measured."""
+        if self.shortlist is not None:
+            return self.shortlist
+        return SHORTLIST if self.accuracy == PRIOR else max(3, self.trials // 5)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `run.toml`; what belongs to several targets only where there are."""

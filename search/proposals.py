@@ -148,7 +148,7 @@ def _worth_measuring(config: SearchConfig, problem: SearchProblem, told: Told | 
     each = size if size <= each else each // len(OPTIMISM)
     codes = shortlist(
         Known.of(problem),
-        config.shortlist,
+        config.first,
         each,
         config.seed,
         start=start_codes(problem),
@@ -172,7 +172,7 @@ def _thinned_front(config: SearchConfig, problem: SearchProblem, told: Told | No
     # a budget just above the fastest leaves so few networks that a short search finds none
     codes = found.codes if len(found) else problem.fastest()[None, :]
     objectives = found.objectives if len(found) else np.zeros((1, 2))
-    kept = thinned(objectives, config.shortlist)
+    kept = thinned(objectives, config.first)
     rewards = problem.rewards(objectives[:, 0], -objectives[:, 1])
     if rewards is not None:  # thinning may not lose the one that is looked for
         kept = np.union1d(kept, [int(rewards.argmax())])

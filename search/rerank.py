@@ -124,5 +124,5 @@ def _best(run: Run, points: Floats, upper_ms: Floats, allowed: Mask, kept: Mask)
         " search again with a predictor that is fitted to them",
     )
     best = own[non_dominated(points[own])]
-    spaced = best[thinned(points[best], run.config.shortlist)]
+    spaced = best[thinned(points[best], run.config.first)]
     return np.asarray(best[kept[best] | np.isin(best, spaced)])

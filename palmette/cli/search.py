@@ -109,8 +109,9 @@ def search(
         int, typer.Option(help="Networks that the predictors see.", **CHOOSING)
     ] = 1_000_000,
     shortlist: Annotated[
-        int, typer.Option(help="Of these, networks that become trials.", **CHOOSING)
-    ] = 64,
+        int | None,
+        typer.Option(help="Of these, trials: 64, or a fifth of those measured.", **CHOOSING),
+    ] = None,
     trials: Annotated[int, typer.Option(help="Networks that are measured.", **CHOOSING)] = 200,
     sampler: Annotated[
         str, typer.Option(help="palmette, tpe, nsga2, nsga3, gp or random.", **CHOOSING)
