@@ -146,6 +146,8 @@ def test_a_search_ends_in_its_front_whatever_dies(
         alive(process)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
         found = there.settled()
         assert {number: found[number] for number in kept} == kept
         assert len(found) < len(undisturbed.front)
