@@ -557,6 +557,8 @@ def test_every_option_of_a_search_reaches_the_run(palmette: Palmette, files: Pat
         "exportable": True,
         "data": None,
         "warm_start": True,
+        "halving": False,
+        "epochs": None,
         "reward": None,
         "start": None,
     }

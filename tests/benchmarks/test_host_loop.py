@@ -96,6 +96,7 @@ def metrics(benchmark: ModuleType, made: Made) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_planted_machine_is_found(metrics: dict[str, Any], made: Made) -> None:
     assert metrics["mape"] < 6 and metrics["kendall_tau"] > 0.93
     assert metrics["mape_flops"] > 1.5 * metrics["mape"]

@@ -87,6 +87,7 @@ def metrics(benchmark: ModuleType, files: dict[str, Path]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_planted_phone_is_found(metrics: dict[str, Any]) -> None:
     assert metrics["mape_a"] < 2 and metrics["mape_a_p90"] < 2.5
     assert metrics["mape_b"] < 4 and metrics["within10_b"] > 0.9

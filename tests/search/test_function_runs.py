@@ -100,7 +100,9 @@ def test_workers_that_cannot_import_it_are_told_before_the_predictors_are_search
 ) -> None:
     only_here = "import multiprocessing\nassert multiprocessing.parent_process() is None\n"
     (here / "mine.py").write_text(only_here + FUNCTION)
-    monkeypatch.setattr("palmette.search.proposals._worth_measuring", lambda *_: pytest.fail("searched"))
+    monkeypatch.setattr(
+        "palmette.search.proposals._worth_measuring", lambda *_: pytest.fail("searched")
+    )
     with pytest.raises(InputError, match="so says a worker, while the driver could"):
         run(
             "iphone-11/cpu",

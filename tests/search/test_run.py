@@ -325,6 +325,7 @@ def end(process: subprocess.Popen[str], sign: int, when: Callable[[], bool]) -> 
     return process.returncode, errors
 
 
+@pytest.mark.slow
 def test_a_search_killed_again_and_again_loses_and_repeats_nothing(tmp_path: Path) -> None:
     """Real processes: killed during the search, killed and interrupted amid the trials."""
     undisturbed = run("iphone-13/ane", 0.9, tmp_path / "undisturbed", **KILLED_OPTIONS)
@@ -488,7 +489,7 @@ def edited(folder: Path, old: str, new: str) -> None:
         ("extrapolate = false", "extrapolate = 0", "extrapolate has a wrong type, got 0"),
         ("seed = 3", "seed = [3]", "seed has a wrong type"),
         ("iphone-11/ane", "iphone-99/ane", "target 'iphone-99/ane@coreml-ios13' is unknown"),
-        ("run@1", "run@9", r"corrupt: needs a table \[run\] with format"),
+        ("run@1", "run@9", r"is of format palmette/run@9, this palmette reads palmette/run@1"),
         ("[search]", "[serach]", "corrupt: needs a table"),
         ("[run]", "[run", "corrupt"),
     ],

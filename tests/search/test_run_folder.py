@@ -110,7 +110,7 @@ GOOD = '[run]\nformat = "palmette/run@1"\n[search]\n'
         "run = 3",
         'run = 3\nsearch = "x"',
         "[search]\ntarget = 'iphone-11/ane'\nbudget_ms = 6.0",
-        GOOD.replace("run@1", "run@2"),
+        GOOD.replace("run@1", "walk@1"),
         GOOD.replace("[search]", ""),
         GOOD.replace("[search]", "[[search]]"),
         "a = " + "[" * 5000,

@@ -27,9 +27,9 @@ class Opened:
     """Errors on the console, and requests to anywhere but this machine's files."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless Chromium, started once."""
+    """A headless Chromium; of a module, as its event loop keeps others from running."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
