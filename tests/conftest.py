@@ -1,10 +1,15 @@
 """Settings of the whole suite: properties that repeat exactly, and a cache of its own."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# workers import what tests define; a process that is spawned has the path of the one that spawns
+sys.path.append(str(Path(__file__).parents[1]))
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=2000)

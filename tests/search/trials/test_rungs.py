@@ -135,7 +135,8 @@ def test_a_training_that_cannot_go_on_is_begun_anew(tmp_path: Path, harm: str) -
     else:
         with folder.driver():
             assert until(2) == second
-    assert len(folder.checkpoint.read_bytes()) == len(whole)
+    # whole again; its header has seconds, of as many digits as they have
+    assert abs(len(folder.checkpoint.read_bytes()) - len(whole)) < 50
 
 
 def test_a_folder_of_something_else_is_not_emptied(tmp_path: Path) -> None:
