@@ -151,9 +151,9 @@ def ceiling(place: Path | str | None, problem: SearchProblem, trials: int) -> fl
     with ExitStack() as stack:
         study, lease = stack.enter_context(_opened(place, RandomSampler(seed=0)))
         driver = Driver(study, problem, lease, stack.enter_context(Here(Nothing())))
-        driver.run(lambda: trials // 10)
+        driver.run(trials // 10)
         begin = time.perf_counter()
-        driver.run(lambda: trials)
+        driver.run(trials)
         return (trials - trials // 10) / (time.perf_counter() - begin)
 
 

@@ -60,7 +60,8 @@ class SearchConfig:
     predictor: str | None = None
     """Path of a predictor's JSON; default the one shipped for the target."""
     accuracy: str = PRIOR
-    """`prior`, `supernet:FILE` or `proxy:RECIPE`; the latter two measure on `data`."""
+    """`prior`; `supernet:FILE` or `proxy:RECIPE`, which measure on `data`; or a function of the
+    user's own, `function:FILE.py:NAME` or `function:MODULE:NAME`."""
     data: str | None = None
     """Images, see `train.datasets.open_data`; default those that a supernet was trained on."""
     trials: int = TRIALS

@@ -9,7 +9,7 @@ import pandas as pd
 
 from palmette.latency import LATENCY
 from palmette.search.problem import SearchProblem, describe
-from palmette.search.trials.driver import codes_of
+from palmette.search.trials.params import codes_of
 from palmette.space import InputError, SearchSpace
 from palmette.space.errors import expect
 

@@ -315,15 +315,10 @@ def pose(
     searched, barred = (space, []) if extrapolate else identified(space, predictor)
     # the full space is compiled, so that targets with different choices share its tables
     era, refused = Era.of(predictor.model_.target), list[str]()
-    if searched.genes:
-        if compiled is None or compiled.space.sections != space.sections:
-            compiled = compile_space(space)
-        if exportable:
-            searched, refused = without_refused(compiled, searched, era)
-    if compiled is None or not searched.genes:
-        raise InputError(
-            f"space '{space.name}': one network is left to choose from; nothing to search"
-        )
+    compiled = tables_of(space, searched, compiled)
+    if exportable:
+        searched, refused = without_refused(compiled, searched, era)
+        expect_choice(searched, space.name)
     problem = SearchProblem(
         searched,
         CodeMap.between(searched, space),
@@ -338,6 +333,28 @@ def pose(
     )
     check_possible(problem)
     return problem
+
+
+def tables_of(
+    space: SearchSpace, searched: SearchSpace, compiled: CompiledSpace | None
+) -> CompiledSpace:
+    """Tables of a full space, those that are given if they are of it.
+
+    Raises:
+        InputError: no gene of what is searched has a choice; nothing is compiled then.
+    """
+    expect_choice(searched, space.name)
+    if compiled is None or compiled.space.sections != space.sections:
+        return compile_space(space)
+    return compiled
+
+
+def expect_choice(searched: SearchSpace, name: str) -> None:
+    """Raise InputError if no gene of a space has a choice left; `name` is the full one's."""
+    expect(
+        bool(searched.genes),
+        f"space '{name}': one network is left to choose from; nothing to search",
+    )
 
 
 def check_possible(problem: SearchProblem) -> None:

@@ -19,7 +19,8 @@ from palmette.search.front import hypervolume
 from palmette.search.problem import SearchProblem
 from palmette.search.sampler import ShortlistSampler
 from palmette.search.start import count_known, first_state, start_codes
-from palmette.search.trials.driver import NETWORKS, distributions, finished_count
+from palmette.search.trials.driver import NETWORKS, finished_count
+from palmette.search.trials.params import distributions, params_of
 from palmette.search.trials.progress import Snapshot, searching
 from palmette.space.search_space import Codes
 
@@ -79,8 +80,7 @@ class Proposals:
 
     def prepare(self, study: optuna.Study) -> None:
         """Make the shortlist that trials begin with, before there are workers that wait for it."""
-        known = self._alone or not self._config.warm_start
-        if not known and len(_complete(study)) < self.count(study):
+        if not self._alone and self._config.warm_start and not self.finished(study):
             self.shortlist()
 
     def anew(self) -> Proposals:
@@ -95,11 +95,7 @@ class Proposals:
 
     def _shortlisted(self) -> ShortlistSampler:
         def propose() -> list[dict[str, Any]]:
-            genes = self._problem.space.genes
-            return [
-                {gene.name: gene.choices[int(i)] for gene, i in zip(genes, code, strict=True)}
-                for code in self.shortlist()
-            ]
+            return [params_of(self._problem.space, code) for code in self.shortlist()]
 
         space = self._problem.space
         return ShortlistSampler(propose, distributions(space), seed=self._config.seed)
@@ -115,12 +111,6 @@ class Proposals:
             seed=config.seed,
             warm_start=self.shortlist if config.warm_start else None,
         )
-
-
-def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def _reporting(config: SearchConfig, planned: int, told: Told | None) -> Callable[[int, Any], None]:

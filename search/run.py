@@ -235,7 +235,7 @@ def _search(
                 if driver.finished < planned:
                     if config.halving:
                         _halve(driver, proposals, folder)
-                    driver.run(lambda: planned)
+                    driver.run(planned)
             front = front_of(study, problem)
     except InputError as error:
         if in_vain(error):

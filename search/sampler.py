@@ -92,8 +92,7 @@ class ShortlistSampler(BaseSampler):
         """Value of one parameter in the trial's proposal, random where it has none."""
         proposal = self._proposal(study, trial)
         if param_name not in proposal:
-            random = RandomSampler(self._random_seed(trial.number, param_name))
-            return random.sample_independent(study, trial, param_name, param_distribution)
+            return random_value(self._seed, study, trial, param_name, param_distribution)
         value = proposal[param_name]
         if not _contains(param_distribution, value):
             raise ValueError(
@@ -172,9 +171,14 @@ class ShortlistSampler(BaseSampler):
                 taken.add(key)
         return taken
 
-    def _random_seed(self, number: int, name: str) -> int:
-        words = (self._seed, number, zlib.crc32(name.encode()))
-        return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+def random_value(
+    seed: int, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+) -> Any:
+    """A random value of a parameter, which follows from seed, trial and name alone."""
+    words = (seed, trial.number, zlib.crc32(name.encode()))
+    random = RandomSampler(int(np.random.SeedSequence(words).generate_state(1)[0]))
+    return random.sample_independent(study, trial, name, distribution)
 
 
 _Key = tuple[tuple[str, Any], ...]

@@ -121,7 +121,7 @@ def import_measured(study: optuna.Study, problem: SearchProblem) -> int:
     """
     from optuna.trial import create_trial
 
-    from palmette.search.trials.driver import distributions
+    from palmette.search.trials.params import distributions, params_of
 
     if not count_known(problem):
         return 0
@@ -130,14 +130,14 @@ def import_measured(study: optuna.Study, problem: SearchProblem) -> int:
     if done >= len(codes):
         return done
     ms, violation = problem.costs(codes)
-    genes, space = problem.space.genes, distributions(problem.space)
+    space = distributions(problem.space)
     for order in range(done, len(codes)):
         top1, sigma = values[order]
         about = {"top1": top1, "sigma": sigma, "told_before": order, "order": order}
         study.add_trial(
             create_trial(
                 values=[float(ms[order]), top1 - problem.limits.lam * sigma],
-                params={g.name: g.choices[i] for g, i in zip(genes, codes[order], strict=True)},
+                params=params_of(problem.space, codes[order]),
                 distributions=space,
                 user_attrs={**about, "known": True},
                 constraints={"limits": float(violation[order])},

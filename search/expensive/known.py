@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.search.problem import SearchProblem
+from palmette.search.trials.params import codes_of, params_of
 from palmette.search.trials.task import UsedUp
 from palmette.space import SearchSpace
 from palmette.space.search_space import Codes
@@ -53,16 +54,15 @@ class Known:
 
     def params(self, code: Codes) -> dict[str, Any]:
         """Parameters of a trial: gene name to choice."""
-        genes = self.space.genes
-        return {gene.name: gene.choices[int(i)] for gene, i in zip(genes, code, strict=True)}
+        return params_of(self.space, code)
 
     def code(self, params: dict[str, Any]) -> Codes | None:
         """Code (genes,) of a trial's parameters; None where one is missing or no choice."""
         try:
-            found = [gene.choices.index(params[gene.name]) for gene in self.space.genes]
+            found: Codes = codes_of(self.space, [params])[0]
         except (KeyError, ValueError):
             return None
-        return np.array(found, dtype=np.int64)
+        return found
 
     def nearest(self, code: Codes, taken: set[bytes]) -> Codes:
         """A code that keeps all limits and is not taken, by descent from one, or from elsewhere.

@@ -7,23 +7,24 @@ is proposed, and no network twice.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler, RandomSampler
+from optuna.samplers import BaseSampler
 
 from palmette.search.config import PALMETTE, SAMPLERS
 from palmette.search.expensive.chooser import Chooser
 from palmette.search.expensive.known import Known, key_of
 from palmette.search.expensive.peers import Peer
 from palmette.search.expensive.seen import Seen, Tried
+from palmette.search.sampler import random_value
+from palmette.search.trials.params import distributions
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
@@ -85,9 +86,7 @@ class NetworkSampler(BaseSampler):
         warm_start: Callable[[], Codes] | None = None,
     ) -> None:
         self.known, self.proposer = known, proposer
-        self.distributions: dict[str, BaseDistribution] = {
-            gene.name: CategoricalDistribution(gene.choices) for gene in known.space.genes
-        }
+        self.distributions = distributions(known.space)
         self._seed, self._warm_start = seed, warm_start
         self._first: Codes | None = None
         self._seen = Seen(known)
@@ -125,9 +124,7 @@ class NetworkSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """A random value that follows from seed, trial and name."""
-        words = (self._seed, trial.number, zlib.crc32(param_name.encode()))
-        random = RandomSampler(int(np.random.SeedSequence(words).generate_state(1)[0]))
-        return random.sample_independent(study, trial, param_name, param_distribution)
+        return random_value(self._seed, study, trial, param_name, param_distribution)
 
     def reseed_rng(self) -> None:
         """Do nothing: random values derive from the trial's number, so copies cannot repeat."""

@@ -74,7 +74,7 @@ def replay_run(run: Path, storage: str | None = None) -> Replay:
     from palmette.search.proposals import Proposals
     from palmette.search.run_folder import STUDY, RunFolder
     from palmette.search.target_runs import expect_one_run
-    from palmette.search.trials.driver import codes_of
+    from palmette.search.trials.params import codes_of
 
     expect_one_run(run)
     folder = RunFolder(run)

@@ -24,9 +24,11 @@ from palmette.search.problem import (
     Limits,
     SearchProblem,
     check_possible,
+    expect_choice,
     identified,
+    tables_of,
 )
-from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
+from palmette.space import CompiledSpace, SearchSpace
 
 
 def pose_joined(
@@ -67,17 +69,13 @@ def pose_joined(
         for predictor in predictors:
             searched, more = identified(searched, predictor)
             barred += more
-    if searched.genes and (compiled is None or compiled.space.sections != space.sections):
-        compiled = compile_space(space)
+    compiled = tables_of(space, searched, compiled)
     eras, refused = [Era.of(predictor.model_.target) for predictor in predictors], list[str]()
-    if searched.genes and compiled is not None and exportable and join != "best":
+    if exportable and join != "best":
         for era in eras:
             searched, more = without_refused(compiled, searched, era)
             refused += more
-    if compiled is None or not searched.genes:
-        raise InputError(
-            f"space '{space.name}': one network is left to choose from; nothing to search"
-        )
+        expect_choice(searched, space.name)
     levels = [level_table(compiled, era) for era in eras]
     times = tuple(
         TargetTime(goal, predictor.compile(compiled), table, mask)

@@ -17,7 +17,7 @@ from palmette.search.references import run_references
 from palmette.search.report.history import history
 from palmette.search.report.opened import OpenedRun
 from palmette.search.report.panels import panel, shown
-from palmette.search.trials.driver import codes_of
+from palmette.search.trials.params import codes_of
 from palmette.train.prior import MEAN_RECIPE
 
 ALPHABET = np.array(list(string.digits + string.ascii_letters))

@@ -20,7 +20,8 @@ from palmette.search.problem import SearchProblem
 from palmette.search.report.importance import Importance, importance
 from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.target_runs import is_target_runs
-from palmette.search.trials.driver import codes_of, told_trials
+from palmette.search.trials.driver import told_trials
+from palmette.search.trials.params import codes_of
 from palmette.space import InputError
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.search.expensive.halving import Contender, Halving, rungs_of
 from palmette.search.expensive.known import key_of
-from palmette.search.trials.driver import Driver, FailedInARow, codes_of
+from palmette.search.trials.driver import Driver, FailedInARow
+from palmette.search.trials.params import codes_of, params_of
 from palmette.search.trials.progress import Snapshot
 from palmette.search.trials.task import Outcome, Task
 from palmette.search.trials.work import run_work
@@ -161,9 +162,8 @@ def _queue(driver: Driver, shortlist: Callable[[], Codes], planned: int) -> None
     codes = codes[: max(planned - len(known), 0)]
     if count is None:
         study.set_user_attr(CONTENDERS, len(codes))
-    genes = problem.space.genes
     for place in range(queued, len(codes)):
-        params = {g.name: g.choices[int(i)] for g, i in zip(genes, codes[place], strict=True)}
+        params = params_of(problem.space, codes[place])
         study.enqueue_trial(params, user_attrs={CONTENDER: place})
 
 

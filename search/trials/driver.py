@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from palmette.search.trials.params import codes_of, distributions
 from palmette.search.trials.progress import Snapshot, Tracker
 from palmette.search.trials.task import ATTEMPTS, Executor, Outcome, Task, UsedUp
 from palmette.space.errors import InputError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from palmette.search.ledger.lease import Lease
     from palmette.search.problem import SearchProblem
-    from palmette.space import SearchSpace
     from palmette.space.search_space import Codes
 
 FAILURES = 10
@@ -91,20 +91,19 @@ class Driver:
         """Whether there is anything that workers measured."""
         return self.executor is not None and self.tracker.done + self.rungs > 0
 
-    def run(self, planned: Callable[[], int]) -> None:
+    def run(self, planned: int) -> None:
         """Drive until as many trials as planned are finished, or no network is left.
 
         Args:
-            planned: trials in all, those of earlier sessions too; asked again before every trial,
-                as the first ask may be what decides it.
+            planned: trials in all, those of earlier sessions too.
 
         Raises:
             InputError: nothing but failures, or what the storage or the executor raises.
         """
-        while self.finished < self._most(planned()):
-            while self._room(self._most(planned())):
+        while self.finished < self._most(planned):
+            while self._room(self._most(planned)):
                 self._begin()
-            self.tracker.planned = self._most(planned())
+            self.tracker.planned = self._most(planned)
             arrived = self._arrived()
             for outcome in arrived:
                 self._arrive(outcome)
@@ -314,18 +313,3 @@ def finished_count(study: optuna.Study) -> int:
     """Trials that a driver would count as finished."""
     told = told_trials(study)
     return sum(trial.state.name != "FAIL" or failed_for_good(trial) for trial in told)
-
-
-def distributions(space: SearchSpace) -> dict[str, optuna.distributions.BaseDistribution]:
-    """A categorical distribution of each gene."""
-    from optuna.distributions import CategoricalDistribution
-
-    return {gene.name: CategoricalDistribution(gene.choices) for gene in space.genes}
-
-
-def codes_of(space: SearchSpace, params: list[dict[str, Any]]) -> Codes:
-    """Codes (n, genes) of trials' parameters."""
-    return np.array(
-        [[gene.choices.index(row[gene.name]) for gene in space.genes] for row in params],
-        dtype=np.int64,
-    ).reshape(len(params), len(space.genes))
