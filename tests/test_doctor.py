@@ -185,15 +185,20 @@ def test_the_cache_is_where_spaces_are_kept(
     assert list(machine_places.cache_folder().glob("space-*.json"))
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, program: Path, script: str, system: str) -> None:
+    """Put a shell script first on the path, in the place of a program of another system."""
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(platform, "system", lambda: system)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="makes a program of a shell script")
 def test_the_tools_of_a_mac_are_asked_for_their_versions(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program = tmp_path / "xcrun"
-    program.write_text('#!/bin/sh\n[ "$1" = xcodebuild ] && printf "Xcode 26.1\\nBuild 1\\n"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    script = '[ "$1" = xcodebuild ] && printf "Xcode 26.1\\nBuild 1\\n"'
+    stand_in(monkeypatch, tmp_path / "xcrun", script, "Darwin")
     rows = {row.what: row for row in machine_tools.xcode_rows()}
     assert rows["Xcode"].detail == "Xcode 26.1 Build 1"
     assert rows["devicectl"].state == "missing" and rows["devicectl"].remedy
@@ -203,11 +208,7 @@ def test_the_tools_of_a_mac_are_asked_for_their_versions(
 def test_a_card_that_torch_was_not_built_for_is_broken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho NVIDIA H100\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    stand_in(monkeypatch, tmp_path / "nvidia-smi", "echo NVIDIA H100", "Linux")
     monkeypatch.setattr(machine_tools, "_torch_cuda", lambda: "")
     assert machine_tools._gpu().state == "broken"
     monkeypatch.setattr(machine_tools, "_torch_cuda", lambda: "12.9")

@@ -26,6 +26,7 @@ from optuna.testing.pytest_samplers import (
 from optuna.trial import TrialState
 
 from palmette.search.sampler import ATTEMPTS, ShortlistSampler
+from tests.search.studies import study_of
 
 Params = dict[str, Any]
 
@@ -59,16 +60,6 @@ class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObject
         """Makers of samplers that Optuna's suite is to try."""
         maker: Callable[[], BaseSampler] = request.param
         return maker
-
-
-def study_of(sampler: BaseSampler, storage: Any = None) -> optuna.Study:
-    return optuna.create_study(
-        directions=["minimize", "maximize"],
-        sampler=sampler,
-        storage=storage,
-        study_name="study",
-        load_if_exists=True,
-    )
 
 
 def ask(study: optuna.Study, state: TrialState | None = TrialState.COMPLETE) -> Params:

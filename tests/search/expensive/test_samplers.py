@@ -26,6 +26,7 @@ from palmette.search.trials.task import UsedUp
 from palmette.space import InputError, SearchSpace
 from palmette.space.search_space import Codes
 from tests.search.expensive.conftest import Made
+from tests.search.studies import study_of
 
 QUICK = [name for name in SAMPLERS if name != "gp"]
 TWO = SearchSpace.from_toml(
@@ -69,16 +70,6 @@ class TestConformance(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObject
         """Makers of samplers that Optuna's suite is to try."""
         maker: Callable[[], BaseSampler] = request.param
         return maker
-
-
-def study_of(sampler: BaseSampler, storage: Any = None) -> optuna.Study:
-    return optuna.create_study(
-        directions=["minimize", "maximize"],
-        sampler=sampler,
-        storage=storage,
-        study_name="study",
-        load_if_exists=True,
-    )
 
 
 def ask(study: optuna.Study, made: Made, tell: bool = True) -> tuple[optuna.Trial, Codes]:
