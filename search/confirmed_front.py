@@ -13,7 +13,7 @@ from palmette.search.posing import reopen
 from palmette.search.proposals import Proposals, Told
 from palmette.search.run import Run, opened, written
 from palmette.search.run_folder import RunFolder
-from palmette.search.trials.driver import Driver
+from palmette.search.trials.driver import learn_trial, told_trials
 from palmette.search.trials.progress import Snapshot
 from palmette.space.errors import expect
 
@@ -80,8 +80,9 @@ def confirm_front(
         f"{folder}: its search is not finished; go on with palmette search --resume {folder}",
     )
     proposals = Proposals(config, problem, None)
-    with found.driver(), opened(problem, found, compute, proposals) as (study, lease):
-        Driver(study, problem, lease)  # the problem learns what the trials measured
+    with found.driver(), opened(problem, found, compute, proposals) as (study, _):
+        for trial in told_trials(study):
+            learn_trial(problem, trial)
         front = front_of(study, problem)
         with compute.executor(evaluator) as executor:
             progress = _Progress(executor, min(winners, len(front)) * seeds, told)

@@ -49,25 +49,24 @@ class Proposals:
 
     def finished(self, study: optuna.Study) -> bool:
         """Whether all trials have ended; makes no shortlist to find out."""
-        if self._alone and "shortlist" not in study.user_attrs:
-            return False
-        return finished_count(study) >= self.count(study)
+        planned = self.decided(study)
+        return planned is not None and finished_count(study) >= planned
+
+    def decided(self, study: optuna.Study) -> int | None:
+        """Trials in all, those that the start brings too; None of a shortlist not made yet."""
+        if self._alone:
+            kept = study.user_attrs.get("shortlist")
+            return None if kept is None else int(kept)
+        networks = int(study.user_attrs.get(NETWORKS, self._problem.space.size))
+        return min(count_known(self._problem) + self._config.trials, networks)
 
     def count(self, study: optuna.Study) -> int:
-        """Trials in all, those that the start brings too.
-
-        Of a shortlist, which is made if it wasn't, as many as it has.
-        """
+        """Trials in all, see `decided`; a shortlist that decides it is made if it wasn't."""
         if self._count is None:
-            kept = study.user_attrs.get("shortlist")
-            if not self._alone:
-                known = count_known(self._problem)
-                networks = study.user_attrs.get(NETWORKS, self._problem.space.size)
-                kept = min(known + self._config.trials, networks)
-            elif kept is None:
-                kept = len(self.shortlist())
-                study.set_user_attr("shortlist", kept)
-            self._count = int(kept)
+            self._count = self.decided(study)
+        if self._count is None:
+            self._count = len(self.shortlist())
+            study.set_user_attr("shortlist", self._count)
         return self._count
 
     def shortlist(self) -> Codes:

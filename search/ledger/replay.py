@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palmette.search.ledger.place import masked
-from palmette.space.errors import InputError, expect
+from palmette.space.errors import expect
 
 if TYPE_CHECKING:
     import optuna
@@ -65,22 +64,16 @@ def replay_run(run: Path, storage: str | None = None) -> Replay:
     Raises:
         InputError: no run there, a corrupt one, or one that can't be replayed.
     """
-    import numpy as np
-    import optuna
-
-    from palmette.search.compute import Compute
-    from palmette.search.ledger.watched import watched
+    from palmette.search.ledger.watched import watched_run
     from palmette.search.posing import reopen
     from palmette.search.proposals import Proposals
-    from palmette.search.run_folder import STUDY, RunFolder
+    from palmette.search.run_folder import RunFolder
     from palmette.search.target_runs import expect_one_run
-    from palmette.search.trials.params import codes_of
+    from palmette.search.trials.driver import learn_trial
 
     expect_one_run(run)
     folder = RunFolder(run)
     config, problem = reopen(folder)
-    about = folder.read_config()[1]
-    place = Compute(storage=storage).place(about, folder.journal, folder.config)
     proposals = Proposals(config, problem, None)
     if config.warm_start:
         proposals.shortlist()  # as it was before the problem learnt anything
@@ -88,18 +81,8 @@ def replay_run(run: Path, storage: str | None = None) -> Replay:
     def sampler() -> optuna.samplers.BaseSampler:
         return proposals.anew().sampler
 
-    def learn(trial: FrozenTrial) -> None:
-        if "top1" in trial.user_attrs:
-            codes = codes_of(problem.space, [trial.params])
-            top1, sigma = (np.array([trial.user_attrs[key]]) for key in ("top1", "sigma"))
-            problem.learn(codes, top1, sigma)
-
-    with watched(place) as kept:
-        try:
-            study = optuna.load_study(study_name=str(about.get("study", STUDY)), storage=kept)
-        except KeyError:
-            raise InputError(f"{masked(place)}: does not hold the study of {run}") from None
-        return replay(study, sampler, learn)
+    with watched_run(folder, storage) as study:
+        return replay(study, sampler, lambda trial: learn_trial(problem, trial))
 
 
 def replay(

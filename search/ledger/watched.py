@@ -15,7 +15,10 @@ from palmette.search.ledger.storage import connected, explained
 from palmette.space.errors import InputError, expect
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.storages import BaseStorage
+
+    from palmette.search.run_folder import RunFolder
 
 
 class WatchedJournal(BaseJournalBackend):
@@ -45,6 +48,32 @@ class WatchedJournal(BaseJournalBackend):
             InputError: always.
         """
         raise InputError(f"{self._path}: is only read here; its driver alone writes it")
+
+
+@contextmanager
+def watched_run(folder: RunFolder, storage: str | None = None) -> Iterator[optuna.Study]:
+    """The study of a run, to be read while its driver may be at work.
+
+    Args:
+        folder: of the run.
+        storage: URL of its database, where one keeps its trials and asks for a password.
+
+    Raises:
+        InputError: see `watched`; the place has other studies alone.
+    """
+    import optuna
+
+    from palmette.search.compute import Compute
+    from palmette.search.run_folder import STUDY
+
+    about = folder.read_config()[1]
+    place = Compute(storage=storage).place(about, folder.journal, folder.config)
+    with watched(place) as kept:
+        try:
+            study = optuna.load_study(study_name=str(about.get("study", STUDY)), storage=kept)
+        except KeyError:
+            raise InputError(f"{masked(place)}: does not hold the study of {folder.path}") from None
+        yield study
 
 
 @contextmanager

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from palmette.search.compute import Compute
-from palmette.search.config import PALMETTE, SearchConfig
+from palmette.search.config import SearchConfig
 from palmette.search.front_table import check_finished, front_of
-from palmette.search.ledger.place import masked
-from palmette.search.ledger.watched import watched
+from palmette.search.ledger.watched import watched_run
 from palmette.search.posing import reopen
 from palmette.search.problem import SearchProblem
+from palmette.search.proposals import Proposals
 from palmette.search.report.importance import Importance, importance
-from palmette.search.run_folder import STUDY, RunFolder
-from palmette.search.target_runs import is_target_runs
-from palmette.search.trials.driver import told_trials
-from palmette.search.trials.params import codes_of
+from palmette.search.run_folder import RunFolder
+from palmette.search.target_runs import expect_one_run
+from palmette.search.trials.driver import failed_for_good, learn_trial, told_trials
 from palmette.space import InputError
 
 if TYPE_CHECKING:
@@ -57,9 +55,7 @@ class OpenedRun:
     @property
     def failed(self) -> int:
         """Trials whose measurement failed for good."""
-        return sum(
-            trial.state.name == "FAIL" and "order" in trial.user_attrs for trial in self.trials
-        )
+        return sum(failed_for_good(trial) for trial in self.trials)
 
     @property
     def standing(self) -> str:
@@ -86,66 +82,34 @@ def open_run(path: Path, storage: str | None = None) -> OpenedRun:
     Raises:
         InputError: no run there, a corrupt or older one, or one whose trials are missing.
     """
-    import optuna
-
-    _expect_one_run(path)
+    expect_one_run(path)
     folder = RunFolder(path)
     config, problem = reopen(folder)
     about = folder.read_config()[1]
-    place = Compute(storage=storage).place(about, folder.journal, folder.config)
-    if isinstance(place, Path) and not place.is_file():
+    if "storage" not in about and not folder.journal.is_file():
         raise InputError(
-            f"{path}: is incomplete: {place.name}, which holds its trials, is missing; copy the"
-            " whole folder, or search again"
+            f"{path}: is incomplete: {folder.journal.name}, which holds its trials, is missing;"
+            " copy the whole folder, or search again"
         )
     running = _driven(folder.lock)
-    with watched(place) as kept:
-        try:
-            study = optuna.load_study(study_name=str(about.get("study", STUDY)), storage=kept)
-        except KeyError:
-            raise InputError(f"{masked(place)}: does not hold the study of {path}") from None
+    with watched_run(folder, storage) as study:
         check_finished(study, problem.space, folder.kept_in)
         trials = told_trials(study)
-        _learn(problem, trials)
-        planned = _planned(study, config, problem)
-        front = _front(study, problem)
-        whole = planned is not None and len(trials) >= planned
-        ended = FINISHED if whole and folder.front.is_file() else CUT_OFF
+        for trial in trials:
+            learn_trial(problem, trial)
+        proposals = Proposals(config, problem, None)
+        ended = FINISHED if proposals.finished(study) and folder.front.is_file() else CUT_OFF
         return OpenedRun(
             folder,
             config,
             about,
             problem,
-            front,
+            _front(study, problem),
             tuple(trials),
-            planned,
+            proposals.decided(study),
             RUNNING if running else ended,
             importance(study),
         )
-
-
-def _expect_one_run(path: Path) -> None:
-    """Raise InputError for a folder of runs for several targets, which are reported one by one."""
-    if is_target_runs(path):
-        names = sorted(one.parent.name for one in path.glob("*/run.toml"))
-        raise InputError(f"{path}: holds a run for each target; name one: {', '.join(names)}")
-
-
-def _learn(problem: SearchProblem, trials: list[optuna.trial.FrozenTrial]) -> None:
-    """Teach the problem what trials measured, as their driver did."""
-    import numpy as np
-
-    for trial in trials:
-        if trial.state.name == "COMPLETE" and "top1" in trial.user_attrs:
-            top1, sigma = (np.array([trial.user_attrs[key]]) for key in ("top1", "sigma"))
-            problem.learn(codes_of(problem.space, [trial.params]), top1, sigma)
-
-
-def _planned(study: optuna.Study, config: SearchConfig, problem: SearchProblem) -> int | None:
-    """Trials in all, as `Proposals.count` says, without a search."""
-    if problem.accuracy.evaluator is None and config.sampler == PALMETTE:
-        return study.user_attrs.get("shortlist")
-    return min(config.trials, problem.space.size)
 
 
 def _front(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:

@@ -197,7 +197,7 @@ class Driver:
     def _complete(self, trial: optuna.Trial, outcome: Outcome) -> None:
         codes = self._codes(trial)
         if self.executor is not None:
-            self._learn(codes, outcome.top1, outcome.sigma)
+            self.problem.learn(codes, np.array([outcome.top1]), np.array([outcome.sigma]))
         found = self.problem.evaluate(codes)
         violation, (ms, minus_score) = float(found.violation[0]), found.objectives[0].tolist()
         trial.set_constraint("limits", violation)
@@ -229,15 +229,10 @@ class Driver:
         if trial.state.name == "PRUNED":
             self.tracker.stopped()
             return
-        if "top1" in attributes:
-            codes = codes_of(self.problem.space, [trial.params])
-            self._learn(codes, attributes["top1"], attributes["sigma"])
+        learn_trial(self.problem, trial)
         kept = all(value <= 0 for value in trial.constraints.values())
         seconds = float(attributes.get("seconds", np.nan))
         self.tracker.finished(trial.values[0], trial.values[1], feasible=kept, seconds=seconds)
-
-    def _learn(self, codes: Codes, top1: float, sigma: float) -> None:
-        self.problem.learn(codes, np.array([top1]), np.array([sigma]))
 
     def _codes(self, trial: optuna.Trial) -> Codes:
         return codes_of(self.problem.space, [trial.params])
@@ -287,6 +282,13 @@ def _account(outcome: Outcome, order: int, stopped: bool) -> dict[str, Any]:
     if outcome.fate == "done":
         return about | {"top1": outcome.top1, "sigma": outcome.sigma}
     return about | {"reason": outcome.reason or outcome.fate}
+
+
+def learn_trial(problem: SearchProblem, trial: optuna.trial.FrozenTrial) -> None:
+    """Teach a problem what a complete trial measured, if it measured anything."""
+    if trial.state.name == "COMPLETE" and "top1" in trial.user_attrs:
+        top1, sigma = (np.array([trial.user_attrs[name]]) for name in ("top1", "sigma"))
+        problem.learn(codes_of(problem.space, [trial.params]), top1, sigma)
 
 
 def failed_for_good(trial: optuna.trial.FrozenTrial) -> bool:

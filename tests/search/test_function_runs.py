@@ -10,6 +10,7 @@ import pytest
 
 from palmette.search import Compute, resume, run, run_joined, train_front
 from palmette.search.objectives.goal import Goal
+from palmette.search.report.opened import open_run
 from palmette.search.target_runs import resume_targets, run_targets
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.train.recipe import load_recipe
@@ -93,6 +94,20 @@ def test_a_run_that_stops_at_failures_is_kept_if_there_is_something_to_go_on_wit
     (here / "stop").unlink()
     found = resume(Path("run")) if worth else run("iphone-11/cpu", 100.0, Path("run"), **options)
     assert len(found.problem.accuracy.results) == (4 if worth else 14)
+
+
+def test_a_finished_run_with_a_failed_trial_is_read_without_searching_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = "\ndef narrow(architecture):\n    return top1(architecture)[0] if WIDE else None\n"
+    wide = "architecture.stages[-1][-1].channels > 12"
+    (here / "mine.py").write_text(FUNCTION + fails.replace("WIDE", wide))
+    options = {**OPTIONS, "accuracy": "function:mine.py:narrow", "space": "few.toml"}
+    first = run("iphone-11/cpu", 100.0, Path("run"), **options)
+    assert 0 < open_run(Path("run")).failed < 6
+    searched = "palmette.search.proposals._worth_measuring"
+    monkeypatch.setattr(searched, lambda *_: pytest.fail("searched"))
+    assert resume(Path("run")).front.equals(first.front)
 
 
 def test_workers_that_cannot_import_it_are_told_before_the_predictors_are_searched(

@@ -11,6 +11,7 @@ import pytest
 
 from palmette.search import resume, run
 from palmette.search.ledger.replay import replay_run
+from palmette.search.report.opened import FINISHED, open_run
 from palmette.search.run import Run
 
 
@@ -47,3 +48,4 @@ def test_a_search_ends_when_all_networks_within_the_budget_are_measured(
     assert len(trials_of(resume(tmp_path / "run"))) == count
     assert len(caplog.messages) == 1
     assert replay_run(tmp_path / "run").same
+    assert open_run(tmp_path / "run").state == FINISHED
