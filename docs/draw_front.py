@@ -19,10 +19,11 @@ import pandas as pd
 
 from palmette.latency import LatencyPredictor, load_predictor
 from palmette.search import SearchConfig
-from palmette.search.figure import BUDGET, FRONT, INK, PICK, REFERENCE
+from palmette.search.figure import BUDGET, FRONT, PICK, REFERENCE
 from palmette.search.references import references
 from palmette.search.run_folder import RunFolder
 from palmette.space import InputError
+from palmette.space.look import INK
 
 SIZE_INCHES = (9.6, 6.0)
 DPI = 160

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
 from palmette.latency import LATENCY
 from palmette.search.accuracy import PRIOR
 from palmette.search.references import run_references
+from palmette.space.look import ACCENT, MAIN, MUTED, WARM, page, styled
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
 if TYPE_CHECKING:
     from palmette.search.run import Run
 
-INK, FRONT, PICK, REFERENCE, BUDGET = "#1f2430", "#2f6f4f", "#c8472b", "#6b7280", "#b45309"
+FRONT, PICK, REFERENCE, BUDGET = MAIN, ACCENT, MUTED, WARM
 
 
 def front_figure(run: Run) -> Any:
@@ -56,15 +56,7 @@ def front_figure(run: Run) -> Any:
         annotation_text=_limit(run),
         annotation_position="top left",
     )
-    figure.update_layout(
-        title=_title(run),
-        xaxis_title=_time_axis(run),
-        yaxis_title=_axis(run),
-        template="plotly_white",
-        font={"color": INK},
-        legend={"orientation": "h", "y": -0.2},
-        height=620,
-    )
+    styled(figure, _title(run), _time_axis(run), _axis(run))
     # references far beyond the budget would squeeze the front into a corner
     widest = min(1.9 * run.config.budget_ms, 2.5 * float(front[at_confidence].max()))
     if run.problem.reward is not None:  # the front goes on beyond
@@ -124,9 +116,6 @@ def _axis(run: Run) -> str:
 
 def front_page(run: Run) -> str:
     """Self-contained HTML page: the figure and how to read it; equal runs give equal pages."""
-    figure = front_figure(run).to_html(
-        full_html=False, include_plotlyjs=True, div_id="front", config={"responsive": True}
-    )
     config, accuracy = run.config, run.problem.accuracy
     bars = (
         f" of the accuracy prior (cross-validated mean error {CV_MAE_POINTS} points): an estimate"
@@ -140,13 +129,8 @@ def front_page(run: Run) -> str:
         f" {accuracy.tie_points:.2g} points are ties."
     )
     budget = "" if config.goals else f", {_of(run)}{config.budget_ms:g} ms"
-    title = html.escape(f"palmette: {config.words if config.goals else config.target}{budget}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"></head>'
-        '<body style="font-family:system-ui,sans-serif;max-width:70rem;margin:1rem auto">'
-        f"{figure}<p>{html.escape(note)}</p></body></html>\n"
-    )
+    title = f"palmette: {config.words if config.goals else config.target}{budget}"
+    return page(front_figure(run), "front", title, note, alone=True)
 
 
 def _kept(run: Run) -> str:

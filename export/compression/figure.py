@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from palmette.space.look import ACCENT, MAIN, page, styled
+
 if TYPE_CHECKING:
     from palmette.export.compression.sweep import Row
-
-INK, POINT, PICK = "#1f2430", "#2f6f4f", "#c8472b"
 
 
 def sweep_figure(rows: Sequence[Row]) -> Any:
@@ -25,7 +24,7 @@ def sweep_figure(rows: Sequence[Row]) -> Any:
             mode="markers+text",
             marker={
                 "size": [14 if row.picked else 9 for row in shown],
-                "color": [PICK if row.picked else POINT for row in shown],
+                "color": [ACCENT if row.picked else MAIN for row in shown],
             },
             text=[row.scheme for row in shown],
             textposition="top right",
@@ -33,13 +32,7 @@ def sweep_figure(rows: Sequence[Row]) -> Any:
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
-    figure.update_layout(
-        xaxis_title="package (MB)",
-        yaxis_title="relative error of the outputs",
-        template="plotly_white",
-        font={"color": INK},
-        height=560,
-    )
+    styled(figure, "Size against error", "package (MB)", "relative error of the outputs")
     figure.update_xaxes(rangemode="tozero")
     return figure
 
@@ -55,13 +48,6 @@ def _hover(row: Row) -> str:
 
 def drawn(rows: Sequence[Row], rule: str) -> str:
     """The page; equal rows give equal bytes."""
-    body = sweep_figure(rows).to_html(
-        full_html=False, include_plotlyjs=True, div_id="sweep", config={"responsive": True}
-    )
     pick = next(row.scheme for row in rows if row.picked)
-    note = html.escape(f"Picked: {pick}. Rule: {rule}.")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Compression</title>'
-        f'</head><body style="font-family: sans-serif; color: {INK}; max-width: 1000px; margin:'
-        f' auto">\n<h1>Size against error</h1>\n<p>{note}</p>\n{body}\n</body></html>\n'
-    )
+    note = f"Picked: {pick}. Rule: {rule}."
+    return page(sweep_figure(rows), "sweep", "Compression", note, alone=True)

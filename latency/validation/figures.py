@@ -21,7 +21,9 @@ from palmette.latency.validation.held_out import (
 )
 from palmette.latency.validation.learning import Point
 from palmette.latency.validation.one_change import Compared
-from palmette.latency.validation.style import (
+from palmette.latency.validation.validate import Validation
+from palmette.space.files import write_text
+from palmette.space.look import (
     ACCENT,
     COLOURS,
     MAIN,
@@ -30,8 +32,6 @@ from palmette.latency.validation.style import (
     page,
     styled,
 )
-from palmette.latency.validation.validate import Validation
-from palmette.space.files import write_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _draw(folder: Path, timings: OpTimings, found: HeldOut, curves: Curves) -> N
     import plotly.graph_objects as go
     from plotly.offline import get_plotlyjs
 
-    from palmette.latency.validation.style import MUTED, PLOTLY_FILE, page, styled
+    from palmette.space.look import MUTED, PLOTLY_FILE, page, styled
 
     measured, predicted = timings.networks.ms, found.ms[found.chosen]
     ends = [

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from palmette.latency.validation.figures import figures, write_figures
-from palmette.latency.validation.style import INK, PLOTLY_FILE
 from palmette.latency.validation.tables import tables
 from palmette.latency.validation.validate import Validation, report, run
+from palmette.space.look import INK, PLOTLY_FILE
 
 
 @pytest.fixture(scope="module")
