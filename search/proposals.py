@@ -161,7 +161,7 @@ def _thinned_front(config: SearchConfig, problem: SearchProblem, told: Told | No
     # a budget just above the fastest leaves so few networks that a short search finds none
     codes = found.codes if len(found) else problem.fastest()[None, :]
     objectives = found.objectives if len(found) else np.zeros((1, 2))
-    kept = thinned(objectives, config.first)
+    kept = evenly_spaced(objectives, config.first)
     rewards = problem.rewards(objectives[:, 0], -objectives[:, 1])
     if rewards is not None:  # thinning may not lose the one that is looked for
         kept = np.union1d(kept, [int(rewards.argmax())])
@@ -169,7 +169,7 @@ def _thinned_front(config: SearchConfig, problem: SearchProblem, told: Told | No
     return chosen
 
 
-def thinned(objectives: Any, count: int) -> Any:
+def evenly_spaced(objectives: Any, count: int) -> Any:
     """Indices of at most `count` points of a front, evenly spaced along it, both ends included."""
     reach = np.ptp(objectives, axis=0)
     steps = np.diff(objectives, axis=0) / np.where(reach > 0, reach, 1.0)

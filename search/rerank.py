@@ -16,7 +16,7 @@ from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 from palmette.search.correction import Correction, sigma_of
 from palmette.search.front import non_dominated
 from palmette.search.problem import describe
-from palmette.search.proposals import thinned
+from palmette.search.proposals import evenly_spaced
 from palmette.search.retime_plan import unbudgeted
 from palmette.search.run import Run
 from palmette.space.errors import expect
@@ -124,5 +124,5 @@ def _best(run: Run, points: Floats, upper_ms: Floats, allowed: Mask, kept: Mask)
         " search again with a predictor that is fitted to them",
     )
     best = own[non_dominated(points[own])]
-    spaced = best[thinned(points[best], run.config.first)]
+    spaced = best[evenly_spaced(points[best], run.config.first)]
     return np.asarray(best[kept[best] | np.isin(best, spaced)])

@@ -91,7 +91,7 @@ def _measured(values: dict[Any, Any], where: str) -> tuple[float, float] | None:
     return top1, sigma
 
 
-def codes_of(networks: Sequence[Architecture], space: SearchSpace) -> tuple[Codes, list[int]]:
+def encoded(networks: Sequence[Architecture], space: SearchSpace) -> tuple[Codes, list[int]]:
     """Codes (n, genes) of the networks that are in a space, and their places among all."""
     codes, places = [], []
     for place, network in enumerate(networks):
@@ -105,7 +105,7 @@ def codes_of(networks: Sequence[Architecture], space: SearchSpace) -> tuple[Code
 
 def start_codes(problem: SearchProblem) -> Codes:
     """Codes (n, genes) of the networks to begin with that are in a problem's space."""
-    return codes_of(problem.start.networks, problem.space)[0]
+    return encoded(problem.start.networks, problem.space)[0]
 
 
 def first_state(problem: SearchProblem, evaluations: int) -> State | None:
@@ -164,5 +164,5 @@ def known_of(problem: SearchProblem) -> tuple[Codes, list[tuple[float, float]]]:
         for network, value in zip(start.networks, start.measured, strict=True)
         if value is not None
     ]
-    codes, places = codes_of([network for network, _ in known], problem.space)
+    codes, places = encoded([network for network, _ in known], problem.space)
     return codes, [known[place][1] for place in places]

@@ -16,7 +16,7 @@ from palmette.search.evolution import evolve
 from palmette.search.expensive.measured import MeasuredAccuracy
 from palmette.search.front import covered
 from palmette.search.problem import Limits, SearchProblem, pose
-from palmette.search.start import Start, codes_of, first_state, import_measured, read_start
+from palmette.search.start import Start, encoded, first_state, import_measured, read_start
 from palmette.search.trials.task import Task
 from palmette.space import InputError, SearchSpace
 
@@ -90,7 +90,7 @@ def test_a_table_without_architectures_is_no_start(tmp_path: Path) -> None:
 
 
 def test_networks_of_another_space_are_left_out(problem: SearchProblem, start: Start) -> None:
-    codes, places = codes_of(start.networks, problem.space)
+    codes, places = encoded(start.networks, problem.space)
     assert places == [0, 1, 2, 3, 4, 5]
     assert problem.space.decode_batch(codes) == list(start.networks[:6])
 
