@@ -1,7 +1,15 @@
 """What to pick: objectives, the search over them, runs and their fronts."""
 
+from palmette.search.alternatives import alternatives as alternatives
+from palmette.search.alternatives import best_rates as best_rates
 from palmette.search.compute import Compute as Compute
 from palmette.search.config import SearchConfig as SearchConfig
+from palmette.search.cost_figure import block_cost_figure as block_cost_figure
+from palmette.search.cost_figure import waterfall_figure as waterfall_figure
+from palmette.search.cost_table import block_costs as block_costs
+from palmette.search.cost_table import costs_by_sort as costs_by_sort
+from palmette.search.explain import Explanation as Explanation
+from palmette.search.explain import explain as explain
 from palmette.search.families.compound import Coefficients as Coefficients
 from palmette.search.families.compound import Scaled as Scaled
 from palmette.search.families.compound import fit_coefficients as fit_coefficients
@@ -32,3 +40,4 @@ from palmette.search.target_runs import resume_targets as resume_targets
 from palmette.search.target_runs import run_targets as run_targets
 from palmette.search.trained_front import TrainedFront as TrainedFront
 from palmette.search.trained_front import train_front as train_front
+from palmette.search.what_if import what_if as what_if

@@ -19,6 +19,8 @@ from palmette.space import Architecture
 from palmette.space.blocks import format_block
 
 Level = Literal["network", "part", "block", "op", "crossings", "fixed", "folded"]
+LEVELS = ("part", "block", "op")
+"""Levels that the rows of `CostNode.rows` can have."""
 
 CROSSINGS, FIXED = "changes of unit", "fixed cost"
 DEPTHS = (1, 2, 3)
@@ -43,6 +45,23 @@ class CostNode:
         yield depth, self
         for child in self.children:
             yield from child.walk(depth + 1)
+
+    def rows(self, level: str = "block") -> Iterator[tuple[tuple[str, ...], CostNode]]:
+        """Rows that add up to the root: nodes of a level, or above it where a branch has none.
+
+        Args:
+            level: of `LEVELS`.
+
+        Yields:
+            Names from below the root to the node, and the node.
+        """
+        reached = LEVELS[: LEVELS.index(level) + 1]
+        for child in self.children:
+            if any(grandchild.level in reached for grandchild in child.children):
+                for names, node in child.rows(level):
+                    yield (child.name, *names), node
+            else:
+                yield (child.name,), child
 
     def cut(self, depth: int) -> CostNode:
         """The tree with no more than some levels under its root."""

@@ -7,8 +7,11 @@ the difference of two predictions, not a measurement.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from palmette.export.exportability import (
     Exportability,
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     Subject = Architecture | nn.Module | tuple[Op, ...]
+
+
+ADVICE_COLUMNS = ["rule", "level", "ops", "ms", "saved_ms", "shown", "instead", "why"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,27 @@ class Explanation:
         rows = zip(self.report.ops, self.op_ms, strict=True)
         found = [(one.place, one.op.to_text(), ms) for one, ms in rows]
         return sorted(found, key=lambda row: -row[2])[:count]
+
+    def advice_table(self) -> pd.DataFrame:
+        """Rules that hold: columns rule, level, ops (how many), ms, saved_ms, shown, instead, why.
+
+        `ms` are those of the ops themselves; `saved_ms` is predicted before minus after, NaN where
+        the replacement cannot be built, and a guess where `shown` is false.
+        """
+        rows = [
+            {
+                "rule": one.finding.rule.name,
+                "level": one.finding.rule.level,
+                "ops": len(one.finding.ops),
+                "ms": one.ms,
+                "saved_ms": math.nan if one.saved_ms is None else one.saved_ms,
+                "shown": one.shown,
+                "instead": one.finding.rule.replacement,
+                "why": one.finding.rule.why,
+            }
+            for one in self.advice
+        ]
+        return pd.DataFrame(rows, columns=ADVICE_COLUMNS)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for programs."""

@@ -56,10 +56,10 @@ def scale(
     expect(width > 0 and depth > 0, f"scale: factors must be positive, got {width} and {depth}")
     first = _widened(architecture.stem, width) if stem else architecture.stem
     channels, stages = first.out_channels, []
-    for index, stage in enumerate(_staged(architecture)):
+    for index, stage in enumerate(staged(architecture)):
         inner = 0 < index < len(architecture.stages) - 1
         blocks = []
-        for block, before in _with_depth(
+        for block, before in with_depth(
             stage, depth_rounding(len(stage) * (depth if end_stages or inner else 1.0))
         ):
             blocks.append(follow(_widened(block, width), before, channels))
@@ -78,7 +78,7 @@ def _times(channels: int, factor: float) -> int:
     return min(rounded, channels) if factor < 1 else max(rounded, channels)
 
 
-def _staged(architecture: Architecture) -> list[list[tuple[Block, int]]]:
+def staged(architecture: Architecture) -> list[list[tuple[Block, int]]]:
     """Blocks of every stage, each with the channels of its input."""
     stages: list[list[tuple[Block, int]]] = [[] for _ in architecture.stages]
     for part in list(architecture.parts())[1:-1]:
@@ -86,7 +86,11 @@ def _staged(architecture: Architecture) -> list[list[tuple[Block, int]]]:
     return stages
 
 
-def _with_depth(stage: list[tuple[Block, int]], count: int) -> list[tuple[Block, int]]:
+def with_depth(stage: list[tuple[Block, int]], count: int) -> list[tuple[Block, int]]:
+    """A stage of `staged` with so many blocks: its last repeated, or its last ones left away.
+
+    No fewer are left than change the shape.
+    """
     kept = list(stage)
     while len(kept) > max(1, count) and keeps_shape(*kept[-1]):
         kept.pop()
