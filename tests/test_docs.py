@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import typer
 
@@ -42,7 +43,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = [
     "README.md",
     "CONTRIBUTING.md",
-    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
     *(f"{folder}/README.md" for folder in ("space", "export", "latency", "train", "search")),
     "train/supernet/README.md",
 ]
@@ -302,6 +303,36 @@ def test_the_afternoons_space_is_the_example() -> None:
 
 
 @pytest.mark.slow
+def test_an_accuracy_of_ones_own_is_searched_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "docs/howto/own_accuracy.md"
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(fenced(name, "python")[0])
+    Path("digits.toml").write_text(fenced(name, "toml")[0])
+    search = command_lines(name)[0]
+    cli.app(search, standalone_mode=False)
+    front = pd.read_csv("own/front.csv")
+    assert search[0] == "search" and len(front) >= 1
+    assert front["top1"].between(20, 100).all() and front["ms_at_confidence"].max() <= 0.6
+    assert Path("own/function.py").read_text() == Path("mine.py").read_text()
+
+
+@pytest.mark.slow
+def test_a_module_of_ones_own_goes_the_way_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "docs/howto/own_network.md"
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(fenced(name, "python")[0])
+    lines = [line for line in command_lines(name) if "net.py:factory" in line]
+    assert [line[0] for line in lines] == ["predict", "explain", "export"]
+    for line in lines:
+        cli.app(line, standalone_mode=False)
+    assert Path("own.mlpackage").is_dir() and "weights proven" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_afternoon_on_the_synthetic_phone_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -377,6 +408,19 @@ def test_numbers_of_timed_networks_are_those_of_the_table() -> None:
 def test_the_printed_estimate_is_the_one_of_today(capsys: pytest.CaptureFixture[str]) -> None:
     estimates.accuracy("mobilenet_v2")
     assert capsys.readouterr().out in fenced("docs/accuracy.md", "text")
+
+
+MARK = re.compile(r"([\d.,]+)(?: %| points)?<!-- figure: (\S+?\.json)/(\S+?)( x100)? -->")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "<!-- figure: " in text(name)])
+def test_marked_figures_are_those_of_the_results(name: str) -> None:
+    """Such as `3.6 %<!-- figure: per_op_to_network.json/mape_a -->`."""
+    marks = MARK.findall(text(name))
+    assert len(marks) == text(name).count("<!-- figure: ")
+    for shown, file, key, share in marks:
+        value = json.loads(text(f"results/{file}"))[key] * (100 if share else 1)
+        assert shown.replace(",", "") == f"{value:.{len(shown.partition('.')[2])}f}", key
 
 
 # Lengths
