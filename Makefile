@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN := OMP_NUM_THREADS=1
 
-.PHONY: install demo test test-all bench lint
+.PHONY: install demo test test-all docs bench lint
 
 install: $(STAMP)
 
@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): some minutes and 7 GB, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,data,tensorboard,ray,postgresql,dashboard,notebooks]" --group dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,data,tensorboard,ray,postgresql,dashboard,notebooks]" --group dev --group docs
 	touch $(STAMP)
 
 # The two searches run side by side, one core each; the second one's answer is printed after.
@@ -30,12 +30,16 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy examples
+	$(BIN)/mypy docs/site
 
 test: lint
 	$(RUN) $(BIN)/pytest -n 2 --dist loadscope -m "not slow" tests
 
 test-all: lint
 	$(RUN) $(BIN)/pytest -n 2 --dist loadscope tests
+
+docs: install
+	$(RUN) $(BIN)/python docs/site build/site
 
 bench: install
 	$(RUN) $(BIN)/python benchmarks/search_quality.py

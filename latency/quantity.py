@@ -13,7 +13,9 @@ from palmette.latency.timings import INCOMPLETE
 from palmette.space.errors import expect
 
 LATENCY = "latency"
+"""Milliseconds of a call on a phone that was idle."""
 SUSTAINED = "sustained"
+"""Milliseconds of a call on a phone that has got warm."""
 QUANTITIES = {LATENCY: "latency_ms", SUSTAINED: "sustained_ms"}
 """Name of a quantity -> its column of the timing table."""
 NAMES = " or ".join(QUANTITIES)

@@ -59,6 +59,7 @@ FAMILIES = (
 ZOO: dict[str, Reference] = {
     name: reference for family in FAMILIES for name, reference in family.NETWORKS.items()
 }
+"""Name of a network -> its text, and its published figures with their source."""
 FAMILY_OF: dict[str, str] = {
     name: family.__name__.rpartition(".")[2] for family in FAMILIES for name in family.NETWORKS
 }

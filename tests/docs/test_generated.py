@@ -1,0 +1,222 @@
+"""Pages that are made: nothing public, no command and no result is missing from them."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Module = Callable[[str], ModuleType]
+
+
+# Python
+
+
+def test_every_public_name_says_what_it_is(module: Module) -> None:
+    names = module("public_names")
+    silent = []
+    for folder in names.PACKAGES:
+        for public in names.public_names(folder):
+            silent += [public.path] if not public.words.strip() else []
+            silent += [
+                f"{public.path}.{name}" for name, words in names.members(public) if not words
+            ]
+    assert silent == []
+
+
+def test_every_name_of_a_package_has_an_entry_of_its_kind(module: Module) -> None:
+    pages = module("api_pages").pages()
+    for folder in ("space", "export", "latency", "train", "search"):
+        body = ast.parse((ROOT / folder / "__init__.py").read_text("utf-8")).body
+        listed = [a.name for node in body if isinstance(node, ast.ImportFrom) for a in node.names]
+        page = pages[f"docs/reference/api/{folder}.md"]
+        entries = re.findall(rf"(?:auto\w+::|{{py:data}}) palmette\.{folder}\.(\w+)$", page, re.M)
+        assert len(listed) > 6 and sorted(entries) == sorted(listed)
+    assert ".. autoclass:: palmette.space.Architecture\n" in pages["docs/reference/api/space.md"]
+    assert ".. autofunction:: palmette.search.run\n" in pages["docs/reference/api/search.md"]
+    constant = (
+        "{py:data} palmette.latency.SUSTAINED\n:type: str\n:value: 'sustained'\n\nMilliseconds"
+    )
+    assert constant in pages["docs/reference/api/latency.md"]
+
+
+def test_a_dataclass_without_words_counts_as_silent(module: Module, tmp_path: Path) -> None:
+    (tmp_path / "quiet.py").write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Pair:\n    a: int\n"
+    )
+    (tmp_path / "quiet_package.py").write_text("from quiet import Pair as Pair\n")
+    names = module("public_names")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        pair = __import__("quiet_package").Pair
+        assert names._named("quiet_package", "Pair", pair).words == ""
+
+
+def test_docstrings_become_markdown_and_their_sections_napoleons(module: Module) -> None:
+    rewritten = module("docstrings").from_markdown(
+        ["Mean of `a_*` and b*c.", "", "Args:", "    x: `ms`es of a_*; a|b, s_t."]
+    )
+    assert rewritten == [
+        ".. markdown::",
+        "",
+        "   Mean of `a_*` and b*c.",
+        "",
+        "",
+        "Args:",
+        r"    x: ``ms``\ es of a\_\*; a\|b, s_t.",
+    ]
+
+
+# Commands
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, sub in getattr(command, "commands", {}).items():
+        yield (*path, name), sub
+        yield from leaves(sub, (*path, name))
+
+
+def test_every_command_and_every_option_stands_in_the_reference(module: Module) -> None:
+    commands = module("command_pages")
+    pages = commands.pages()
+    found = list(leaves(commands.command_tree()))
+    assert len(found) > 35 and ("latency", "fit") in dict(found)
+    for path, command in found:
+        if command.hidden:
+            continue
+        page = pages[f"{commands.FOLDER}/{path[0]}.md"]
+        start = page.index(f"{'#' * len(path)} palmette {' '.join(path)}\n")
+        section = page[start:].split("\n```{program}", 1)[1].split("\n```{program}", 1)[0]
+        for parameter in command.params:
+            if getattr(parameter, "hidden", False):
+                continue
+            for name in [name for name in parameter.opts if name.startswith("--")]:
+                assert f"{{option}} {name}" in section or f", {name}" in section, (path, name)
+
+
+def test_an_option_has_its_type_its_words_and_its_default(module: Module) -> None:
+    page = module("command_pages").pages()["docs/reference/commands/search.md"]
+    assert (
+        "````{option} --confidence <float>\nThat the budget is kept.  \\[default: 0.8\\]\n````"
+        in page
+    )
+    assert "**What a network may cost**" in page and "palmette search [OPTIONS]" in page
+
+
+# Results
+
+
+def test_every_file_of_results_is_claimed_by_exactly_one_benchmark(module: Module) -> None:
+    subjects = module("result_pages").subjects()
+    claimed = [name for one in subjects for made in one.files.values() for name in made]
+    assert sorted(claimed) == sorted(path.name for path in (ROOT / "results").iterdir())
+
+
+def test_every_benchmark_is_listed_once_and_names_what_it_claims(module: Module) -> None:
+    pages = module("result_pages")
+    listed = [name for one in pages.subjects() for name in one.files]
+    assert sorted(listed) == sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
+    for one in pages.subjects():
+        for benchmark, made in one.files.items():
+            source = (ROOT / "benchmarks" / f"{benchmark}.py").read_text("utf-8")
+            assert all(Path(name).stem in source for name in made), benchmark
+            assert f"python benchmarks/{benchmark}.py" in pages.docstring(benchmark)
+
+
+def test_json_becomes_tables_of_figures_and_of_rows(module: Module, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(
+        '{"mape": 3.62215, "found": true, "by": {"x": 1, "y": [1.5, 2]},'
+        ' "rows": [{"ms": 12345.6, "at": "a|b"}, {"ms": 2.0}],'
+        ' "targets": {"p": {"v2": {"ms": 1}, "v3": {"ms": 2}}, "q": {"ms": 3}}}'
+    )
+    assert list(module("measured").tables(tmp_path / "a.json")) == [
+        (
+            "",
+            ["figure", "value"],
+            [["mape", "3.622"], ["found", "yes"], ["by.x", "1"], ["by.y", "1.5, 2"]],
+            4,
+        ),
+        ("rows", ["ms", "at"], [["12,346", "a|b"], ["2", ""]], 2),
+        ("targets", ["", "ms"], [["p / v2", "1"], ["p / v3", "2"], ["q", "3"]], 3),
+    ]
+
+
+def test_a_long_table_is_shown_by_its_beginning_and_counted(module: Module, tmp_path: Path) -> None:
+    rows = "".join(f"n{i},{i}.12345,0{i}\n" for i in range(20))
+    (tmp_path / "a.csv").write_text("# made with care\nname,ms,id\n" + rows)
+    ((title, columns, shown, count),) = module("measured").tables(tmp_path / "a.csv")
+    assert (title, columns, count) == ("", ["name", "ms", "id"], 20)
+    assert len(shown) == 8 and shown[1] == ["n1", "1.123", "01"]
+
+
+def test_every_result_is_shown_on_its_page(module: Module) -> None:
+    pages = module("result_pages").pages()
+    text = "".join(pages.values())
+    for path in (ROOT / "results").iterdir():
+        assert f"**[results/{path.name}](../../results/{path.name})**" in text
+    assert "| mape\\_a | 3." in pages["docs/results/latency.md"]
+    assert "![rank card](../../results/rank_card.png)" in pages["docs/results/accuracy.md"]
+
+
+# Pages that are written
+
+
+def test_every_page_is_in_the_table_of_contents(module: Module) -> None:
+    staging, contents = module("staging"), module("contents")
+    index = (ROOT / staging.INDEX).read_text("utf-8")
+    listed = [match["page"] for match in contents.ITEM.finditer(index)]
+    assert len(listed) == len(set(listed))
+    shown = {(ROOT / "docs" / page).resolve().relative_to(ROOT).as_posix() for page in listed}
+    assert shown == set(staging.page_paths()) - {staging.INDEX}
+
+
+def test_sections_become_parts_of_the_sidebar(module: Module) -> None:
+    one = "# A\n\n## One\n\n- [x](x.md): y\n- [r](../README.md): z\n\n"
+    text = one + "## Two\n\n<!-- pages: made -->\n"
+    made = {"made": [("M", "made/m.md", "words")]}
+    assert module("contents").with_contents(text, made) == (
+        f"{one}```{{toctree}}\n:hidden:\n:caption: One\n\nx.md\n/README.md\n```\n\n"
+        "## Two\n\n- [M](made/m.md): words\n\n"
+        "```{toctree}\n:hidden:\n:caption: Two\n\nmade/m.md\n```\n\n"
+    )
+    with pytest.raises(KeyError):
+        module("contents").with_contents("<!-- pages: nobody -->", made)
+
+
+def test_links_lead_to_pages_of_the_site(module: Module, tmp_path: Path) -> None:
+    staging = module("staging")
+    for folder in ("docs", "results", "notebooks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "LICENSE").write_text("free")
+    (tmp_path / "notebooks" / "1_a.ipynb").write_text("{}")
+    pages = {"docs/a.md", "README.md", "notebooks/1_a.md", "docs/results/index.md"}
+    text = "[a](../notebooks/1_a.ipynb#x) [b](../results) [c](../LICENSE) [d](../README.md)\n"
+    fence = "```\n[e](nowhere.md)\n```\n"
+    page, files = staging._with_links("docs/a.md", text + fence, tmp_path, pages)
+    assert page == (
+        "[a](../notebooks/1_a.md#x) [b](results/index.md) [c](../LICENSE) [d](../README.md)\n"
+        + fence
+    )
+    assert files == ["LICENSE"]
+    with pytest.raises(FileNotFoundError, match="docs/a.md: links to nowhere.md"):
+        staging._with_links("docs/a.md", "[e](nowhere.md)", tmp_path, pages)
+
+
+def test_a_notebook_is_a_page_of_its_text_and_code(module: Module) -> None:
+    (name, *_) = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    page = module("notebook_pages").page_of_notebook(ROOT / "notebooks" / name)
+    assert page.startswith("# ") and f"[{name}]({name})" in page
+    assert "```python\nimport" in page and page.count("```") % 2 == 0
+
+
+def test_what_is_the_same_is_left_and_what_is_old_goes(module: Module, tmp_path: Path) -> None:
+    write = module("staging").write
+    write({"a.md": "1", "b/c.md": "2"}, tmp_path)
+    before = (tmp_path / "a.md").stat().st_mtime_ns
+    write({"a.md": "1", "d.md": tmp_path / "a.md"}, tmp_path)
+    assert (tmp_path / "a.md").stat().st_mtime_ns == before
+    assert (tmp_path / "d.md").read_text() == "1" and not (tmp_path / "b" / "c.md").exists()
