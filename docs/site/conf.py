@@ -14,12 +14,14 @@ root_doc = "docs/index"
 source_suffix = {".md": "markdown"}
 language = "en"
 highlight_language = "text"
+smartquotes = False  # `--` of an option is no dash
 html_theme = "furo"
 html_title = "palmette"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sphinx = html_show_copyright = False
 html_show_sourcelink = False
+html_show_search_summary = False  # read by fetch, which a browser refuses to pages on the disk
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 myst_heading_anchors = 4

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+COMMAND = "command"
 ROWS = 8
 """Rows of a table that are shown."""
 NUMBERS = 6
@@ -22,11 +23,19 @@ Table = tuple[str, list[str], list[list[str]], int]
 
 
 def tables(path: Path) -> Iterator[Table]:
-    """Tables of a JSON or CSV file."""
+    """Tables of a JSON or CSV file; the command of a JSON file is left to `command_of`."""
     if path.suffix == ".csv":
         yield _of_csv(path)
     else:
-        yield from _of_json(json.loads(path.read_text("utf-8")), "")
+        data = json.loads(path.read_text("utf-8"))
+        yield from _of_json({key: data[key] for key in data if key != COMMAND}, "")
+
+
+def command_of(path: Path) -> str:
+    """The command line that a JSON file says it was made by; blank if it says none."""
+    return (
+        str(json.loads(path.read_text("utf-8")).get(COMMAND, "")) if path.suffix == ".json" else ""
+    )
 
 
 def _of_csv(path: Path) -> Table:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measured import Table, tables
+from measured import Table, command_of, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
@@ -70,10 +70,9 @@ def _overview() -> str:
             f"| [{benchmark}]({one.name}.md#{_anchor(benchmark)}) | {_first_line(benchmark)} |"
             for benchmark in one.files
         ]
-        parts += [f"## [{one.title}]({one.name}.md)", "| benchmark | |\n|---|---|"]
+        parts += [f"## [{one.title}]({one.name}.md)", "| benchmark | what it asks |\n|---|---|"]
         parts[-1] += "\n" + "\n".join(lines)
-    tree = "\n".join(one.name for one in subjects())
-    return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n\n{tree}\n```"]) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _page(subject: Subject) -> str:
@@ -98,6 +97,8 @@ def _file(name: str) -> Iterator[str]:
     if name.endswith(".png"):
         yield f"![{name.removesuffix('.png').replace('_', ' ')}]({link})"
         return
+    if command := command_of(RESULTS / name):
+        yield f"Made by\n\n```text\n{command}\n```"
     for table in tables(RESULTS / name):
         yield from _table(table)
 

@@ -129,7 +129,8 @@ def test_every_benchmark_is_listed_once_and_names_what_it_claims(module: Module)
 
 def test_json_becomes_tables_of_figures_and_of_rows(module: Module, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(
-        '{"mape": 3.62215, "found": true, "by": {"x": 1, "y": [1.5, 2]},'
+        '{"command": "python a.py --json", "mape": 3.62215, "found": true,'
+        ' "by": {"x": 1, "y": [1.5, 2]},'
         ' "rows": [{"ms": 12345.6, "at": "a|b"}, {"ms": 2.0}],'
         ' "targets": {"p": {"v2": {"ms": 1}, "v3": {"ms": 2}}, "q": {"ms": 3}}}'
     )
@@ -143,6 +144,7 @@ def test_json_becomes_tables_of_figures_and_of_rows(module: Module, tmp_path: Pa
         ("rows", ["ms", "at"], [["12,346", "a|b"], ["2", ""]], 2),
         ("targets", ["", "ms"], [["p / v2", "1"], ["p / v3", "2"], ["q", "3"]], 3),
     ]
+    assert module("measured").command_of(tmp_path / "a.json") == "python a.py --json"
 
 
 def test_a_long_table_is_shown_by_its_beginning_and_counted(module: Module, tmp_path: Path) -> None:
