@@ -51,7 +51,7 @@ def section(command: Any, context: typer.Context, level: int = 1) -> Iterator[st
     groups = [
         (getattr(one, "rich_help_panel", None) or kind[one.param_type_name], one) for one in shown
     ]
-    order = list(dict.fromkeys(title for title, _ in groups))
+    order = sorted(dict.fromkeys(title for title, _ in groups), key=lambda one: one != "Arguments")
     groups.sort(key=lambda group: order.index(group[0]))
     for title, members in groupby(groups, key=lambda group: group[0]):
         yield f"**{title}**"

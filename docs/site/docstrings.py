@@ -63,8 +63,16 @@ def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any)
     return True if MADE_BY_SKLEARN.match(name) else None
 
 
+def _dashes(app: Sphinx, doctree: nodes.document) -> None:
+    """Sphinx writes two hyphens after a parameter, for smartquotes to change; those are off."""
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("markdown", Markdown)
     app.connect("autodoc-process-docstring", _rewrite, priority=BEFORE_NAPOLEON)
+    app.connect("doctree-read", _dashes)
     app.connect("autodoc-skip-member", _skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
