@@ -16,6 +16,7 @@ from palmette.search.families.compound import fit_coefficients as fit_coefficien
 from palmette.search.families.compound import scale_to_budget as scale_to_budget
 from palmette.search.families.shrink import Shrunk as Shrunk
 from palmette.search.families.shrink import shrink as shrink
+from palmette.search.fronts_figure import fronts_figure as fronts_figure
 from palmette.search.objectives.goal import Goal as Goal
 from palmette.search.problem import Limits as Limits
 from palmette.search.problem import SearchProblem as SearchProblem
@@ -40,4 +41,6 @@ from palmette.search.target_runs import resume_targets as resume_targets
 from palmette.search.target_runs import run_targets as run_targets
 from palmette.search.trained_front import TrainedFront as TrainedFront
 from palmette.search.trained_front import train_front as train_front
+from palmette.search.transfer import transfer_matrix as transfer_matrix
+from palmette.search.transfer_figure import transfer_figure as transfer_figure
 from palmette.search.what_if import what_if as what_if

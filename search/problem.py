@@ -22,6 +22,7 @@ from palmette.export.unit_rules import Era
 from palmette.latency import CompiledLatency, Interval, LatencyPredictor
 from palmette.latency.identified import unknown
 from palmette.search.accuracy import Accuracy, Prior, PriorAccuracy
+from palmette.search.code_map import CodeMap
 from palmette.search.evolution import Evaluation
 from palmette.search.exportable import AT_RISK, REFUSED, level_table, without_refused
 from palmette.search.objectives.joined import JoinedTimes, columns_of
@@ -97,42 +98,6 @@ class Candidates:
     violation: Floats
     guarded: NDArray[np.bool_]
     outside: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class CodeMap:
-    """From codes of a restricted space to codes of the full one.
-
-    `columns` are the genes of the full space that still vary, `choices[column, index]` the full
-    index of a restricted one, `fixed` a full code with the only choice where just one is left.
-    """
-
-    columns: Codes
-    choices: Codes
-    fixed: Codes
-
-    @classmethod
-    def between(cls, restricted: SearchSpace, full: SearchSpace) -> CodeMap:
-        """Map from a space to the one that `SearchSpace.restrict` made it from."""
-        kept = {
-            gene.name: restricted.sections[section][key]
-            for gene in full.genes
-            for section, key in [gene.name.split(".")]
-        }
-        indices = [[g.choices.index(choice) for choice in kept[g.name]] for g in full.genes]
-        varying = [i for i, index in enumerate(indices) if len(index) > 1]
-        widest = max((len(index) for index in indices), default=0)
-        choices = np.zeros((len(varying), widest), dtype=np.int64)
-        for row, gene in enumerate(varying):
-            choices[row, : len(indices[gene])] = indices[gene]
-        fixed = np.array([index[0] for index in indices], dtype=np.int64)
-        return cls(np.array(varying, dtype=np.int64), choices, fixed)
-
-    def full(self, codes: Codes) -> Codes:
-        """Codes (n, genes) of the restricted space as codes of the full one."""
-        full = np.repeat(self.fixed[None, :], len(codes), axis=0)
-        full[:, self.columns] = self.choices[np.arange(len(self.columns)), codes]
-        return full
 
 
 @dataclass(frozen=True, slots=True)

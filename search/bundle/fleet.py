@@ -192,26 +192,13 @@ def _timed(
     problem: SearchProblem, full: Codes, confidence: float
 ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
     """Of codes of the full space: time, its bounds, and whether all limits are kept; each (n,)."""
-    codes, searched = _restricted(problem, full)
+    codes, searched = problem.compiled_codes.restricted(full)
     strict = replace(problem, limits=replace(problem.limits, confidence=confidence))
     found = strict.candidates(codes)
     ms, lower, upper = (
         np.where(searched, values, np.nan) for values in (found.ms, found.lower_ms, found.upper_ms)
     )
     return ms, lower, upper, searched & (found.violation <= 0)
-
-
-def _restricted(problem: SearchProblem, full: Codes) -> tuple[Codes, NDArray[np.bool_]]:
-    """Codes (n, genes) of the searched space, and a mask of those that lie in it."""
-    between, counts = problem.compiled_codes, problem.space.cardinalities
-    alone = np.setdiff1d(np.arange(full.shape[1]), between.columns)
-    inside = (full[:, alone] == between.fixed[alone]).all(axis=1)
-    codes = np.zeros((len(full), len(counts)), dtype=np.int64)
-    for gene, column in enumerate(between.columns):
-        same = full[:, column, None] == between.choices[gene, : counts[gene]]
-        inside &= same.any(axis=1)
-        codes[:, gene] = same.argmax(axis=1)
-    return codes, inside
 
 
 def _check_served(fleet: Fleet) -> None:

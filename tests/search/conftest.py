@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from palmette.search import Run, run
+from palmette.search import Run, run, run_joined, run_targets
 from palmette.space import SearchSpace
 from palmette.train.recipe import load_recipe
 from palmette.train.supernet import load_schedule, train_supernet
+from tests.search.several import GOALS, OPTIONS
 
 SMALL = """
 format = "palmette/space@1"
@@ -115,6 +116,21 @@ def finished(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def copied(finished: Run, tmp_path: Path) -> Path:
     """A copy of the finished run's folder, to damage."""
     return Path(shutil.copytree(finished.folder.path, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def several(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two runs, the second of which began with what the first found."""
+    out = tmp_path_factory.mktemp("several") / "all"
+    return run_targets(GOALS, out, space=str(small_file), **OPTIONS)
+
+
+@pytest.fixture(scope="session")
+def joined(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of two targets at once."""
+    out = tmp_path_factory.mktemp("joined") / "run"
+    options = {**OPTIONS, "space": str(small_file), "reward": "mnasnet"}
+    return run_joined(GOALS, out, join="weighted", **options)
 
 
 # --- accuracies that are measured -----------------------------------------------------------------

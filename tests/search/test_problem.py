@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palmette.latency import TARGETS, LatencyPredictor, load_predictor
+from palmette.search.code_map import CodeMap
 from palmette.search.evolution import Front, evolve
 from palmette.search.objectives.precision import value_bytes
 from palmette.search.objectives.quantities import NAMES, quantities_of
 from palmette.search.problem import (
-    CodeMap,
     Limits,
     SearchProblem,
     architecture_of,
@@ -217,6 +217,13 @@ def test_codes_of_a_restricted_space_are_the_same_networks_in_the_full_one(
     full = mapped.full(codes)
     assert full.shape == (2, len(small_space.genes))
     assert small_space.decode(full[1]) == restricted.decode(codes[1])
+    other = [[data.draw(st.integers(0, n - 1)) for n in small_space.cardinalities.tolist()]]
+    back, inside = mapped.restricted(np.concatenate([full, np.array(other, dtype=np.int64)]))
+    np.testing.assert_array_equal(back[:2], codes)
+    taken = dict(zip(small_space.genes, other[0], strict=True))
+    allowed = (restricted.sections[g.section][g.key] for g in taken)
+    kept = [g.choices[i] in some for (g, i), some in zip(taken.items(), allowed, strict=True)]
+    assert inside.tolist() == [True, True, all(kept)]
 
 
 def test_rows_describe_networks_that_they_give_back(tight: SearchProblem) -> None:

@@ -22,30 +22,12 @@ from palmette.search import (
     guard_lines,
     resume,
     resume_targets,
-    run_joined,
     run_targets,
 )
 from palmette.search.objectives.goal import JOINS, Goal, Join
 from palmette.search.retime_plan import finished_run
 from palmette.space import Architecture, InputError
-
-GOALS = (Goal("iphone-11/ane", 6.0), Goal("iphone-11/gpu", 14.0))
-OPTIONS: dict[str, Any] = {"evaluations": 1000, "shortlist": 4, "seed": 2}
-
-
-@pytest.fixture(scope="module")
-def several(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
-    """Two runs, the second of which began with what the first found."""
-    out = tmp_path_factory.mktemp("several") / "all"
-    return run_targets(GOALS, out, space=str(small_file), **OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def joined(small_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run of two targets at once."""
-    out = tmp_path_factory.mktemp("joined") / "run"
-    options = {**OPTIONS, "space": str(small_file), "reward": "mnasnet"}
-    return run_joined(GOALS, out, join="weighted", **options)
+from tests.search.several import GOALS, OPTIONS
 
 
 def fronts(runs: list[Run]) -> list[bytes]:
