@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUN := OMP_NUM_THREADS=1
+# bytecode is kept: tests start many processes, and each would compile the sources again
+RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: install demo test test-all docs bench lint
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,19 +127,25 @@ def test_there_are_enough_networks_of_both_kinds(benchmark: ModuleType, made: Ma
     assert sum("|" in name for name in made[4]) == 20
 
 
-def test_the_unplanned_table_takes_twice_as_long(metrics: dict[str, Any], made: Made) -> None:
+def test_the_unplanned_table_takes_twice_as_long(
+    benchmark: ModuleType, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, _, planned, others, _ = made
-    assert 0.35 < metrics["time_share"] < 0.65
+    # the times are of the tables, whatever is predicted from them
+    monkeypatch.setattr(benchmark, "predict", lambda rows, subjects: np.ones(len(subjects)))
+    assert 0.35 < benchmark.score(*made)["time_share"] < 0.65
     assert {kind for kind, _ in others} == {"op", "chain", "network"}
     assert len(set(planned) - set(others)) > 0.4 * len(planned)
 
 
-def test_an_unknown_target_is_one_line_and_code_2() -> None:
-    command = [sys.executable, str(SCRIPT), "--target", "host/cpu@nothing"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: target 'host/cpu@nothing'")
-    assert done.stderr.count("\n") == 1
+def test_an_unknown_target_is_one_line_and_code_2(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["host_loop.py", "--target", "host/cpu@nothing"])
+    assert benchmark.main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: target 'host/cpu@nothing'")
+    assert said.count("\n") == 1
 
 
 def test_macs_with_an_offset_are_found_exactly(benchmark: ModuleType) -> None:

@@ -96,6 +96,7 @@ def test_a_planted_phone_is_found(metrics: dict[str, Any]) -> None:
     assert metrics["coverage_90_p"] > 0.01 and 1 < metrics["interval_factor_90"] < 1.2
 
 
+@pytest.mark.slow
 def test_models_and_baselines_stand_in_one_table(metrics: dict[str, Any]) -> None:
     assert {"chosen", "trees", "power", "parametric", "macs", "parameters", "raw_sum"} < set(
         metrics["table"]

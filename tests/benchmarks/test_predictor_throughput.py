@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -86,10 +85,17 @@ def test_bad_input_is_refused(benchmark: ModuleType, values: dict[str, object], 
         benchmark.measure(**values)
 
 
-def test_an_unknown_target_is_one_line_and_code_2(tmp_path: Path) -> None:
+def test_an_unknown_target_is_one_line_and_code_2(
+    benchmark: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     out = tmp_path / "it.json"
-    command = [sys.executable, str(SCRIPT), "--target", "iphone-99/ane", "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1 and "target 'iphone-99/ane'" in done.stderr
+    arguments = ["predictor_throughput.py", "--target", "iphone-99/ane", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert benchmark.main() == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1 and "target 'iphone-99/ane'" in said.err
     assert not out.exists()
