@@ -1,9 +1,10 @@
-"""Settings of the whole suite: properties that repeat exactly, and a cache of its own."""
+"""Settings of the suite: properties that repeat, a cache of its own, which worker runs what."""
 
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -25,3 +26,47 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
+
+
+TOGETHER = {
+    "tests/latency/validation/": "what is held out of the shipped timings",
+    "tests/latency/test_predictor.py": "what is held out of the shipped timings",
+    "tests/latency/test_fit_targets.py": "what is held out of the shipped timings",
+    "tests/latency/whole/test_few_shot.py": "what is held out of the shipped timings",
+    "tests/latency/whole/test_model.py": "what is held out of the shipped timings",
+    "tests/latency/test_compiled.py": "the made phone",
+    "tests/latency/per_op/test_op_": "the made phone",
+    "tests/latency/per_op/test_fusion.py": "the made phone",
+    "tests/search/report/": "the finished run",
+    "tests/search/ledger/": "the finished run",
+    "tests/search/test_shown.py": "the finished run",
+    "tests/search/test_figure.py": "the finished run",
+    "tests/search/test_summary.py": "the finished run",
+    "tests/export/gates/": "packages with faults",
+    "tests/export/compression/": "compressed packages",
+}
+"""Starts of paths whose tests share what takes seconds to make: one worker makes it, once."""
+FIRST = ("tests/benchmarks/", "tests/examples/", "tests/notebooks/", *TOGETHER)
+"""Starts of paths with few and long tests: one that began last would leave a worker idle."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays on one worker, as --dist loadscope has it; so do the files of `TOGETHER`."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            names = (name for start, name in TOGETHER.items() if nodeid.startswith(start))
+            return next(names, nodeid.split("::")[0])
+
+        def _assign_work_unit(self, node: Any) -> None:
+            """The queue is by the number of tests; what is long goes before."""
+            starts = {scope: next(iter(unit)) for scope, unit in self.workqueue.items()}
+            first = (scope for scope, test in starts.items() if test.startswith(FIRST))
+            self.workqueue.move_to_end(next(first, next(iter(starts))), last=False)
+            super()._assign_work_unit(node)
+
+    return Scheduling(config, log)
