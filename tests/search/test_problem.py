@@ -375,6 +375,7 @@ def test_an_impossible_budget_tells_the_fastest_and_that_one_is_possible(
     assert told_fastest(small_space, predictor, 0.998 * told) == told
 
 
+@pytest.mark.slow
 def test_the_fastest_of_the_preset_is_told_so_that_it_can_be_searched() -> None:
     predictor = load_predictor("iphone-13/ane")
     space = SearchSpace.preset("mobilenet_v2")
@@ -406,7 +407,14 @@ def test_a_space_of_guarded_networks_is_told_the_guard(small_toml: str) -> None:
         pose(space, load_predictor("iphone-11/ane"), Limits(100.0))
 
 
-@pytest.mark.parametrize("name", presets())
+# the cheapest to compile run always; the tables of every preset are those of tests/space
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("mnasnet", "fbnet") else [pytest.mark.slow])
+        for name in presets()
+    ],
+)
 def test_every_preset_can_be_searched_on_the_modern_neural_engine(name: str) -> None:
     space = SearchSpace.preset(name)
     problem = pose(space, load_predictor("iphone-13/ane"), Limits(2.0))

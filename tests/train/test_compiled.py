@@ -17,6 +17,7 @@ from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior
 
 PRESETS = presets()
+OFTEN = ("mobilenet_v2", "mnasnet")  # what the default suite draws codes of one by one
 
 # everything that a preset lacks: another total stride, deep and narrowing stages, e9, 1x1 kernels,
 # images so small that maps shrink to one value
@@ -51,7 +52,10 @@ def test_compiled_prior_equals_the_traced_path(
     assert_paths_agree(compiled, compiled.space.sample(200, np.random.default_rng(3)), "tf_slim")
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.slow]) for name in PRESETS],
+)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -26,7 +26,13 @@ from palmette.space import InputError, Op, OpTable, SearchSpace, compile_space, 
 ALL = tuple(PRECISIONS)
 
 
-@pytest.mark.parametrize("name", presets())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("mnasnet", "mobilenet_v2") else [pytest.mark.slow])
+        for name in presets()
+    ],
+)
 def test_the_tables_of_every_preset_equal_the_traced_networks(name: str) -> None:
     compiled = compile_space(SearchSpace.preset(name))
     codes = compiled.space.sample(5, np.random.default_rng(2))
