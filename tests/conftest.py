@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # workers import what tests define; a process that is spawned has the path of the one that spawns
 sys.path.append(str(Path(__file__).parents[1]))
 
-settings.register_profile("suite", deadline=None, derandomize=True)
-settings.register_profile("thorough", deadline=None, max_examples=2000)
+# how long examples take is the machine's load: no fault of a test
+TIMELESS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("suite", derandomize=True, **TIMELESS)
+settings.register_profile("thorough", max_examples=2000, **TIMELESS)
 settings.load_profile("suite")
 
 
