@@ -75,7 +75,7 @@ def test_points_rise_in_designs_and_fall_in_error(points: list[Point], timed: Ti
 
 
 def test_the_same_seed_draws_the_same(
-    timed: Timed, points: list[Point], validated: tuple[list[Row], dict[str, Any]]
+    timed: Timed, validated: tuple[list[Row], dict[str, Any]]
 ) -> None:
     rows = [row for row in validated[0] if row.target in timed.targets]
-    assert learning_curves([timed], rows) == points
+    assert learning_curves([timed], rows, draws=1) == learning_curves([timed], rows, draws=1)
