@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # bytecode is kept: tests start many processes, and each would compile the sources again
 RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
-.PHONY: install demo test test-all docs bench lint
+.PHONY: install demo test test-all notebooks docs bench lint
 
 install: $(STAMP)
 
@@ -38,6 +38,10 @@ test: lint
 
 test-all: lint
 	$(RUN) $(BIN)/pytest -n 2 --dist loadscope tests
+
+# One file holds these tests, so they are dealt out one by one. `test-all` runs them too.
+notebooks: install
+	$(RUN) $(BIN)/pytest -n 2 tests/notebooks
 
 docs: install
 	$(RUN) $(BIN)/python docs/site build/site
