@@ -174,9 +174,7 @@ def ship(folder: Path, trained: list[TrainedFront]) -> Path:
             runtime=target.runtime,
             predicted_ms=float(best["ms"]),
             metadata={"target": str(target), "top1": f"{best['real_top1']:.1f} on {front.data}"},
-            module=weights.module(),
-            scale=weights.normalisation.scale,
-            bias=weights.normalisation.bias,
+            **weights.for_export(),
         )
     )
     report = verify_weights(path, weights.module())

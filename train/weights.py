@@ -41,6 +41,11 @@ class TrainedWeights:
         module.load_state_dict(dict(self.tensors))
         return module.eval()
 
+    def for_export(self) -> dict[str, Any]:
+        """Module, scale and bias, by the names that an export and its gates take them under."""
+        scaling = self.normalisation
+        return {"module": self.module(), "scale": scaling.scale, "bias": scaling.bias}
+
 
 def write_weights(path: Path, weights: TrainedWeights, form: str = FORMAT) -> None:
     """Write a file of weights, atomically; equal weights give equal bytes."""

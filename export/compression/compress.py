@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palmette.export.compression.apply import compressed, decompressed
 from palmette.export.compression.proof import (
@@ -32,6 +32,9 @@ from palmette.export.weights import Half, StoredLayer, stored_layers
 from palmette.space.architecture import Architecture
 from palmette.space.blocks import Head
 from palmette.space.errors import expect
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KIND = "mlprogram"
 KEY = "compression"
@@ -61,6 +64,12 @@ class Compressed:
     def worst(self) -> LayerError:
         """Layer with the largest relative error."""
         return max(self.layers, key=lambda layer: layer.relative)
+
+    def table(self) -> pd.DataFrame:
+        """A row for each layer: `name`, `values`, `compressed`, `largest` and `relative` change."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(layer) for layer in self.layers])
 
 
 @dataclass(frozen=True, slots=True)

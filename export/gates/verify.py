@@ -20,6 +20,7 @@ from palmette.space.architecture import IMAGE_CHANNELS, Architecture
 from palmette.space.errors import expect
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor, nn
 
 IMAGES = 4
@@ -53,6 +54,21 @@ class Verdict:
     def passed(self) -> bool:
         """Whether no gate failed."""
         return all(gate.passed is not False for gate in self.gates)
+
+    def table(self) -> pd.DataFrame:
+        """A row for each gate: `gate`, `passed`, `error` and its `limit`, what a pass `shows`."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "gate": gate.name,
+                "passed": gate.passed,
+                "error": gate.figures.get("error"),
+                "limit": gate.figures.get("tolerance"),
+                "shows": gate.reason or gate.shows,
+            }
+            for gate in self.gates
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """For programs."""

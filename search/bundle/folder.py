@@ -89,13 +89,7 @@ def _build(portfolio: Portfolio, folder: Path, trained: Mapping[Architecture, An
 
 def _export(portfolio: Portfolio, package: Package, folder: Path, trained: Any) -> dict[str, Any]:
     """Export one package; what the manifest says of the result."""
-    given: dict[str, Any] = {}
-    if trained is not None:
-        given = {
-            "module": trained.module(),
-            "scale": trained.normalisation.scale,
-            "bias": trained.normalisation.bias,
-        }
+    given: dict[str, Any] = {} if trained is None else trained.for_export()
     shares = [share for share in portfolio.shares if share.network == package.network]
     path = export_for_runtime(
         package.network if trained is None else trained.architecture,

@@ -1,13 +1,23 @@
-"""Notebooks run from top to bottom, outside the repository, and are stored without outputs."""
+"""Notebooks run from top to bottom, outside the repository, and are stored without outputs.
 
+Their main figures become pictures: PALMETTE_SCREENSHOTS=1 writes them to `docs/`, otherwise they go
+to a folder of the test.
+"""
+
+import json
+import os
 import re
 import resource
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import plotly.io
 import pytest
 from nbclient import NotebookClient
+
+from palmette.space.look import page
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -15,6 +25,14 @@ NOTEBOOKS = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 PACKAGES = ("palmette", "space", "export", "latency", "train", "search")
 MOST_SECONDS = 120
 """Of processor time, which other work on the machine does not stretch."""
+DATA_VARIABLE = "PALMETTE_DATA"
+MOST_PICTURE_BYTES = 150_000
+WIDTH, HEIGHT = 900, 560
+PLOTLY = "application/vnd.plotly.v1+json"
+PICTURES = {
+    "figure-front.png": ("1_which_backbone.ipynb", "cell-11"),
+}
+"""Name of a picture, and the cell that leaves a plotly figure as its value."""
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -27,7 +45,8 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 def names_shared_data(name: str) -> bool:
     """Whether a notebook looks for figures of third parties beside the repository."""
-    return any(re.search(r"\bshared\b", cell.source) for cell in code_cells(read(name)))
+    named = r"\bshared\b|third_party"
+    return any(re.search(named, cell.source) for cell in code_cells(read(name)))
 
 
 @pytest.fixture
@@ -45,8 +64,8 @@ def children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def expect_clean_run(name: str, work: Path) -> None:
-    """Run a notebook in a new folder; raises the error of a failing cell."""
+def clean_run(name: str, work: Path) -> nbformat.NotebookNode:
+    """A notebook with its outputs, run in a new folder; raises the error of a failing cell."""
     work.mkdir()
     before, seconds = sorted(FOLDER.rglob("*")), children_seconds()
     notebook = read(name)
@@ -64,10 +83,44 @@ def expect_clean_run(name: str, work: Path) -> None:
     assert [text for text in warned if "IProgress" not in text] == []  # tqdm asks for ipywidgets
     assert sorted(FOLDER.rglob("*")) == before and not list(work.iterdir())
     assert 0.1 < seconds < MOST_SECONDS
+    return notebook
+
+
+def figure_of(notebook: nbformat.NotebookNode, cell: str) -> Any:
+    """The plotly figure that a cell left as its value."""
+    (found,) = [one for one in notebook.cells if one.id == cell]
+    (data,) = [out.data[PLOTLY] for out in found.outputs if PLOTLY in out.get("data", {})]
+    return plotly.io.from_json(json.dumps(data), skip_invalid=True)
+
+
+def draw(figures: dict[Path, Any], folder: Path) -> None:
+    """Figures as pictures, by a headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="ran clean; pictures: no driver")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("ran clean; its pictures need Debian's chromium: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        sheet = browser.new_page(viewport={"width": WIDTH + 100, "height": HEIGHT + 100})
+        for file, figure in figures.items():
+            figure.update_layout(width=WIDTH, height=HEIGHT)
+            html = folder / f"{file.stem}.html"
+            html.write_text(page(figure, "figure", file.stem, alone=True), "utf-8")
+            sheet.goto(html.as_uri())
+            sheet.wait_for_selector("#figure .main-svg")
+            sheet.locator("#figure").screenshot(path=file)
+        browser.close()
 
 
 def test_there_is_a_notebook() -> None:
     assert "1_which_backbone.ipynb" in NOTEBOOKS
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_picture_is_of_a_cell_that_leaves_a_figure(picture: str) -> None:
+    name, cell = PICTURES[picture]
+    (found,) = [one for one in code_cells(read(name)) if one.id == cell]
+    assert "figure" in found.source.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -87,7 +140,12 @@ def test_a_notebook_ends_with_what_must_hold(name: str) -> None:
 def test_a_notebook_runs_and_writes_nothing_into_the_repository(
     name: str, jupyter_home: Path
 ) -> None:
-    expect_clean_run(name, jupyter_home / "work")
+    notebook = clean_run(name, jupyter_home / "work")
+    out = ROOT / "docs" if os.environ.get("PALMETTE_SCREENSHOTS") else jupyter_home
+    cells = {out / file: cell for file, (of, cell) in PICTURES.items() if of == name}
+    if cells:
+        draw({file: figure_of(notebook, cell) for file, cell in cells.items()}, jupyter_home)
+    assert all(1_000 < file.stat().st_size < MOST_PICTURE_BYTES for file in cells)
 
 
 @pytest.mark.slow
@@ -99,4 +157,5 @@ def test_a_notebook_runs_where_nobody_has_the_shared_data(
     for package in PACKAGES:
         shutil.copytree(ROOT / package, alone / package, symlinks=True)
     monkeypatch.setenv("PYTHONPATH", str(alone))
-    expect_clean_run(name, jupyter_home / "work")
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
+    clean_run(name, jupyter_home / "work")

@@ -36,6 +36,9 @@ def test_weights_come_back_with_all_that_belongs_to_them(file: Path) -> None:
     assert found.about == {"top1": 0.5}
     image = torch.rand(1, 3, 8, 8)
     assert torch.equal(found.module()(image), NET.build(3).eval()(image))
+    given = found.for_export()
+    assert (given["scale"], given["bias"]) == (NUMBERS.scale, NUMBERS.bias)
+    assert torch.equal(given["module"](image), found.module()(image))
 
 
 def test_another_number_of_classes_is_the_same_network(file: Path) -> None:

@@ -32,6 +32,7 @@ def test_a_package_says_what_it_is_and_passes_the_gates_of_its_network(
     verdict = verify(done.path, network, module=trained(network), images=1)
     assert [gate.passed for gate in verdict.gates] == [True] * 3
     assert done.path == tmp_path / "small.mlpackage" and done.bytes == size_bytes(done.path)
+    assert done.table()["relative"].max() == done.worst.relative
     about = read_spec(done.path).description.metadata.userDefined
     assert about["compression"] == "sparse50_int8" and about["compression_bits"] == "8"
     assert about["compressed_from"] == content_hash(source)

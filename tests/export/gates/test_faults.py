@@ -50,6 +50,9 @@ def test_a_good_package_passes_every_gate(
     # rounding to half is seen, and is small
     assert 1e-5 < half["error"] < 5e-3 and half["top1_agreement"] == 1
     assert not half["overflows"]
+    table = verdict.table().set_index("gate")
+    assert list(table.index) == ["graph", "weights", "half"] and table["passed"].all()
+    assert (table["error"] < table["limit"]).all()
 
 
 def test_truncated_weights_fail_the_gate_of_weights(

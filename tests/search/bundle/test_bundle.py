@@ -17,7 +17,14 @@ from palmette import cli
 from palmette.export import ExportError
 from palmette.latency import load_predictor
 from palmette.search import Run, run
-from palmette.search.bundle import Fleet, Portfolio, choose, open_fleet, write_bundle
+from palmette.search.bundle import (
+    Fleet,
+    Portfolio,
+    choose,
+    device_table,
+    open_fleet,
+    write_bundle,
+)
 from palmette.search.bundle import folder as folder_module
 from palmette.search.bundle.folder import MANIFEST, MODELS, NOTE, sha256
 from palmette.space import Architecture, InputError
@@ -210,6 +217,22 @@ def test_a_bundle_holds_what_its_manifest_says(bundle: Path, portfolio: Portfoli
         )
         assert choice["expected_ms"] == pytest.approx(share.ms, abs=1e-4)
     assert data["fallback"] == {"package": f"{network.id}.mlmodel", "unit": "all"}
+
+
+def test_a_bundle_tells_what_each_phone_runs_in_the_order_of_its_manifest(
+    bundle: Path, tmp_path: Path
+) -> None:
+    data = json.loads((bundle / MANIFEST).read_text("utf-8"))
+    table = device_table(bundle)
+    assert list(table["identifier"]) == [*data["devices"], "any other"]  # one unit each
+    row = table.set_index("identifier").loc["iPhone14,5"]
+    (choice,) = data["devices"]["iPhone14,5"]
+    assert row["package"] == choice["package"] and row["minimum_ios"] == 16
+    assert row["expected_ms"] == choice["expected_ms"] and bool(row["timed_phone"])
+    assert table["package"].iloc[-1] == data["fallback"]["package"]
+    assert table.iloc[-1][["phone", "expected_ms"]].isna().all()
+    with pytest.raises(InputError, match="holds no manifest of format"):
+        device_table(tmp_path)
 
 
 def test_the_packages_are_core_mls_with_the_fleet_in_their_metadata(bundle: Path) -> None:
