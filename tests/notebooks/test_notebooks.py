@@ -99,8 +99,10 @@ def draw(figures: dict[Path, Any], folder: Path) -> None:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("ran clean; its pictures need Debian's chromium: apt-get install chromium")
+    # its socket stands in TMPDIR, where the path of a test's folder is too long
+    plain = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"], env=plain)
         sheet = browser.new_page(viewport={"width": WIDTH + 100, "height": HEIGHT + 100})
         for file, figure in figures.items():
             figure.update_layout(width=WIDTH, height=HEIGHT)
