@@ -31,6 +31,8 @@ WIDTH, HEIGHT = 900, 560
 PLOTLY = "application/vnd.plotly.v1+json"
 PICTURES = {
     "figure-front.png": ("1_which_backbone.ipynb", "cell-11"),
+    "figure-waterfall.png": ("3_anatomy_of_a_backbone.ipynb", "cell-05"),
+    "figure-transfer.png": ("5_one_search_many_phones.ipynb", "cell-08"),
 }
 """Name of a picture, and the cell that leaves a plotly figure as its value."""
 
