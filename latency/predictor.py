@@ -259,6 +259,13 @@ class LatencyPredictor(BaseEstimator):
         return cls(str(model.target), quantity=fitted.quantity)._take(fitted)
 
     @property
+    def held_out_errors(self) -> pd.Series:
+        """Error in % of each timed network, itself held out, by name; above 0: too slow."""
+        self._expect_fitted()
+        logs = pd.Series(dict(self.held_out_errors_), dtype=np.float64)
+        return (100 * np.expm1(logs)).rename("error")
+
+    @property
     def mape(self) -> float:
         """Mean absolute error over the timed networks, each held out, in percent."""
         self._expect_fitted()

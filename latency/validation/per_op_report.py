@@ -9,6 +9,7 @@ import numpy as np
 
 from palmette.latency.per_op.network_cost import family_folds
 from palmette.latency.per_op.op_timings import OpTimings
+from palmette.latency.targets import Target
 from palmette.latency.validation.per_op import (
     CONFIDENCE,
     FAMILY_FOLDS,
@@ -22,6 +23,7 @@ from palmette.latency.validation.per_op import (
     shape_scores,
 )
 from palmette.space.files import write_text
+from palmette.space.look import MUTED, PLOTLY_FILE, page, styled
 
 Table = tuple[str, list[str], list[list[str]]]
 Curves = dict[str, list[tuple[int, float]]]
@@ -125,8 +127,6 @@ def _draw(folder: Path, timings: OpTimings, found: HeldOut, curves: Curves) -> N
     import plotly.graph_objects as go
     from plotly.offline import get_plotlyjs
 
-    from palmette.space.look import MUTED, PLOTLY_FILE, page, styled
-
     measured, predicted = timings.networks.ms, found.ms[found.chosen]
     ends = [
         float(min(measured.min(), predicted.min())),
@@ -148,13 +148,21 @@ def _draw(folder: Path, timings: OpTimings, found: HeldOut, curves: Curves) -> N
     name = str(timings.target).replace("/", "-").replace("@", "-")
     title = f"{timings.target}: predicted with the family held out against measured"
     styled(scatter, title, "measured, ms", "predicted, ms")
-    lines = go.Figure()
-    for curve, points in curves.items():
-        counts, errors = [count for count, _ in points], [mape for _, mape in points]
-        lines.add_scatter(x=counts, y=errors, mode="lines+markers", name=CURVE_NAMES[curve])
-    lines.update_xaxes(type="log")
-    styled(lines, f"{timings.target}: error against what was timed", "number timed", "error, %")
+    lines = curves_figure(timings.target, curves)
     for kind, figure in (("held_out", scatter), ("learning_curves", lines)):
         place = f"{name}-{kind}"
         write_text(folder / f"{place}.html", page(figure, place, figure.layout.title.text))
     write_text(folder / PLOTLY_FILE, get_plotlyjs())
+
+
+def curves_figure(target: Target, curves: Curves) -> Any:
+    """Plotly figure of `learning_curves`: the error against how many ops or networks were timed."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for curve, points in curves.items():
+        counts, errors = [count for count, _ in points], [mape for _, mape in points]
+        figure.add_scatter(x=counts, y=errors, mode="lines+markers", name=CURVE_NAMES[curve])
+    figure.update_xaxes(type="log")
+    title = f"{target}: error against what was timed"
+    return styled(figure, title, "number timed", "error, %")
