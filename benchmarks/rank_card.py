@@ -53,6 +53,7 @@ Floats = NDArray[np.float64]
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, PICTURE = ROOT / "results" / "rank_card.json", ROOT / "results" / "rank_card.png"
+SHIPPED = ROOT / "train" / "data" / RESULTS.name
 SPACE = Path(__file__).resolve().parent / "spaces" / "tiny.toml"
 MEDIAN_OF = 400
 """Networks that the median of the MACs is taken of."""
@@ -312,7 +313,9 @@ def main() -> int:
         flag = f"--{item.name.replace('_', '-')}"
         parser.add_argument(flag, type=kind, default=item.default)
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
-    parser.add_argument("--write", action="store_true", help="write results/rank_card.*")
+    parser.add_argument(
+        "--write", action="store_true", help="write results/rank_card.* and the shipped copy"
+    )
     arguments = parser.parse_args()
     try:
         setting = Setting(**{item.name: getattr(arguments, item.name) for item in fields(Setting)})
@@ -322,7 +325,8 @@ def main() -> int:
         return 2
     show(metrics)
     if arguments.write:
-        write_text(RESULTS, json.dumps(metrics, indent=1) + "\n")
+        for place in (RESULTS, SHIPPED):
+            write_text(place, json.dumps(metrics, indent=1) + "\n")
         draw(metrics, estimates, alone, PICTURE)
     if arguments.json:
         print(json.dumps(metrics))

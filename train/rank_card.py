@@ -8,9 +8,11 @@ could reach at this noise of the seeds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +28,12 @@ from palmette.train.ranking import (
     with_interval,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "rank_card.json"
+CEILING = "one training"
+"""Row of `card_table`: a training with one seed, against the mean of the others."""
 BAND = 0.1
 """Of nearly equal MACs."""
 TOP_SHARE = 0.2
@@ -82,6 +90,37 @@ def card(
         "ceiling": {name: _ceiling(alone, pairs, drawn) for name, pairs in subsets.items()},
         "estimators": rows,
     }
+
+
+def card_table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """A card as a frame: a row per estimator, and `one training`, the ceiling, as the last.
+
+    Columns: `tau` with `low` and `high` of its 95 % interval; `near_macs`, tau among pairs of
+    nearly equal MACs; `over_macs` with `over_low` and `over_high`, tau less that of MACs, paired;
+    `cost`, in trainings of one network.
+    """
+    import pandas as pd
+
+    rows = {}
+    for name, row in {**found["estimators"], CEILING: found["ceiling"]}.items():
+        over = row.get("tau_minus_macs", {})
+        rows[name] = {
+            "tau": row["tau"]["value"],
+            "low": row["tau"]["low"],
+            "high": row["tau"]["high"],
+            "near_macs": row["tau_near_macs"]["value"],
+            "over_macs": over.get("value"),
+            "over_low": over.get("low"),
+            "over_high": over.get("high"),
+            "cost": row.get("cost"),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").astype(np.float64)
+
+
+def shipped_card() -> dict[str, Any]:
+    """The card of tiny networks on procedural images (`benchmarks/rank_card.py`)."""
+    found: dict[str, Any] = json.loads((files("palmette.train") / "data" / FILE).read_text("utf-8"))
+    return found
 
 
 def cheapest(found: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -8,12 +8,17 @@ quotient of quadratic forms in how often each was drawn.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palmette.train.features import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Pairs = NDArray[np.bool_]
 RESAMPLES = 4000
@@ -78,6 +83,72 @@ def best(truth: Floats, share: float = 0.2) -> Pairs:
     inside = np.zeros(len(truth), dtype=np.bool_)
     inside[np.argsort(-truth, kind="stable")[:count]] = True
     return inside[:, None] & inside[None, :]
+
+
+def order_by_distance(
+    estimate: Floats, truth: Floats, edges: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+) -> pd.DataFrame:
+    """How often the estimate orders a pair as the truth does, by how far apart its estimates are.
+
+    Columns: `from` and `to` of the distance of the two estimates, to not included; `pairs`;
+    `right`, the share of them that the truth orders alike, one half for tossing a coin. Pairs that
+    are equal in the estimate or in the truth count one half.
+
+    Args:
+        estimate: (n,), of networks.
+        truth: (n,).
+        edges: of the distances, rising; the last class has no end.
+    """
+    import pandas as pd
+
+    first, second = np.triu_indices(len(truth), 1)
+    by_estimate = estimate[first] - estimate[second]
+    agrees = (1 + np.sign(by_estimate) * np.sign(truth[first] - truth[second])) / 2
+    place = np.searchsorted(np.asarray(edges), np.abs(by_estimate), side="right") - 1
+    rows = []
+    for at, (low, high) in enumerate(zip(edges, [*edges[1:], np.inf], strict=True)):
+        inside = agrees[place == at]
+        rows.append((low, high, len(inside), inside.mean() if len(inside) else np.nan))
+    return pd.DataFrame(rows, columns=["from", "to", "pairs", "right"])
+
+
+def best_of(
+    estimate: Floats,
+    truth: Floats,
+    counts: Sequence[int] = (1, 2, 5, 10, 20, 50),
+    *,
+    trained: int = 1,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What becomes of the best of n networks by their estimates, n of them drawn at a time.
+
+    Columns: `of`, n; `estimated` and `true`, means of the two values of the one taken; `optimism`,
+    the first less the second; `lost`, truth of the truly best of the n less that of the one taken.
+
+    Args:
+        estimate: (networks,).
+        truth: (networks,), in the same unit.
+        counts: n, each at most as many as there are networks.
+        trained: so many with the highest estimates have their truth found out, and the truly best
+            of these is taken.
+        draws: of n networks without replacement.
+        seed: of the draws.
+    """
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    every = np.tile(np.arange(len(truth)), (draws, 1))
+    rows = []
+    for count in counts:
+        drawn = rng.permuted(every, axis=1)[:, :count]
+        order = np.argsort(-estimate[drawn], axis=1, kind="stable")[:, :trained]
+        listed = np.take_along_axis(drawn, order, axis=1)
+        taken = listed[np.arange(draws), truth[listed].argmax(axis=1)]
+        estimated, true = float(estimate[taken].mean()), float(truth[taken].mean())
+        lost = float(truth[drawn].max(axis=1).mean()) - true
+        rows.append((count, estimated, true, estimated - true, lost))
+    return pd.DataFrame(rows, columns=["of", "estimated", "true", "optimism", "lost"])
 
 
 def _taus(estimate: Floats, truth: Floats, pairs: Pairs | None, drawn: Floats) -> Floats:

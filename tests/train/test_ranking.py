@@ -12,9 +12,11 @@ from scipy.stats import kendalltau
 
 from palmette.train.ranking import (
     best,
+    best_of,
     bootstrap,
     kendall,
     near,
+    order_by_distance,
     resamples,
     with_interval,
 )
@@ -88,3 +90,44 @@ def test_an_interval_leaves_resamples_without_pairs_out() -> None:
 
 def test_an_unordered_list_has_no_tau() -> None:
     assert math.isnan(kendall(np.ones(4), np.arange(4.0)))
+
+
+def test_pairs_are_ordered_by_how_far_apart_they_are() -> None:
+    estimate = np.array([70.0, 70.25, 71.25])
+    truth = np.array([1.0, 0.0, 2.0])
+    found = order_by_distance(estimate, truth, (0.0, 0.5, 1.0))
+    assert found["pairs"].tolist() == [1, 0, 2] and found["to"].tolist() == [0.5, 1.0, np.inf]
+    assert found["right"].tolist()[0] == 0.0 and found["right"].tolist()[2] == 1.0
+
+
+def test_a_tie_counts_one_half() -> None:
+    found = order_by_distance(np.array([1.0, 1.0]), np.array([1.0, 2.0]), (0.0,))
+    assert found["right"].tolist() == [0.5]
+
+
+def test_the_best_of_all_networks_is_no_draw() -> None:
+    estimate, truth = np.array([3.0, 2.0, 1.0]), np.array([1.0, 2.0, 0.5])
+    row = best_of(estimate, truth, (3,), draws=5).iloc[0]
+    assert row.to_dict() == {
+        "of": 3.0,
+        "estimated": 3.0,
+        "true": 1.0,
+        "optimism": 2.0,
+        "lost": 1.0,
+    }
+
+
+def test_the_best_of_more_noisy_estimates_is_more_optimistic() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(70, 1, 400)
+    found = best_of(truth + rng.normal(0, 1, 400), truth, (1, 10, 100))
+    assert found["optimism"].is_monotonic_increasing and found["lost"].iloc[0] == 0
+    assert abs(found["optimism"].iloc[0]) < 0.1 < 1.0 < found["optimism"].iloc[2]
+
+
+def test_training_the_whole_list_loses_nothing() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(70, 1, 50)
+    estimate = truth + rng.normal(0, 2, 50)
+    lost = [best_of(estimate, truth, (20,), trained=k)["lost"].iloc[0] for k in (1, 5, 20)]
+    assert lost[0] > lost[1] > lost[2] == pytest.approx(0)
