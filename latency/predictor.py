@@ -262,8 +262,8 @@ class LatencyPredictor(BaseEstimator):
     def held_out_errors(self) -> pd.Series:
         """Error in % of each timed network, itself held out, by name; above 0: too slow."""
         self._expect_fitted()
-        logs = pd.Series(dict(self.held_out_errors_), dtype=np.float64)
-        return (100 * np.expm1(logs)).rename("error")
+        errors = {name: 100 * float(np.expm1(e)) for name, e in self.held_out_errors_.items()}
+        return pd.Series(errors, dtype=np.float64, name="error")
 
     @property
     def mape(self) -> float:

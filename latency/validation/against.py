@@ -53,7 +53,7 @@ def against(
     inside = dict(list(own[own["subject_kind"] == "op"].groupby("part_of")["subject"]))
     rows = []
     for name, timed in networks.groupby("subject", sort=False):
-        ops = _ops(str(name), inside.get(name, ()))
+        ops = _ops(str(name), list(inside.get(name, ())))
         measured = typical_ms(timed)
         held_out = name in errors.index
         ms = measured * (1 + errors[name] / 100) if held_out else float(predictor.predict([ops])[0])
@@ -104,7 +104,7 @@ def against_figure(frame: pd.DataFrame, title: str) -> Any:
 
 def _ops(name: str, kernels: Sequence[str]) -> tuple[Op, ...]:
     """Ops of a network: of the kernels timed inside it, else by its name or text."""
-    if not len(kernels):
+    if not kernels:
         return network_ops(name)
     return tuple(op for text in kernels for op in kernel_from_text(text))
 
