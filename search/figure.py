@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from palmette.latency import LATENCY
@@ -11,9 +12,24 @@ from palmette.space.look import ACCENT, MAIN, MUTED, WARM, page, styled
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from palmette.search.run import Run
 
 FRONT, PICK, REFERENCE, BUDGET = MAIN, ACCENT, MUTED, WARM
+_LETTERS, _LINES = 130, 26
+"""Of names of references: how many letters fit across the figure, and how many lines up it."""
+_BESIDE = {
+    "bottom right": (0.05, -1.2),
+    "middle right": (0.05, -0.5),
+    "top right": (0.05, 0.2),
+    "bottom left": (-1.05, -1.2),
+    "middle left": (-1.05, -0.5),
+    "top left": (-1.05, 0.2),
+    "bottom center": (-0.5, -1.4),
+    "top center": (-0.5, 0.4),
+}
+"""Places of a name: where it begins beside its point, in its own lengths and in lines."""
 
 
 def front_figure(run: Run) -> Any:
@@ -49,7 +65,11 @@ def front_figure(run: Run) -> Any:
         )
     )
     if run.problem.accuracy.rung == PRIOR:  # of the zoo only ImageNet's accuracy is known
-        figure.add_trace(_references(run))
+        zoo = run_references(run.problem, run.config.recipe)
+        shown = _range(run, zoo[time])
+        figure.add_trace(_references(run, zoo, shown))
+    else:
+        shown = _range(run, ())
     figure.add_vline(
         x=run.config.budget_ms,
         line={"color": BUDGET, "dash": "dash"},
@@ -57,12 +77,17 @@ def front_figure(run: Run) -> Any:
         annotation_position="top left",
     )
     styled(figure, _title(run), _time_axis(run), _axis(run))
-    # references far beyond the budget would squeeze the front into a corner
-    widest = min(1.9 * run.config.budget_ms, 2.5 * float(front[at_confidence].max()))
-    if run.problem.reward is not None:  # the front goes on beyond
-        widest = max(widest, 1.05 * float(front[at_confidence].max()))
-    figure.update_xaxes(range=[0.9 * float(front[time].min()), widest])
+    figure.update_xaxes(range=shown)
     return figure
+
+
+def _range(run: Run, references: Iterable[float]) -> tuple[float, float]:
+    """Ends of the axis of time: references far beyond the budget would squeeze the front."""
+    front, (time, at_confidence) = run.front, run.problem.time_columns
+    last, budget = float(front[at_confidence].max()), run.config.budget_ms
+    widest = min(1.9 * budget, 2.5 * last)
+    inside = [x for x in (budget, *references) if x <= widest]
+    return 0.9 * float(front[time].min()), 1.08 * max(last, *inside)
 
 
 def _title(run: Run) -> str:
@@ -89,11 +114,12 @@ def _of(run: Run) -> str:
     return "" if run.config.budget == LATENCY else f"{run.config.budget} "
 
 
-def _references(run: Run) -> Any:
+def _references(run: Run, zoo: pd.DataFrame, shown: tuple[float, float]) -> Any:
     """The zoo's networks as points."""
     import plotly.graph_objects as go
 
-    zoo, time = run_references(run.problem, run.config.recipe), run.problem.time_columns[0]
+    time = run.problem.time_columns[0]
+    heights = (*run.front["top1"], *zoo["top1"])
     unit = "ms" if run.problem.joined is None else "of the budget"
     return go.Scatter(
         x=zoo[time],
@@ -102,10 +128,44 @@ def _references(run: Run) -> Any:
         name="reference networks",
         marker={"symbol": "diamond", "size": 9, "color": REFERENCE},
         text=zoo["network"],
-        textposition="bottom right",
+        textposition=_places(
+            zoo[time], zoo["top1"], zoo["network"], shown, (min(heights), max(heights))
+        ),
         textfont={"size": 10, "color": REFERENCE},
         hovertemplate=f"%{{text}}<br>%{{x:.3g}} {unit}, %{{y:.1f}} %<extra></extra>",
     )
+
+
+def _places(
+    xs: Iterable[float],
+    ys: Iterable[float],
+    names: Iterable[str],
+    width: tuple[float, float],
+    height: tuple[float, float],
+) -> list[str]:
+    """Where each name stands beside its point: the first place where it covers no other name."""
+    taken: list[tuple[float, float, float, float]] = []  # left, right, low, high; letters, lines
+    places = []
+    for x, y, name in zip(xs, ys, names, strict=True):
+        across = _LETTERS * (x - width[0]) / (width[1] - width[0])
+        up = _LINES * (y - height[0]) / max(height[1] - height[0], 1e-9)
+        boxes = {
+            place: (
+                across + side * len(name),
+                across + (side + 1) * len(name),
+                up + row,
+                up + row + 1,
+            )
+            for place, (side, row) in _BESIDE.items()
+        }
+        free = (
+            place
+            for place, (left, right, lower, upper) in boxes.items()
+            if all(right < a or b < left or upper < c or d < lower for a, b, c, d in taken)
+        )
+        places.append(next(free, "bottom right"))
+        taken.append(boxes[places[-1]])
+    return places
 
 
 def _axis(run: Run) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from palmette.search import Run, resume
-from palmette.search.figure import front_figure, front_page
+from palmette.search.figure import _places, front_figure, front_page
 from palmette.space import MOBILENET_LIKE
 
 
@@ -106,6 +106,14 @@ def test_the_references_stand_where_the_same_predictors_put_them(
     assert ms["mobilenet_v2"] == pytest.approx(
         finished.problem.latency.predictor.predict(["mobilenet_v2"])[0]
     )
+
+
+def test_names_of_references_at_one_place_stand_on_different_sides() -> None:
+    names = ["mobilenet_v1", "mobilenet_v2", "fbnet_c", "far_away"]
+    places = _places(
+        [0.7, 0.7, 0.701, 0.2], [73.0, 73.1, 73.0, 60.0], names, (0.0, 1.0), (50.0, 80.0)
+    )
+    assert places[0] == places[3] == "bottom right" and len(set(places[:3])) == 3
 
 
 def test_the_budget_is_a_line_at_its_milliseconds(finished: Run) -> None:
