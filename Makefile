@@ -69,7 +69,7 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/compile_spaces.py
 	$(RUN) $(BIN)/python benchmarks/package_sizes.py
 	$(RUN) $(BIN)/python benchmarks/synthetic_phone.py
-	$(RUN) $(BIN)/python benchmarks/expensive_stage.py --longest 100 --gp-seeds 0
+	$(RUN) $(BIN)/python benchmarks/expensive_stage.py
 	$(RUN) $(BIN)/python benchmarks/tell_measured.py
 	$(RUN) $(BIN)/python benchmarks/halving.py
 	$(RUN) $(BIN)/python benchmarks/ledger_growth.py --json

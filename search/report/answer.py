@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from palmette.search.report.baselines import WORDS, baselines_of
 from palmette.search.report.opened import OpenedRun
 
 
@@ -86,5 +87,21 @@ def _sure(opened: OpenedRun, row: dict[Any, Any]) -> str:
     )
     return (
         f"How sure: {tied} with the best score, within {accuracy.tie_points:.2g} points. Top-1 is"
-        f" {accuracy.words()}.{outside}"
+        f" {accuracy.words()}.{outside}{_beaten(opened)}"
     )
+
+
+def _beaten(opened: OpenedRun) -> str:
+    """Where a simple rule predicts a target's timings better than its predictor."""
+    words = ""
+    for latency in opened.problem.latencies:
+        errors = baselines_of(latency.predictor)
+        better = [name for name in WORDS if errors and errors[name] < errors["own"]]
+        if better:
+            best = min(better, key=errors.__getitem__)
+            words += (
+                f" On {latency.predictor.model_.target.alias} {WORDS[best]} alone predicted held-out"
+                f" networks better ({errors[best]:.1f} %) than this predictor"
+                f" ({errors['own']:.1f} %): take its milliseconds as a rough guide."
+            )
+    return words

@@ -16,6 +16,7 @@ from typing import Any
 from palmette.search.report.answer import answer
 from palmette.search.report.contents import contents
 from palmette.search.report.history import History
+from palmette.search.report.next_steps import next_steps
 from palmette.search.report.opened import OpenedRun, open_run
 from palmette.search.report.repeat import command
 from palmette.search.report.tables import (
@@ -76,6 +77,7 @@ def page(opened: OpenedRun) -> str:
         css=_read("report.css"),
         standing=f'<p class="standing">{escape(opened.standing)}</p>' if opened.standing else "",
         answer=answer(opened),
+        next=_next(opened),
         explored=_explored(opened, data) if there else "",
         trust=_trust(opened),
         repeat=_repeat(opened),
@@ -128,6 +130,19 @@ def _trust(opened: OpenedRun) -> str:
         lines.append(f"<dd>{escape(words)}</dd>")
         last = about
     return "\n".join(lines)
+
+
+def _next(opened: OpenedRun) -> str:
+    steps = "".join(
+        f"<dt>{escape(words)}</dt><dd><code>{escape(line)}</code></dd>"
+        for words, line in next_steps(opened)
+    )
+    if not steps:
+        return ""
+    return (
+        '<section id="next" aria-labelledby="next-title">'
+        f'<h2 id="next-title">What to do next</h2><dl class="trust">{steps}</dl></section>'
+    )
 
 
 def _repeat(opened: OpenedRun) -> str:
