@@ -100,6 +100,13 @@ def find_target(name: str) -> Target:
     raise InputError(f"target '{name}' is unknown; known: {known} (the part after @ may be left)")
 
 
+def _nearest(name: str) -> str:
+    """Known targets of the device that a name begins with, or all."""
+    device = name.partition("/")[0]
+    own = [target.alias for target in TARGETS.values() if target.device == device]
+    return f"known of {device}: {', '.join(own)}" if own else f"known: {', '.join(TARGETS)}"
+
+
 def parse_target(name: str) -> Target:
     """Target by its name: one of `TARGETS`, by its alias too, or any `device/unit@runtime`.
 
@@ -112,7 +119,8 @@ def parse_target(name: str) -> Target:
     if found is None:
         raise InputError(
             f"target '{name}' must be device/unit@runtime, such as iphone-15/ane@coreml-ios18, in"
-            f" lower case, with the unit cpu, gpu or ane; known: {', '.join(TARGETS)}"
+            f" lower case, with the unit cpu, gpu or ane; {_nearest(name)} (of those known the part"
+            " after @ may be left; palmette targets lists them)"
         )
     device, unit, runtime = found.groups()
     return Target(device, unit, runtime, "", "", PEAK_TMACS[unit])

@@ -87,7 +87,7 @@ def _range(run: Run, references: Iterable[float]) -> tuple[float, float]:
     last, budget = float(front[at_confidence].max()), run.config.budget_ms
     widest = min(1.9 * budget, 2.5 * last)
     inside = [x for x in (budget, *references) if x <= widest]
-    return 0.9 * float(front[time].min()), 1.08 * max(last, *inside)
+    return 0.9 * float(front[time].min()), 1.08 * max([last, *inside])
 
 
 def _title(run: Run) -> str:

@@ -90,6 +90,9 @@ def given_timings(tables: list[Path] | None) -> pd.DataFrame:
     found = read_timing_tables(tables)
     for bad in found.quarantined:
         note(f"put aside: {bad}")
+    if found.quarantined:
+        good = len(found.rows)
+        note(f"{good} of {good + len(found.quarantined)} rows are used; the others are put aside")
     for row in conflicts(found.rows).to_dict("records"):
         who = "sources" if row["low_source"] != row["high_source"] else "passports"
         note(

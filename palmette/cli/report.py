@@ -42,7 +42,8 @@ def compare(
     """Show two runs side by side: settings that differ, fronts, picks, shared networks."""
     from palmette.search.report.compare import compare as compared
 
-    found = compared(first, second)
+    with status("reading the runs"):
+        found = compared(first, second)
     if as_json:
         print(json.dumps(found.to_dict(), default=str))
     else:

@@ -100,8 +100,8 @@ def _beaten(opened: OpenedRun) -> str:
         if better:
             best = min(better, key=errors.__getitem__)
             words += (
-                f" On {latency.predictor.model_.target.alias} {WORDS[best]} alone predicted held-out"
-                f" networks better ({errors[best]:.1f} %) than this predictor"
+                f" On {latency.predictor.model_.target.alias} {WORDS[best]} alone predicted"
+                f" held-out networks better ({errors[best]:.1f} %) than this predictor"
                 f" ({errors['own']:.1f} %): take its milliseconds as a rough guide."
             )
     return words
