@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # bytecode is kept: tests start many processes, and each would compile the sources again
 RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
-.PHONY: install demo test test-all notebooks docs bench lint
+.PHONY: install demo test sweeps test-all notebooks docs bench lint
 
 install: $(STAMP)
 
@@ -34,7 +34,11 @@ lint: install
 	$(BIN)/mypy docs/site
 
 test: lint
-	$(RUN) $(BIN)/pytest -n 2 --dist loadscope -m "not slow" tests
+	$(RUN) $(BIN)/pytest -n 2 --dist loadscope -m "not slow and not sweep" tests
+
+# What continuous integration runs beside the default suite.
+sweeps: install
+	$(RUN) $(BIN)/pytest -n 2 --dist loadscope -m "sweep and not slow" tests
 
 test-all: lint
 	$(RUN) $(BIN)/pytest -n 2 --dist loadscope tests

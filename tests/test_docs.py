@@ -320,7 +320,7 @@ def test_an_accuracy_of_ones_own_is_searched_as_the_page_says(
     assert Path("own/function.py").read_text() == Path("mine.py").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_module_of_ones_own_goes_the_way_of_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +15,19 @@ IMPORTED_AS = {"scikit-learn": "sklearn"}
 def test_make_bench_runs_every_benchmark() -> None:
     run = set(re.findall(r"benchmarks/(\w+)\.py", (ROOT / "Makefile").read_text()))
     assert {path.stem for path in (ROOT / "benchmarks").glob("*.py")} == run
+
+
+def test_what_is_not_slow_is_run_by_one_of_the_two_suites_of_continuous_integration() -> None:
+    chosen = re.findall(r'-m "([^"]+)"', (ROOT / "Makefile").read_text())
+    for sweep, slow in itertools.product((False, True), repeat=2):
+        runs = [eval(words, {"sweep": sweep, "slow": slow}) for words in chosen]
+        assert sum(runs) == (not slow)
+
+
+def test_contributing_says_what_continuous_integration_runs() -> None:
+    run = re.findall(r"^make ([\w-]+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    said = (ROOT / "CONTRIBUTING.md").read_text().partition("Continuous integration runs")[2]
+    assert re.findall(r"`make ([\w-]+)`", said.partition(". Nothing")[0]) == run
 
 
 def test_every_dependency_is_imported() -> None:

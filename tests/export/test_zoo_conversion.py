@@ -2,7 +2,7 @@
 
 The default suite converts one small network a kind of block: examples from the zoo that together
 hold every option of that kind which some network uses; to the older format those of three kinds.
-The slow suite converts the other kinds to it too, and every network.
+The sweeps convert the other kinds to it too, the slow suite every network.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ of channels. The two small networks of `conftest.py`, which other tests convert 
         pytest.param(
             block,
             written,
-            marks=[pytest.mark.slow] if written == "neuralnetwork" and block not in OLDER else [],
+            marks=[pytest.mark.sweep] if written == "neuralnetwork" and block not in OLDER else [],
         )
         for written in FORMATS
         for block in EXAMPLES

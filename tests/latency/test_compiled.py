@@ -33,7 +33,7 @@ from palmette.space.search_space import presets
 def swept(*often: str) -> list[Any]:
     """The presets; the default suite runs some of them."""
     return [
-        pytest.param(name, marks=[] if name in often else [pytest.mark.slow]) for name in presets()
+        pytest.param(name, marks=[] if name in often else [pytest.mark.sweep]) for name in presets()
     ]
 
 
@@ -69,7 +69,9 @@ def small_tables(
     return {name: predictor.compile(small) for name, predictor in predictors.items()}
 
 
-@pytest.mark.parametrize("preset", swept("mobilenet_v2", "mnasnet", "fbnet"))
+@pytest.mark.parametrize(
+    "preset", swept("mobilenet_v2", "mnasnet", "fbnet", "mobilenet_v4", "repvit_like")
+)
 def test_compiled_and_traced_milliseconds_are_equal_on_the_presets(
     predictors: dict[str, LatencyPredictor], preset: str
 ) -> None:
@@ -211,7 +213,7 @@ def test_no_random_step_of_a_preset_is_cheaper(
     assert monotonicity_violations(predictors[target], compiled, 20_000, seed=3) == 0
 
 
-@pytest.mark.parametrize("preset", swept("mnasnet", "fbnet"))
+@pytest.mark.parametrize("preset", swept("mnasnet", "fbnet", "mobilenet_v4", "repvit_like"))
 @pytest.mark.parametrize("name", STRICT_MODELS)
 def test_no_random_step_is_cheaper_with_any_op_model_a_search_may_use(
     made: dict[str, LatencyPredictor], preset: str, name: str

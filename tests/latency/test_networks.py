@@ -37,8 +37,8 @@ QUICK = (
 
 
 def names(quick: tuple[str, ...]) -> list[object]:
-    """All networks; those that are not quick are slow."""
-    return [n if n in quick else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS]
+    """All networks; the default suite runs the quick ones."""
+    return [n if n in quick else pytest.param(n, marks=pytest.mark.sweep) for n in NETWORKS]
 
 
 def traced(name: str) -> tuple[Op, ...]:

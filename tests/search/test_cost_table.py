@@ -17,7 +17,10 @@ NEW, OLD = "iphone-13/ane", "iphone-11/ane"
 FULL = "iphone-13/ane@coreml-ios16"
 NETWORKS = [
     "mobilenet_v3_small",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "shufflenet_v2_1.0")),
+    *(
+        pytest.param(name, marks=pytest.mark.sweep)
+        for name in ("mobilenet_v2", "shufflenet_v2_1.0")
+    ),
 ]
 
 

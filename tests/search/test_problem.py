@@ -375,7 +375,7 @@ def test_an_impossible_budget_tells_the_fastest_and_that_one_is_possible(
     assert told_fastest(small_space, predictor, 0.998 * told) == told
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_the_fastest_of_the_preset_is_told_so_that_it_can_be_searched() -> None:
     predictor = load_predictor("iphone-13/ane")
     space = SearchSpace.preset("mobilenet_v2")
@@ -411,7 +411,7 @@ def test_a_space_of_guarded_networks_is_told_the_guard(small_toml: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[] if name in ("mnasnet", "fbnet") else [pytest.mark.slow])
+        pytest.param(name, marks=[] if name in ("mnasnet", "fbnet") else [pytest.mark.sweep])
         for name in presets()
     ],
 )

@@ -290,7 +290,7 @@ def run(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, *arguments: str)
     return code
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_the_claims_hold_with_a_tenth_of_the_demo_s_evaluations(
     benchmark: ModuleType,
     monkeypatch: pytest.MonkeyPatch,

@@ -138,7 +138,7 @@ def test_the_lines_name_every_limit_and_what_is_not_known_of_fewer_bits(restrict
     assert front["package_mb"].max() <= 4.5 and front["peak_memory_mb"].max() <= 3.5
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_pick_of_fewer_bits_is_exported_with_them(restricted: Run, tmp_path: Path) -> None:
     row = restricted.front["precision"].eq("int8").idxmax()
     assert restricted.front.loc[row, "precision"] == "int8"

@@ -54,7 +54,7 @@ def test_compiled_prior_equals_the_traced_path(
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.slow]) for name in PRESETS],
+    [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.sweep]) for name in PRESETS],
 )
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -84,7 +84,7 @@ def test_many_networks_of_any_blocks_are_verified(network: Architecture, kind: s
     assert_verified(network, kind, network.build(4).eval())
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_every_head_is_verified(
     headed: Architecture, kind: str, trained: Callable[..., nn.Module]
 ) -> None:

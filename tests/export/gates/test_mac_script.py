@@ -54,7 +54,7 @@ def test_the_script_passes_what_agrees_and_fails_what_does_not(folder: Path, goo
     assert not line["passed"] and line["error"] == pytest.approx(0.2, abs=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_labels_and_boxes_are_compared_too(
     net: Architecture,
     detector: Architecture,

@@ -16,7 +16,7 @@ SCALE = (0.017, 0.0175, 0.0174)
 BIAS = (-2.1, -2.0, -1.8)
 
 
-SLOW = (
+SWEPT = (
     ExportOptions(input=TENSOR, batch=2, outputs=("classes",)),
     ExportOptions(sizes=Sizes(((24, 32), (48, 48)))),
     ExportOptions("neuralnetwork", scale=SCALE, bias=BIAS),
@@ -31,7 +31,7 @@ SLOW = (
     "options",
     [
         ExportOptions(scale=SCALE, bias=BIAS),
-        *(pytest.param(options, marks=pytest.mark.slow) for options in SLOW),
+        *(pytest.param(options, marks=pytest.mark.sweep) for options in SWEPT),
     ],
     ids=lambda options: f"{options.kind}-{options.input}-{options.system}",
 )
@@ -50,7 +50,7 @@ def test_another_scale_than_the_packages_fails_the_gate_of_weights(
     assert [gate.name for gate in verdict.gates if gate.passed is False] == ["weights"]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_taps_with_names_of_their_own_are_verified(
     head_texts: dict[str, str], trained: Callable[..., nn.Module], tmp_path: Path
 ) -> None:

@@ -64,7 +64,7 @@ def test_in_half_precision_every_half_result_is_one_of_half_precision(
     assert len(halves) > 20 and all(halves)
 
 
-@pytest.mark.parametrize("system", [pytest.param("iOS16", marks=pytest.mark.slow), "iOS17"])
+@pytest.mark.parametrize("system", [pytest.param("iOS16", marks=pytest.mark.sweep), "iOS17"])
 def test_suppression_in_the_program_runs_and_agrees_with_torchs(
     detector: Architecture, trained: Callable[..., nn.Module], system: str, tmp_path: Path
 ) -> None:

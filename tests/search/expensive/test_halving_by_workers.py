@@ -18,7 +18,7 @@ RECIPE = load_recipe("quick").changed(epochs=3, batch=32, schedule__warmup_epoch
 NETS = [f"16x16 stem_k3_s2_c8_relu | ir_r1_k3_s2_e2_c{width}_relu | head" for width in (8, 12, 16)]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_two_processes_that_share_a_folder_give_the_table_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,7 +48,7 @@ def test_no_trial_is_spent_on_what_the_prior_must_not_judge(
     expect_judged(narrowing, name, 20)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_nor_in_a_space_where_that_is_common() -> None:
     problem = problem_of(SearchSpace.preset("mobilenet_v2"))
     codes = problem.space.sample(500, np.random.default_rng(0))

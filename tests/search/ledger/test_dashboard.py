@@ -125,7 +125,7 @@ def test_the_extra_is_named_where_the_dashboard_is_missing(
         raise AssertionError("served")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_the_command_serves_and_ends_in_order(tmp_path: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     with open_study(tmp_path / "study.journal", **OPTIONS):

@@ -26,12 +26,12 @@ from palmette.space import InputError, Op, OpTable, SearchSpace, compile_space, 
 ALL = tuple(PRECISIONS)
 
 
+OFTEN = ("mnasnet", "mobilenet_v2", "mobilenet_v4", "repvit_like", "fbnet")  # every kind of block
+
+
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if name in ("mnasnet", "mobilenet_v2") else [pytest.mark.slow])
-        for name in presets()
-    ],
+    [pytest.param(n, marks=[] if n in OFTEN else [pytest.mark.sweep]) for n in presets()],
 )
 def test_the_tables_of_every_preset_equal_the_traced_networks(name: str) -> None:
     compiled = compile_space(SearchSpace.preset(name))

@@ -51,7 +51,7 @@ def test_ten_thousand_trials_open_in_two_seconds_and_weigh_under_six_megabytes(
     assert 0 < page.get_attribute(".cloud", "d").count("M") < 10_000
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_screenshots_are_small(visit: Visit, tmp_path: Path) -> None:
     out = ROOT / "docs" if os.environ.get("PALMETTE_SCREENSHOTS") else tmp_path
     run("iphone-13/ane", 1.0, tmp_path / "run")

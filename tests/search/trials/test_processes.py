@@ -174,8 +174,8 @@ if __name__ == "__main__":
     ("end", "kills"),
     [
         ("executor.wait(600)", (signal.SIGKILL,)),
-        pytest.param("executor.wait(600)", (signal.SIGINT,), marks=pytest.mark.slow),
-        pytest.param("raise ValueError", (), marks=pytest.mark.slow),
+        pytest.param("executor.wait(600)", (signal.SIGINT,), marks=pytest.mark.sweep),
+        pytest.param("raise ValueError", (), marks=pytest.mark.sweep),
     ],
     ids=["killed", "interrupted", "failed without closing"],
 )
