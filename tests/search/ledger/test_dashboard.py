@@ -130,7 +130,9 @@ def test_the_command_serves_and_ends_in_order(tmp_path: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     with open_study(tmp_path / "study.journal", **OPTIONS):
         pass
-    program = "from palmette.cli import main; main()"
+    # who runs the tests in the background has them ignore an interrupt
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}; from palmette.cli import main; main()"
     command = [sys.executable, "-uc", program, "dashboard", str(tmp_path), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -158,11 +158,13 @@ def test_an_evaluator_that_does_not_pickle_is_refused_at_the_door() -> None:
 
 
 DRIVER = """
+import signal
 from palmette.search.trials.processes import Processes
 from palmette.search.trials.task import Task
 from tests.search.trials.evaluators import Scripted
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs in background
     executor = Processes(Scripted(), 1)
     executor.submit(Task(0, "parent"))
     print(executor.health()[0].worker.rpartition(":")[2], flush=True)
