@@ -53,7 +53,7 @@ def test_a_half_busy_driver_feeds_half_of_what_its_ceiling_says(benchmark: Modul
     assert benchmark.fed(0.5) == {"1_min": 15, "10_min": 150}
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 def test_the_driver_reaches_its_number_of_trials_in_memory_and_in_a_journal(
     benchmark: ModuleType, tmp_path: Path
 ) -> None:
