@@ -29,7 +29,7 @@ def predictor_html(predictor: LatencyPredictor) -> str:
     }
     if predictor.anchors:
         rows["timed"] = f"{predictor.anchors} anchors"
-        rows["error, each held out"] = "not measured"
+        rows["error, each held out"] += f", of {predictor.anchors} anchors alone"
     warm = "" if predictor.quantity_ == LATENCY else f" ({predictor.quantity_})"
     caution = [sentence(predictor.caution)] if predictor.caution else []
     return titled(f"LatencyPredictor {target}{warm}", facts(rows), *caution)

@@ -37,7 +37,7 @@ def targets(as_json: Json = False) -> None:
                 "networks": len(predictor.held_out_errors_),
                 "anchors": predictor.anchors or None,
                 "prior": predictor.prior_ or None,
-                "held_out_mape": None if predictor.anchors else round(predictor.mape, 1),
+                "held_out_mape": round(predictor.mape, 1),
                 "interval_factor_80": round(predictor.usual_factor(), 2),
                 "identified": predictor.support_.to_dict(),
                 "unidentified_effects": [e.name for e in predictor.effects_ if not e.identified],
@@ -53,7 +53,7 @@ def targets(as_json: Json = False) -> None:
             [
                 str(row["target"]),
                 f"{row['anchors']} anchors" if row["anchors"] else str(row["networks"]),
-                "-" if row["held_out_mape"] is None else f"{row['held_out_mape']} %",
+                f"{row['held_out_mape']} %",
                 f"×/÷ {row['interval_factor_80']:.2f}",
                 ", ".join(row["unidentified_effects"]) or "-",
             ]
@@ -62,8 +62,8 @@ def targets(as_json: Json = False) -> None:
     )
     print("timed: networks; error: of these, each held out; 80 %: interval of a mobile network")
     print(
-        "anchors: few networks were timed; the prices are those of another target, moved, and the"
-        " interval is reckoned, not measured on networks held out"
+        "anchors: designs, where few were timed; the prices are those of another target, moved; an"
+        " error of so few, each left out in turn, says little, so their interval is reckoned"
     )
 
 

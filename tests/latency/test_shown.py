@@ -21,11 +21,11 @@ def test_every_predictor_shows_its_target_its_rows_and_its_error(name: str) -> N
     text = text_of(predictor)
     assert f"LatencyPredictor {name}" in text
     if predictor.anchors:
-        assert f"{predictor.anchors} anchors" in text and "not measured" in text
-        assert predictor.caution in text
+        assert f"{predictor.anchors} anchors" in text and predictor.caution in text
+        assert f"% (mean absolute), of {predictor.anchors} anchors alone" in text
     else:
         assert f"{len(predictor.held_out_errors_)} networks" in text
-        assert f"{predictor.mape:.1f} % (mean absolute)" in text
+    assert f"{predictor.mape:.1f} % (mean absolute)" in text
     assert f"×/÷ {predictor.usual_factor():.2f}" in text
 
 
