@@ -11,10 +11,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from palmette.latency import published_timings
-from palmette.latency.validation.validate import headline, scores, validate
+from palmette.latency.validation.validate import Row, headline, scores, validate
 
 ROOT = Path(__file__).parents[1]
 SEARCH = ["search", "--target", "iphone-13/ane", "--budget-ms", "0.9"]
@@ -25,9 +26,12 @@ FULL = (
 SHORT = "target networks error worst inside_80_%_interval interval FLOPs_+_offset"
 
 
-def score_tables() -> tuple[str, str]:
-    """The held-out scores as Markdown: the short table of the README, the full one of the docs."""
-    rows, _ = validate(published_timings())
+def score_tables(rows: Sequence[Row]) -> tuple[str, str]:
+    """The held-out scores as Markdown: the short table of the README, the full one of the docs.
+
+    Args:
+        rows: timings, each with its network held out.
+    """
     short, full = [_head(SHORT)], [_head(FULL)]
     for target in dict.fromkeys(row.target for row in rows):
         s = scores(headline(rows, target))
@@ -64,7 +68,8 @@ def replace(path: Path, mark: str, text: str) -> None:
 
 def main() -> None:
     """Fill in everything."""
-    short, full = score_tables()
+    rows, _ = validate(published_timings())
+    short, full = score_tables(rows)
     replace(ROOT / "README.md", "validate", short)
     replace(ROOT / "docs" / "latency.md", "validate", full)
     with tempfile.TemporaryDirectory() as folder:

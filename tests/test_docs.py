@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import math
 import re
 import shlex
 import tomllib
@@ -23,13 +22,10 @@ import pytest
 import typer
 
 from palmette import cli
-from palmette.cli import estimates
-from palmette.latency import TARGETS, load_predictor, published_timings, read_timings
+from palmette.latency import read_timings
 from palmette.latency.op_lists import read_op_list
 from palmette.latency.timings import REQUIRED, RULES
-from palmette.latency.validation.validate import OLD_RUNTIMES
-from palmette.search.references import references
-from palmette.space import ACTIVATIONS, BLOCKS, MOBILENET_LIKE, Architecture, Op, SearchSpace
+from palmette.space import ACTIVATIONS, BLOCKS, Architecture, Op, SearchSpace
 from palmette.space.blocks import HEADS
 from palmette.space.blocks.heads import STRIDES
 from palmette.space.ops import KINDS
@@ -351,98 +347,6 @@ def test_the_afternoon_on_the_synthetic_phone_runs(
         assert not cli.app(shlex.split(line)[1:], standalone_mode=False), line
     assert Path("run/retimed.csv").is_file() and Path("warm/front.csv").is_file()
     assert "enter the front" in capsys.readouterr().out
-
-
-# Figures
-
-
-ERROR_ROW = re.compile(r"^\| `(\S+@\S+)` \| (\d+) \| ([\d.]+) \| (\d+) \|", re.MULTILINE)
-
-
-@pytest.mark.parametrize("name", ["README.md", "docs/latency.md"])
-def test_held_out_errors_are_those_of_the_shipped_predictors(name: str) -> None:
-    rows = {target: row for target, *row in ERROR_ROW.findall(text(name))}
-    assert set(rows) == {name for name, target in TARGETS.items() if target.family}
-    for target, (count, mean, worst) in rows.items():
-        old = TARGETS[target].runtime in OLD_RUNTIMES
-        errors = [
-            100 * abs(math.expm1(error))
-            for network, error in load_predictor(target).held_out_errors_.items()
-            if (network in MOBILENET_LIKE if old else "_backbone_" not in network)
-        ]
-        shown = (str(len(errors)), f"{sum(errors) / len(errors):.1f}", f"{max(errors):.0f}")
-        assert (count, mean, worst) == shown, target
-
-
-def test_the_printed_comparison_has_the_predictions_of_today() -> None:
-    (printed,) = (body for body in fenced("README.md", "text") if "efficientnet_b0" in body)
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
-    rows = {row[0]: row[1:7] for row in cells if row}
-    zoo = references(load_predictor("iphone-13/ane"), None, 0.8)
-    for row in zoo.to_dict("records"):
-        assert rows[row["network"]] == [
-            f"{row['ms']:.3g}",
-            f"{row['ms_at_confidence']:.3g}",
-            "-" if math.isnan(row["timed_ms"]) else f"{row['timed_ms']:.3g}",
-            f"{row['top1']:.1f}",
-            f"{row['published_top1']:.1f}",
-            f"{row['params_m']:.1f}",
-        ]
-
-
-def test_numbers_of_timed_networks_are_those_of_the_table() -> None:
-    counts = published_timings().groupby("target")["subject"].nunique()
-    rows = re.findall(
-        r"^\| (`iphone.*?) \| A\d+(?: Pro)? \| ([\d, ]+)(?: \((\d) anchors\))? \|",
-        text("docs/latency.md"),
-        re.MULTILINE,
-    )
-    shown = []
-    for names, numbers, anchors in rows:
-        first = names.split("`")[1]
-        units = re.findall(r"/(cpu|gpu|ane)", names)
-        targets = [re.sub(r"/\w+@", f"/{unit}@", first) for unit in units]
-        assert all(load_predictor(target).anchors == int(anchors or 0) for target in targets)
-        shown += list(zip(targets, map(int, numbers.split(",")), strict=True))
-    assert dict(shown) == counts.to_dict()
-
-
-def test_the_printed_estimate_is_the_one_of_today(capsys: pytest.CaptureFixture[str]) -> None:
-    estimates.accuracy("mobilenet_v2")
-    assert capsys.readouterr().out in fenced("docs/accuracy.md", "text")
-
-
-MARK = re.compile(r"([\d.,]+)(?: %| points)?<!-- figure: (\S+?\.json)/(\S+?)( x100)? -->")
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if "<!-- figure: " in text(name)])
-def test_marked_figures_are_those_of_the_results(name: str) -> None:
-    """Such as `3.6 %<!-- figure: per_op_to_network.json/mape_a -->`."""
-    marks = MARK.findall(text(name))
-    assert len(marks) == text(name).count("<!-- figure: ")
-    for shown, file, key, share in marks:
-        value = json.loads(text(f"results/{file}"))[key] * (100 if share else 1)
-        assert shown.replace(",", "") == f"{value:.{len(shown.partition('.')[2])}f}", key
-
-
-def test_limits_name_what_each_target_cannot_identify() -> None:
-    _, _, page = text("docs/limits.md").partition("| can't identify | targets |")
-    named = {
-        target: changes
-        for line in page.partition("\n\n")[0].splitlines()[2:]
-        for changes, targets in [line.strip("| ").split(" | ")]
-        for target in INLINE.findall(targets)
-    }
-    assert len(named) == len(TARGETS)
-    for target, changes in named.items():
-        effects = load_predictor(target).effects_
-        assert changes == (", ".join(e.name for e in effects if not e.identified) or "-"), target
-
-
-def test_every_package_of_the_proofs_passed_and_is_counted() -> None:
-    rows = pd.read_csv(ROOT / "results/export_proofs.csv")
-    assert rows["passed"].all()
-    assert f"All {len(rows)} packages of" in text("docs/concepts/proofs.md")
 
 
 # Lengths
