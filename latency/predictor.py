@@ -77,6 +77,7 @@ class LatencyPredictor(BaseEstimator):
         support_: `Support`, the choices that the timings identify.
         effects_: predicted effect of one-change steps, with intervals.
         held_out_errors_: log of predicted over measured of each timed network, itself held out.
+        timed_: hash of each of these networks' milliseconds; see `palmette.latency.whole.fitted`.
         timings_hash_: of the timings of the target's family and of those it falls back to.
         compared_: held-out error in % of each op model that was compared, if ops were timed.
         left_out_: what the fit did not use, and why; empty for one that was read.
@@ -196,6 +197,7 @@ class LatencyPredictor(BaseEstimator):
             "support": self.support_.to_dict(),
             "effects": [asdict(effect) for effect in self.effects_],
             "held_out_errors": dict(self.held_out_errors_),
+            "timed": dict(self.timed_),
             **({"compared": dict(self.compared_)} if self.compared_ else {}),
             **({"anchors": self.anchors, "prior": self.prior_} if self.prior_ else {}),
             **({} if self.quantity_ == LATENCY else {"quantity": self.quantity_}),
@@ -251,6 +253,7 @@ class LatencyPredictor(BaseEstimator):
                 {name: number(mape) for name, mape in data.get("compared", {}).items()},
                 prior=text(data.get("prior", "")),
                 quantity=_quantity(data.get("quantity", LATENCY)),
+                timed={name: text(mark) for name, mark in data.get("timed", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
@@ -319,6 +322,7 @@ class LatencyPredictor(BaseEstimator):
         self.support_ = fitted.support
         self.effects_ = fitted.effects
         self.held_out_errors_ = fitted.held_out_errors
+        self.timed_ = fitted.timed
         self.timings_hash_ = fitted.timings_hash
         self.compared_ = fitted.compared
         self.left_out_ = fitted.left_out

@@ -25,7 +25,7 @@ from palmette.latency.per_op.op_timings import OpTimings, gather
 from palmette.latency.per_op.power_law import LEAST_ROWS
 from palmette.latency.targets import Target
 from palmette.latency.uncertainty import estimate_from
-from palmette.latency.whole.fitted import Fitted
+from palmette.latency.whole.fitted import Fitted, marks
 from palmette.space import ACTIVATIONS as ALL_ACTIVATIONS
 
 METHOD = "Student-t on log errors with whole families of networks held out"
@@ -59,6 +59,7 @@ def fit_ops(timings: OpTimings, chosen: NetworkModel) -> Fitted:
         effects(model, members, known),
         errors,
         _digest(timings),
+        timed=marks(dict(zip(timings.names, timings.networks.ms.tolist(), strict=True))),
     )
 
 

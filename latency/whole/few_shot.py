@@ -36,7 +36,7 @@ from palmette.latency.effects import effects, support
 from palmette.latency.robust import Prior, fit_positive
 from palmette.latency.targets import Target, parse_target
 from palmette.latency.uncertainty import Uncertainty
-from palmette.latency.whole.fitted import Fitted, timings_digest
+from palmette.latency.whole.fitted import Fitted, marks, timings_digest
 from palmette.latency.whole.fitting import (
     CHIP_SPREAD,
     DEVIATION_SPREAD,
@@ -142,14 +142,16 @@ def adapt(source: str, measured: Measured, target: Target, timed: Measured) -> F
     every = {str(target): {**measured.latency_ms[source], **rows}}
     shown = support(str(target), model, Measured(every, {**measured.ops, **timed.ops}))
     members = [transfer(replace(known, model=m), target, timed) for m in known.held_out.values()]
+    errors = {name: e for d in sorted(designs) for name, e in _errors_of(d, known, target, timed)}
     return Fitted(
         model,
         transfer_uncertainty(known, target, timed),
         shown,
         effects(model, members, shown),
-        {name: e for d in sorted(designs) for name, e in _errors_of(d, known, target, timed)},
+        errors,
         timings_digest({**measured.latency_ms, str(target): rows}),
         prior=source,
+        timed=marks({name: timed.latency_ms[str(target)][name] for name in errors}),
     )
 
 

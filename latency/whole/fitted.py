@@ -44,6 +44,8 @@ class Fitted:
     """Full name of the target whose prices were carried over; blank: fitted by itself."""
     quantity: str = LATENCY
     """Which milliseconds were fitted, of `palmette.latency.quantity.QUANTITIES`."""
+    timed: Mapping[str, str] = field(default_factory=dict)
+    """Hash of each held-out network's milliseconds, by name; see `marks`."""
 
 
 def measured_networks(
@@ -97,6 +99,7 @@ def fit_parts(measured: Measured, family: str) -> dict[str, Fitted]:
             effects(model, members, known),
             errors[name],
             digest,
+            timed=marks({network: measured.latency_ms[name][network] for network in errors[name]}),
         )
     return parts
 
@@ -105,6 +108,16 @@ def timings_digest(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
     """Hash of timings, 16 hexadecimal digits; rounded, as means of logs differ between machines."""
     rounded = {t: {n: f"{ms:.9g}" for n, ms in rows.items()} for t, rows in latency_ms.items()}
     return hashlib.sha256(json.dumps(rounded, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def marks(latency_ms: Mapping[str, float]) -> dict[str, str]:
+    """A short hash of each network's milliseconds, by name: whether a timing is the fitted one.
+
+    Not the milliseconds themselves, since third-party timings may be fitted but not shipped.
+    Rounded to six digits, as means of logs differ between machines.
+    """
+    hashes = {name: hashlib.sha256(f"{ms:.6g}".encode()) for name, ms in latency_ms.items()}
+    return {name: found.hexdigest()[:8] for name, found in hashes.items()}
 
 
 def _expect_enough(measured: Measured, family: str, targets: list[str]) -> None:

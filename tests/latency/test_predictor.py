@@ -312,6 +312,7 @@ def test_fit_returns_itself_and_sets_what_it_found(
         "support_",
         "effects_",
         "held_out_errors_",
+        "timed_",
         "timings_hash_",
         "compared_",
         "left_out_",

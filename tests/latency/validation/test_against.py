@@ -1,5 +1,6 @@
 """A predictor against timings, network by network."""
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,14 @@ import pandas as pd
 import pytest
 
 from palmette.latency import LatencyPredictor
-from palmette.latency.validation.against import HELD_OUT, NEW, against, against_figure, coverage
+from palmette.latency.validation.against import (
+    AGAIN,
+    HELD_OUT,
+    NEW,
+    against,
+    against_figure,
+    coverage,
+)
 from palmette.space import InputError
 
 TARGET = "iphone-13/ane@coreml-ios16"
@@ -45,6 +53,47 @@ def test_any_other_network_is_predicted_by_the_predictor(
     assert new["predicted_ms"] == pytest.approx(interval.ms[0])
     assert new["lower_ms"] == pytest.approx(interval.lower_ms[0])
     assert new["upper_ms"] == pytest.approx(interval.upper_ms[0])
+
+
+def test_a_network_that_is_timed_anew_is_no_longer_held_out(
+    frame: pd.DataFrame, predictor: LatencyPredictor, timings: pd.DataFrame
+) -> None:
+    """A phone that has become three times as slow: the predictor stays, its error shows it."""
+    slower = against(predictor, timings.assign(latency_ms=3 * timings["latency_ms"]))
+    assert set(slower["seen"]) == {AGAIN} and coverage(slower) < 0.2
+    ms = predictor.predict(slower["network"].tolist())
+    assert slower["predicted_ms"].to_numpy() == pytest.approx(ms)
+    held = frame[frame["seen"] == HELD_OUT]
+    assert slower["measured_ms"].to_numpy() == pytest.approx(3 * held["measured_ms"].to_numpy())
+    assert slower["error"].abs().mean() > 50 > held["error"].abs().mean()
+
+
+def test_one_network_timed_anew_leaves_the_others_held_out(
+    predictor: LatencyPredictor, timings: pd.DataFrame
+) -> None:
+    own = timings[timings["target"] == TARGET]
+    twice = own["latency_ms"].where(own["subject"] != "mobilenet_v2", 2 * own["latency_ms"])
+    found = against(predictor, own.assign(latency_ms=twice)).set_index("network")["seen"]
+    assert found.pop("mobilenet_v2") == AGAIN and set(found) == {HELD_OUT}
+
+
+def test_the_quantity_is_the_predictors(predictor: LatencyPredictor, timings: pd.DataFrame) -> None:
+    warm = LatencyPredictor.from_json(
+        json.dumps(predictor.to_dict() | {"quantity": "sustained"}), "a warm phone"
+    )
+    own = timings[timings["target"] == TARGET]
+    rows = own.assign(sustained_ms=own["latency_ms"], latency_ms=own["latency_ms"] / 2)
+    assert set(against(warm, rows)["seen"]) == {HELD_OUT}
+    assert set(against(predictor, rows)["seen"]) == {AGAIN}
+
+
+def test_a_predictor_that_does_not_say_what_it_was_fitted_to_is_refused(
+    predictor: LatencyPredictor, timings: pd.DataFrame
+) -> None:
+    old = {name: value for name, value in predictor.to_dict().items() if name != "timed"}
+    read = LatencyPredictor.from_json(json.dumps(old), "old.json")
+    with pytest.raises(InputError, match="does not say which timings .* fit it again"):
+        against(read, timings)
 
 
 def test_the_share_inside_counts_networks() -> None:
