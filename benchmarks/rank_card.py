@@ -9,8 +9,9 @@ without, short trainings of several fidelities, parameters and MACs.
 Printed for each, with 95 % bootstrap intervals over the networks: Kendall's tau with the mean
 accuracy of the seeds, over all pairs, in the best 20 %, and over pairs whose MACs differ by at most
 10 %; its difference to parameters and to MACs, and what recalibration gains, paired; what it costs,
-in trainings of one network. The ceiling: tau of one seed's accuracies with the mean of the others'.
-The fidelity of short trainings that is chosen: the cheapest within 0.05 of the highest tau.
+in trainings of one network. One training, for reference: tau of one seed's accuracies with the mean
+of the others'. The fidelity of short trainings that is chosen: the cheapest within 0.05 of the
+highest tau.
 
 Everything that is trained is noted in `--folder`, and a card that was interrupted goes on there.
 
@@ -42,7 +43,7 @@ from palmette.space.files import write_text
 from palmette.train.datasets import ArrayImages, Data, procedural
 from palmette.train.estimates import Measured
 from palmette.train.proxy import Fidelity, ProxyAccuracy
-from palmette.train.rank_card import BAND, REFERENCES, card, cheapest
+from palmette.train.rank_card import BAND, ONE_TRAINING, REFERENCES, card, cheapest
 from palmette.train.recipe import Recipe, load_recipe
 from palmette.train.supernet import SupernetAccuracy, load_schedule, read_supernet, train_supernet
 from palmette.train.supernet.network import with_classes
@@ -257,7 +258,7 @@ def show(metrics: dict[str, Any]) -> None:
     )
     columns = {"tau": "tau", "tau_top20": "best 20 %", "tau_near_macs": "MACs +-10 %"}
     print(f"{'':26}" + "".join(f"{title:>24}" for title in columns.values()) + f"{'cost':>8}")
-    rows = {**metrics["estimators"], "ceiling (one seed)": metrics["ceiling"]}
+    rows = {**metrics["estimators"], ONE_TRAINING: metrics["one_training"]}
     for name, row in rows.items():
         cells = "".join(f"{_cell(row[column]):>24}" for column in columns)
         cost = f"{row['cost']:8.2f}" if "cost" in row else ""

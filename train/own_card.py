@@ -23,7 +23,7 @@ from palmette.space.look import MAIN, styled
 from palmette.train.datasets import Data
 from palmette.train.features import Floats
 from palmette.train.proxy import Fidelity, ProxyAccuracy
-from palmette.train.rank_card import card
+from palmette.train.rank_card import ONE_TRAINING, REFERENCES, card
 from palmette.train.recipe import Recipe
 from palmette.train.trainer import train
 
@@ -70,11 +70,11 @@ def make_card(
         told: told of every training.
 
     Raises:
-        InputError: fewer than 3 networks or 2 seeds, others of another length, or what a training
-            refuses.
+        InputError: fewer than 3 networks or 2 seeds, a fidelity twice, others of another length,
+            not finite or named as a row that the card has, or what a training refuses.
     """
-    others = dict(others or {})
-    _check(networks, seeds, others)
+    others = {name: np.asarray(values, np.float64) for name, values in (others or {}).items()}
+    _check(networks, seeds, [f"proxy_{fidelity}" for fidelity in fidelities], others)
     tell = told or (lambda what, done, of: None)
     one = 0.0
     alone = []
@@ -90,7 +90,7 @@ def make_card(
         name = f"proxy_{fidelity}"
         estimates[name], seconds = _each(networks, name, partial(_short, proxy), tell)
         costs[name] = seconds / one
-    estimates |= {name: np.asarray(values, dtype=np.float64) for name, values in others.items()}
+    estimates |= others
     estimates["params"] = np.array([network.params() / 1e6 for network in networks])
     estimates["macs"] = np.array([network.macs() / 1e6 for network in networks])
     free = dict.fromkeys(estimates, 0.0)
@@ -99,9 +99,17 @@ def make_card(
 
 
 def card_figure(found: Card, name: str) -> Any:
-    """Plotly figure of one estimator of a card: top-1 alone, mean and range of seeds, over it."""
+    """Plotly figure of one estimator of a card: top-1 alone, mean and range of seeds, over it.
+
+    Raises:
+        InputError: the card has no estimator of that name.
+    """
     import plotly.graph_objects as go
 
+    expect(
+        name in found.estimates,
+        f"card: no estimator '{name}'; it has {', '.join(found.estimates)}",
+    )
     top1 = 100 * found.alone
     middle = top1.mean(axis=0)
     figure = go.Figure()
@@ -123,7 +131,12 @@ def card_figure(found: Card, name: str) -> Any:
     return styled(figure, title, name, "top-1 alone, % (mean and range of seeds)", height=460)
 
 
-def _check(networks: Sequence[Architecture], seeds: int, others: Mapping[str, Floats]) -> None:
+def _check(
+    networks: Sequence[Architecture],
+    seeds: int,
+    proxies: Sequence[str],
+    others: Mapping[str, Floats],
+) -> None:
     expect(
         len(networks) >= LEAST_NETWORKS,
         f"a card needs {LEAST_NETWORKS} networks or more to rank, got {len(networks)}",
@@ -132,11 +145,22 @@ def _check(networks: Sequence[Architecture], seeds: int, others: Mapping[str, Fl
         seeds >= LEAST_SEEDS,
         f"seeds must be {LEAST_SEEDS} or more, got {seeds}: one says nothing of the noise",
     )
+    for name in proxies:
+        expect(proxies.count(name) == 1, f"fidelities: {name} is given twice")
     for name, values in others.items():
         expect(
-            len(values) == len(networks),
-            f"estimator '{name}': {len(values)} estimates for {len(networks)} networks",
+            name not in (*proxies, *REFERENCES, ONE_TRAINING),
+            f"estimator '{name}': the card has a row of that name; give it another",
         )
+        expect(
+            values.shape == (len(networks),),
+            f"estimator '{name}': {values.size} estimates for {len(networks)} networks",
+        )
+        for number, value in enumerate(values, 1):
+            expect(
+                np.isfinite(value),
+                f"estimator '{name}': must be finite, got {value} of network {number}",
+            )
 
 
 def _each(

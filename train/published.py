@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from palmette.space.architecture import Architecture
-from palmette.space.errors import InputError
+from palmette.space.errors import InputError, expect
 from palmette.space.look import COLOURS, MUTED, styled
 from palmette.space.zoo import FAMILIES, load
 from palmette.train.family_bias import OWN_RECIPES, Training, families_in, trainings
@@ -43,8 +44,9 @@ def published(prior: AccuracyPrior | None = None) -> pd.DataFrame:
     Columns: `network`; `family`, of the zoo; `blocks`, `FITTED` or `OUTSIDE`; `recipe`, blank for
     the mean recipe; `published` top-1 in %; `top1`, `lower`, `upper` of the estimate with its 80 %
     interval, and its `error`, estimate less published in points; `inside`, whether the interval
-    holds what was published; `left_out_error`, of the fit without the network's family; `guarded`,
-    whether a guard withheld a reward; `refused`, why the prior does not judge it, else blank.
+    holds what was published, NA where there is none; `left_out_error`, of the fit without the
+    network's family; `guarded`, whether a guard withheld a reward; `refused`, why the prior does
+    not judge it, else blank.
 
     Args:
         prior: default the shipped one.
@@ -54,7 +56,8 @@ def published(prior: AccuracyPrior | None = None) -> pd.DataFrame:
     rows = [_row(prior, training, family[training.network]) for training in trainings()]
     frame = pd.DataFrame(rows)
     frame["error"] = frame["top1"] - frame["published"]
-    frame["inside"] = frame["published"].between(frame["lower"], frame["upper"])
+    inside = frame["published"].between(frame["lower"], frame["upper"]).astype("boolean")
+    frame["inside"] = inside.mask(frame["refused"] != "")
     return frame
 
 
@@ -63,9 +66,17 @@ def errors_by(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
     Columns: `networks`, `bias` (mean error), `mae` (mean absolute error), `worst` (absolute),
     `inside` (share inside the 80 % interval).
+
+    Raises:
+        InputError: the frame has no such column.
     """
+    expect(
+        column in frame, f"column '{column}': the frame has none; it has {', '.join(frame.columns)}"
+    )
     judged = frame[frame["refused"] == ""]
-    groups = judged.assign(off=judged["error"].abs()).groupby(column, sort=False)
+    inside = judged["inside"].astype(np.float64)
+    judged = judged.assign(off=judged["error"].abs(), inside=inside)
+    groups = judged.groupby(column, sort=False)
     return groups.agg(
         networks=("error", "size"),
         bias=("error", "mean"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from palmette.space.errors import expect
 from palmette.train.features import Floats
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Pairs = NDArray[np.bool_]
 RESAMPLES = 4000
+COUNTS = (1, 2, 5, 10, 20, 50)
+"""Of networks, the best of which is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,18 @@ def order_by_distance(
     Args:
         estimate: (n,), of networks.
         truth: (n,).
-        edges: of the distances, rising; the last class has no end.
+        edges: of the distances, rising from 0; the last class has no end.
+
+    Raises:
+        InputError: lists of two lengths, or edges that don't rise from 0, so that pairs were lost.
     """
     import pandas as pd
 
+    _check_lists(estimate, truth)
+    expect(
+        len(edges) > 0 and edges[0] == 0 and bool(np.all(np.diff(edges) > 0)),
+        f"edges: must rise from 0, got {', '.join(f'{edge:g}' for edge in edges) or 'none'}",
+    )
     first, second = np.triu_indices(len(truth), 1)
     by_estimate = estimate[first] - estimate[second]
     agrees = (1 + np.sign(by_estimate) * np.sign(truth[first] - truth[second])) / 2
@@ -115,7 +126,7 @@ def order_by_distance(
 def best_of(
     estimate: Floats,
     truth: Floats,
-    counts: Sequence[int] = (1, 2, 5, 10, 20, 50),
+    counts: Sequence[int] | None = None,
     *,
     trained: int = 1,
     draws: int = 2000,
@@ -129,14 +140,28 @@ def best_of(
     Args:
         estimate: (networks,).
         truth: (networks,), in the same unit.
-        counts: n, each at most as many as there are networks.
+        counts: n, each at most as many as there are networks; default those of `COUNTS` that are.
         trained: so many with the highest estimates have their truth found out, and the truly best
             of these is taken.
         draws: of n networks without replacement.
         seed: of the draws.
+
+    Raises:
+        InputError: lists of two lengths, fewer than one draw or one trained, or a count of which
+            there are not so many networks.
     """
     import pandas as pd
 
+    _check_lists(estimate, truth)
+    if counts is None:
+        counts = [count for count in COUNTS if count <= len(truth)]
+    for count in counts:
+        expect(
+            1 <= count <= len(truth),
+            f"counts: must be from 1 to {len(truth)}, as many as there are networks, got {count}",
+        )
+    for name, number in {"trained": trained, "draws": draws}.items():
+        expect(number >= 1, f"{name}: must be 1 or more, got {number}")
     rng = np.random.default_rng(seed)
     every = np.tile(np.arange(len(truth)), (draws, 1))
     rows = []
@@ -149,6 +174,14 @@ def best_of(
         lost = float(truth[drawn].max(axis=1).mean()) - true
         rows.append((count, estimated, true, estimated - true, lost))
     return pd.DataFrame(rows, columns=["of", "estimated", "true", "optimism", "lost"])
+
+
+def _check_lists(estimate: Floats, truth: Floats) -> None:
+    expect(
+        len(estimate) == len(truth) > 0,
+        f"estimate and truth: must be as many and one at least, got {len(estimate)} and"
+        f" {len(truth)}",
+    )
 
 
 def _taus(estimate: Floats, truth: Floats, pairs: Pairs | None, drawn: Floats) -> Floats:

@@ -12,7 +12,7 @@ from palmette.space import Architecture, InputError, SearchSpace
 from palmette.train.datasets import Data, Subset, digits
 from palmette.train.own_card import Card, card_figure, make_card
 from palmette.train.proxy import Fidelity
-from palmette.train.rank_card import CEILING, card_table, shipped_card
+from palmette.train.rank_card import ONE_TRAINING, card_table, shipped_card
 from palmette.train.recipe import Recipe, load_recipe
 
 SPACE = """
@@ -89,12 +89,14 @@ def test_the_estimators_are_short_trainings_ones_own_and_sizes(found: Card) -> N
 
 def test_a_card_is_shown_as_a_frame_and_a_figure(found: Card) -> None:
     table = card_table(found.figures)
-    assert table.index.tolist() == [*found.estimates, CEILING]
+    assert table.index.tolist() == [*found.estimates, ONE_TRAINING]
     row = found.figures["estimators"]["mine"]["tau_minus_macs"]
     assert table.loc["mine", "over_macs"] == row["value"]
-    assert np.isnan(table.loc[CEILING, "cost"])
+    assert np.isnan(table.loc[ONE_TRAINING, "cost"])
     figure = card_figure(found, "mine")
     assert list(figure.data[0].y) == pytest.approx(list(100 * found.alone.mean(axis=0)))
+    with pytest.raises(InputError, match="no estimator 'yours'; it has proxy_1x1, mine, params"):
+        card_figure(found, "yours")
 
 
 def test_too_little_is_refused_before_anything_is_trained(
@@ -106,6 +108,13 @@ def test_too_little_is_refused_before_anything_is_trained(
         make_card(networks, data, recipe, seeds=1)
     with pytest.raises(InputError, match="'mine': 2 estimates for 3 networks"):
         make_card(networks, data, recipe, others={"mine": np.zeros(2)})
+    with pytest.raises(InputError, match="'mine': must be finite, got nan of network 2"):
+        make_card(networks, data, recipe, others={"mine": np.array([1.0, np.nan, 3.0])})
+    for name in ("params", "macs", "proxy_1x1", "one training"):
+        with pytest.raises(InputError, match=f"'{name}': the card has a row of that name"):
+            make_card(networks, data, recipe, others={name: np.arange(3.0)})
+    with pytest.raises(InputError, match="fidelities: proxy_1x1 is given twice"):
+        make_card(networks, data, recipe, fidelities=[Fidelity(1), Fidelity(1)])
 
 
 def test_the_shipped_card_is_the_measured_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from palmette.space import load
+from palmette.space import InputError, load
 from palmette.train import AccuracyPrior
 from palmette.train.family_bias import trainings
 from palmette.train.published import FITTED, OUTSIDE, errors_by, published, published_figure
@@ -33,7 +33,9 @@ def test_a_row_says_what_the_prior_says_at_that_recipe(frame: pd.DataFrame) -> N
 def test_what_the_prior_refuses_has_a_reason_and_no_estimate(frame: pd.DataFrame) -> None:
     refused = frame[frame["refused"] != ""]
     assert {"resnet18", "squeezenet_v1.1"} <= set(refused["network"])
-    assert refused["top1"].isna().all() and not refused["inside"].any()
+    assert refused["top1"].isna().all() and refused["inside"].isna().all()
+    judged = frame[frame["refused"] == ""]
+    assert frame["inside"].mean() == judged["inside"].mean() == judged["inside"].sum() / len(judged)
     assert frame.loc[frame["network"] == "ghostnet_1.0", "blocks"].eq(OUTSIDE).all()
 
 
@@ -56,6 +58,8 @@ def test_errors_are_counted_over_what_was_judged() -> None:
     found = errors_by(rows, "family")
     assert found.index.tolist() == ["a"]
     assert found.loc["a"].tolist() == [2, -1.0, 2.0, 3.0, 0.5]
+    with pytest.raises(InputError, match="column 'phone': the frame has none; it has family"):
+        errors_by(rows, "phone")
 
 
 def test_the_figure_shows_all_that_was_judged(frame: pd.DataFrame) -> None:

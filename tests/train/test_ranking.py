@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
+from palmette.space import InputError
 from palmette.train.ranking import (
     best,
     best_of,
@@ -115,6 +116,23 @@ def test_the_best_of_all_networks_is_no_draw() -> None:
         "optimism": 2.0,
         "lost": 1.0,
     }
+
+
+def test_more_networks_than_there_are_are_not_drawn() -> None:
+    ten = np.arange(10.0)
+    assert best_of(ten, ten)["of"].tolist() == [1, 2, 5, 10]  # the default, as far as it goes
+    with pytest.raises(InputError, match="counts: must be from 1 to 10, .* got 20"):
+        best_of(ten, ten, (1, 20))
+    with pytest.raises(InputError, match="trained: must be 1 or more, got 0"):
+        best_of(ten, ten, trained=0)
+    with pytest.raises(InputError, match="as many and one at least, got 10 and 9"):
+        best_of(ten, ten[:9])
+
+
+@pytest.mark.parametrize("edges", [(), (1.0, 2.0), (0.0, 2.0, 1.0)])
+def test_edges_that_would_lose_pairs_are_refused(edges: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="edges: must rise from 0, got"):
+        order_by_distance(np.arange(3.0), np.arange(3.0), edges)
 
 
 def test_the_best_of_more_noisy_estimates_is_more_optimistic() -> None:
