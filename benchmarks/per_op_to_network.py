@@ -48,12 +48,13 @@ from palmette.latency.validation.per_op import BASELINES, CONFIDENCE, Score, bas
 from palmette.space import InputError
 from palmette.space.errors import expect
 from palmette.space.files import write_text
+from palmette.space.third_party import third_party_folder
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "per_op_to_network.json"
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+DATA = third_party_folder()
 DEFAULTS = {
     "ops": DATA / "iphone_xs_gpu_tflite_ops.csv.gz",
     "networks": DATA / "iphone_xs_gpu_tflite_networks.csv.gz",

@@ -32,13 +32,12 @@ from scipy.stats import kendalltau
 from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.errors import expect
 from palmette.space.search_space import Codes
+from palmette.space.third_party import third_party_folder
 from palmette.train import AccuracyPrior
 
 Floats = NDArray[np.float64]
 
-DEFAULT_TABLE = (
-    Path(__file__).resolve().parents[2] / "shared" / "data" / "mnasnet_space_imagenet16.csv"
-)
+DEFAULT_TABLE = third_party_folder() / "mnasnet_space_imagenet16.csv"
 SPACE = "mnasnet"
 STAGES = tuple(f"stage{stage}" for stage in range(1, 8))
 MAC_CAPS_M = (200, 250, 300, 350, 400, 500)

@@ -15,8 +15,13 @@ VARIABLE = "PALMETTE_DATA"
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def third_party_folder() -> Path:
+    """Where they are looked for, whether it is there or not: to be named where they are missed."""
+    return Path(os.environ.get(VARIABLE) or BESIDE)
+
+
 def third_party_files(names: Sequence[str]) -> tuple[Path, ...] | None:
     """Paths of third-party tables by their file names; None unless all of them are there."""
-    folder = Path(os.environ.get(VARIABLE) or BESIDE)
+    folder = third_party_folder()
     paths = tuple(folder / name for name in names)
     return paths if all(path.is_file() for path in paths) else None

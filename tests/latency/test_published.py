@@ -13,9 +13,10 @@ from palmette.latency.foreign.importing import import_timings
 from palmette.latency.foreign.maps import find_map
 from palmette.latency.tables import read_csv
 from palmette.space import InputError
+from palmette.space.third_party import third_party_folder
 
 ROOT = Path(__file__).resolve().parents[2]
-FIGURES = ROOT.parent / "shared" / "data"
+FIGURES = third_party_folder()
 SHIPPED = ROOT / "latency" / "data" / "timings.csv"
 MAPS = ("seed_latency", "iphone_latency_published")
 

@@ -17,8 +17,8 @@ from palmette.latency.foreign.maps import SHIPPED, ImportMap, find_map, parse_ma
 from palmette.latency.foreign.rows import map_rows
 from palmette.latency.timings import read_timing_tables, read_timings
 from palmette.space import InputError
+from palmette.space.third_party import third_party_files
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 XS = "iphone-xs/gpu@tflite-2.10"
 PHONE = "my-phone/gpu@tflite-2.14"
 HEAD = 'format = "palmette/import-map@1"\n'
@@ -447,8 +447,10 @@ def test_networks_are_known_by_their_kernels_in_the_same_table(tmp_path: Path) -
 
 
 def test_the_per_op_timings_come_in_whole(tmp_path: Path) -> None:
-    files = [DATA / f"iphone_xs_gpu_tflite_{name}.csv.gz" for name in ("ops", "networks")]
-    if not all(file.is_file() for file in files):
+    files = third_party_files(
+        [f"iphone_xs_gpu_tflite_{name}.csv.gz" for name in ("ops", "networks")]
+    )
+    if files is None:
         pytest.skip("the third-party timings are not part of the repository")
     maps = (find_map("mobile_ml_ops"), find_map("mobile_ml_networks"))
     imported = import_timings(list(zip(files, maps, strict=True)))

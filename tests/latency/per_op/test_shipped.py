@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,13 @@ import pytest
 from palmette.latency import LatencyPredictor, load_predictor, read_timings
 from palmette.latency.foreign.importing import import_timings
 from palmette.latency.foreign.maps import find_map
+from palmette.latency.validation.against import HELD_OUT, against
+from palmette.space.third_party import third_party_files
 
 TARGET = "iphone-xs/gpu@tflite-2.10"
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
-FILES = {
-    "mobile_ml_ops": DATA / "iphone_xs_gpu_tflite_ops.csv.gz",
-    "mobile_ml_networks": DATA / "iphone_xs_gpu_tflite_networks.csv.gz",
-}
+FILES = third_party_files(
+    ["iphone_xs_gpu_tflite_ops.csv.gz", "iphone_xs_gpu_tflite_networks.csv.gz"]
+)
 TIMED = {
     "mobilenet_v1": "mobilenet_w1",
     "mobilenet_v2": "mobilenetv2b_w1",
@@ -33,11 +32,11 @@ TIMED = {
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    if not all(path.is_file() for path in FILES.values()):
+    if FILES is None:
         pytest.skip("the third-party timings are not part of the repository")
     path = tmp_path_factory.mktemp("xs") / "xs.csv"
-    sources = [(file, find_map(name)) for name, file in FILES.items()]
-    import_timings(sources).write(path)
+    maps = (find_map("mobile_ml_ops"), find_map("mobile_ml_networks"))
+    import_timings(list(zip(FILES, maps, strict=True))).write(path)
     return read_timings(path)
 
 
@@ -57,6 +56,10 @@ def test_a_refit_gives_what_is_shipped(rows: pd.DataFrame) -> None:
     assert again["model"]["name"] == shipped["model"]["name"] == "trees"
     for name in ("uncertainty", "support", "effects", "held_out_errors", "compared"):
         assert numbers(again[name]) == pytest.approx(numbers(shipped[name]), rel=1e-3, abs=1e-3)
+
+
+def test_the_timings_that_it_was_fitted_to_are_known_as_these(rows: pd.DataFrame) -> None:
+    assert set(against(load_predictor(TARGET), rows)["seen"]) == {HELD_OUT}
 
 
 def test_traced_networks_are_predicted_near_their_timings(rows: pd.DataFrame) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
@@ -18,8 +16,9 @@ from palmette.latency.validation.one_change import (
     summary,
 )
 from palmette.latency.whole.model import Fits
+from palmette.space.third_party import third_party_folder
 
-FIGURES = Path(__file__).resolve().parents[4] / "shared" / "data" / "iphone_latency_published.csv"
+FIGURES = third_party_folder() / "iphone_latency_published.csv"
 
 
 @pytest.fixture(scope="module")
