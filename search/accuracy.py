@@ -26,6 +26,11 @@ Prior = Callable[[Codes], PriorBatch]
 """Top-1 that is expected of codes of the full space."""
 
 
+def source_of(accuracy: Accuracy) -> str:
+    """Where accuracies come from, in words that are the same only for figures that compare."""
+    return accuracy.label + (f", {accuracy.id}" if accuracy.id else "")
+
+
 class Accuracy(Protocol):
     """Accuracies of a space's codes."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from palmette.search.transfer import names_of
+from palmette.search.accuracy import source_of
+from palmette.search.transfer import listed, names_of
 from palmette.space.errors import expect
 from palmette.space.look import COLOURS, WARM, styled
 
@@ -21,19 +22,21 @@ _TITLES = {
 }
 
 
-def fronts_figure(runs: Sequence[Run], scale: Scale = "ms") -> Any:
+def fronts_figure(runs: Iterable[Run], scale: Scale = "ms") -> Any:
     """Plotly figure of several fronts; the picks are marked.
 
     Args:
         runs: finished ones with one source of accuracies.
-        scale: `ms`, on a logarithmic axis with each budget as a line; or `load`, the time as a
-            share of each target's own budget, where runs of several targets joined can stand too.
+        scale: `ms`, on a logarithmic axis with each budget as a line, but not of runs that pick by
+            a reward, which hold none; or `load`, the time as a share of each target's own budget,
+            where runs of several targets joined can stand too.
 
     Raises:
         InputError: no run, runs with two sources of accuracies, or joined ones under `ms`.
     """
     import plotly.graph_objects as go
 
+    runs = listed(runs, "fronts")
     _check(runs, scale)
     figure = go.Figure()
     for run, name, colour in zip(runs, names_of(runs), cycle(COLOURS), strict=False):
@@ -55,11 +58,11 @@ def fronts_figure(runs: Sequence[Run], scale: Scale = "ms") -> Any:
                 hovertemplate=f"{name}<br>%{{text}}<br>%{{x:.3g}}, %{{y:.1f}} %<extra></extra>",
             )
         )
-        if scale == "ms":
+        if scale == "ms" and run.config.reward is None:
             figure.add_vline(x=run.config.budget_ms, line={"color": colour, "dash": "dash"})
     if scale == "ms":
         figure.update_xaxes(type="log", tickvals=_TICKS_MS)
-    else:
+    elif any(run.config.reward is None for run in runs):
         figure.add_vline(x=1.0, line={"color": WARM, "dash": "dash"})
     title = "Fronts of several targets; large markers are the picks"
     accuracy = f"top-1 (%), {runs[0].problem.accuracy.label}"
@@ -70,7 +73,7 @@ def _check(runs: Sequence[Run], scale: str) -> None:
     expect(scale in get_args(Scale), f"scale: must be ms or load, got '{scale}'")
     expect(len(runs) > 0, "fronts: give finished runs")
     for run in runs:
-        source, first = run.problem.accuracy.label, runs[0].problem.accuracy.label
+        source, first = (source_of(one.problem.accuracy) for one in (run, runs[0]))
         expect(
             source == first,
             f"{run.folder.path}: its accuracies ({source}) are not those of"

@@ -8,7 +8,7 @@ accuracies alone, so all runs must share it, and their space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from palmette.latency import parse_target
+from palmette.search.accuracy import source_of
 from palmette.search.objectives.goal import joined_name
 from palmette.search.posing import full_space
 from palmette.space import Architecture
@@ -37,7 +38,7 @@ diagonal. `BARRED`: the target's timings can't identify one of its choices, or i
 so that the search for the target left it out and its milliseconds there are worth little."""
 
 
-def transfer_matrix(runs: Sequence[Run], carried: Carried = "pick") -> pd.DataFrame:
+def transfer_matrix(runs: Iterable[Run], carried: Carried = "pick") -> pd.DataFrame:
     """What the network of each run is worth on the target of each.
 
     Args:
@@ -63,13 +64,15 @@ def transfer_matrix(runs: Sequence[Run], carried: Carried = "pick") -> pd.DataFr
 
     Raises:
         InputError: no run of one target, two of one target, runs of two spaces or two sources of
-            accuracies, or one that picks by a reward, which holds no budget.
+            accuracies, one that picks by a reward, which holds no budget, or fronts that were
+            found by another lambda each, whose scores do not compare.
     """
+    runs = listed(runs, "transfer")
     expect(
         carried in get_args(Carried),
         f"carried: must be {' or '.join(get_args(Carried))}, got '{carried}'",
     )
-    _check(runs)
+    _check(runs, carried)
     names, space = names_of(runs), full_space(runs[0].config, runs[0].folder)
     rows = []
     for name, run in zip(names, runs, strict=True):
@@ -89,16 +92,48 @@ def transfer_matrix(runs: Sequence[Run], carried: Carried = "pick") -> pd.DataFr
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """Short names of what runs searched for; full ones where two would be the same."""
-    short, full = [], []
-    for config in (run.config for run in runs):
-        if config.goals:
-            short.append(f"{config.join} of {len(config.goals)}")
-            full.append(f"{config.join} of {joined_name(config.goals)}")
-        else:
-            short.append(parse_target(config.target).alias)
-            full.append(config.target)
-    return [one if short.count(one) == 1 else all_ for one, all_ in zip(short, full, strict=True)]
+    """Short names of what runs searched for; full ones where two would be the same.
+
+    Where these are the same too, the folders are added, and in the end a number.
+    """
+    found = [_short_name(run) for run in runs]
+    for longer in _LONGER:
+        names = enumerate(zip(found, runs, strict=True), 1)
+        found = [
+            name if found.count(name) == 1 else longer(run, number) for number, (name, run) in names
+        ]
+    return found
+
+
+def listed(runs: Iterable[Run], where: str) -> list[Run]:
+    """Runs as a list; raises InputError for one run that stands alone, and for anything else."""
+    from palmette.search.run import Run
+
+    found = list(runs) if isinstance(runs, Iterable) else [runs]
+    expect(
+        isinstance(runs, Iterable) and all(isinstance(run, Run) for run in found),
+        f"{where}: give a list of finished runs, as `run` and `resume` return them, got"
+        f" {type(found[0] if found else runs).__name__}",
+    )
+    return found
+
+
+def _short_name(run: Run) -> str:
+    goals = run.config.goals
+    return f"{run.config.join} of {len(goals)}" if goals else parse_target(run.config.target).alias
+
+
+def _full_name(run: Run, number: int = 0) -> str:
+    goals = run.config.goals
+    return f"{run.config.join} of {joined_name(goals)}" if goals else run.config.target
+
+
+_LONGER: tuple[Callable[[Run, int], str], ...] = (
+    _full_name,
+    lambda run, number: f"{_full_name(run)}, {run.folder.path.name}",
+    lambda run, number: f"{_full_name(run)}, {run.folder.path.name} ({number})",
+)
+"""Names of a run by it and its number, each tried where two have the same by the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +199,7 @@ def _own(front: pd.DataFrame) -> int:
     return int(np.flatnonzero(front["pick"])[0])
 
 
-def _check(runs: Sequence[Run]) -> None:
+def _check(runs: Sequence[Run], carried: Carried) -> None:
     places = [run for run in runs if not run.config.goals]
     expect(bool(places), "transfer: give finished runs, one at least of one target")
     targets = [place.config.target for place in places]
@@ -185,12 +220,16 @@ def _check(runs: Sequence[Run]) -> None:
             " alone: search again with the same",
         )
         expect(
+            carried == "pick" or run.config.lam == first.config.lam,
+            f"{where}: its lambda ({run.config.lam:g}) is not that of {first.folder.path}"
+            f" ({first.config.lam:g}), and the scores of their fronts do not compare; search again"
+            " with the same, or carry the picks alone",
+        )
+        expect(
             run.config.reward is None,
             f"{where}: picks by a reward, which holds no budget; search without --reward",
         )
 
 
 def _space_and_source(run: Run) -> tuple[str, str]:
-    accuracy = run.problem.accuracy
-    source = accuracy.label + (f", {accuracy.id}" if accuracy.id else "")
-    return full_space(run.config, run.folder).id, source
+    return full_space(run.config, run.folder).id, source_of(run.problem.accuracy)

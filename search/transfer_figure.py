@@ -28,7 +28,7 @@ def transfer_figure(matrix: pd.DataFrame) -> Any:
         matrix: of `transfer_matrix`.
 
     Raises:
-        InputError: a frame without the columns of one.
+        InputError: a frame without the columns of one, without a row, or with a pair twice.
     """
     import plotly.graph_objects as go
 
@@ -36,6 +36,12 @@ def transfer_figure(matrix: pd.DataFrame) -> Any:
         expect(
             column in matrix, f"matrix: column '{column}' is missing; make it by transfer_matrix"
         )
+    twice = matrix.duplicated(["picked_for", "run_on"])
+    expect(
+        len(matrix) > 0 and not twice.any(),
+        "matrix: must have rows, each pair of 'picked_for' and 'run_on' once; draw one matrix of"
+        " transfer_matrix at a time",
+    )
     rows, columns = (list(dict.fromkeys(matrix[name])) for name in ("picked_for", "run_on"))
     lost = matrix.pivot(index="picked_for", columns="run_on", values="lost_points")
     lost = lost.loc[rows, columns]

@@ -101,8 +101,11 @@ def open_fleet(
             one whose budget no network holds.
     """
     expect(0.5 < confidence < 1, f"confidence: above 0.5 and below 1, got {confidence:g}")
-    expect(len(folders) > 0, "runs: give the folders of finished runs, one for each phone")
-    fronts = read_fronts(folders)
+    expect(
+        len(folders) > 0 and not isinstance(folders, (str, Path)),
+        "runs: give a list of the folders of finished runs, one for each phone",
+    )
+    fronts = read_fronts([Path(folder) for folder in folders])
     by_target = _by_target(fronts)
     wanted = _wanted(phones, by_target)
     top1 = _candidates(fronts)

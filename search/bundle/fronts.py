@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from palmette.latency.tables import read_csv
+from palmette.search.accuracy import source_of
 from palmette.search.config import SearchConfig
 from palmette.search.posing import full_space, reopen
 from palmette.search.problem import SearchProblem
@@ -48,7 +49,7 @@ def read_fronts(paths: Sequence[Path]) -> list[Front]:
         for folder, space in zip(folders, spaces, strict=True)
     ]
     for front in fronts:
-        source, first = _source(front), _source(fronts[0])
+        source, first = (source_of(one.problem.accuracy) for one in (front, fronts[0]))
         _expect_same("accuracy", front.folder, source, folders[0], first)
     return fronts
 
@@ -63,11 +64,6 @@ def _space(folder: RunFolder) -> SearchSpace:
         f" {folder.path}",
     )
     return full_space(config, folder)
-
-
-def _source(front: Front) -> str:
-    accuracy = front.problem.accuracy
-    return accuracy.label + (f", {accuracy.id}" if accuracy.id else "")
 
 
 def _expect_same(what: str, folder: RunFolder, its: str, first: RunFolder, wanted: str) -> None:

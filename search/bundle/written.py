@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +14,7 @@ from palmette.search.bundle.manifest import FORMAT
 from palmette.space import InputError
 
 OF_CHOICE = ("phone", "timed_phone", "unit", "package", "expected_ms", "lower_ms", "upper_ms")
+OF_FALLBACK = ("unit", "package")
 FALLBACK = "any other"
 """Stands for the identifiers that the manifest does not list."""
 
@@ -27,19 +30,34 @@ def device_table(bundle: Path) -> pd.DataFrame:
         timings it rests on. The last row is the fallback, of which no time is known.
 
     Raises:
-        InputError: not a bundle.
+        InputError: not a bundle, or one whose manifest lacks something.
     """
     try:
-        manifest = json.loads((bundle / MANIFEST).read_text("utf-8"))
+        manifest = json.loads((Path(bundle) / MANIFEST).read_text("utf-8"))
         known = manifest["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         known = False
     if not known:
         raise InputError(f"bundle {bundle}: holds no manifest of format {FORMAT}; write one first")
-    choices = [(name, one) for name, every in manifest["devices"].items() for one in every]
-    rows = [
-        {"identifier": name, "minimum_ios": manifest["packages"][one["package"]]["minimum_ios"]}
-        | {key: one.get(key) for key in OF_CHOICE}
-        for name, one in [*choices, (FALLBACK, manifest["fallback"])]
-    ]
-    return pd.DataFrame(rows)
+    try:
+        return pd.DataFrame(list(_rows(manifest)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"bundle {bundle}: its {MANIFEST} is not whole ({type(error).__name__}: {error});"
+            " write the bundle again"
+        ) from None
+
+
+def _rows(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    packages, fallback = manifest["packages"], manifest["fallback"]
+    for name, every in manifest["devices"].items():
+        for one in every:
+            of_package = {"identifier": name, "minimum_ios": _minimum(packages, one)}
+            yield of_package | {key: one[key] for key in OF_CHOICE}
+    of_package = {"identifier": FALLBACK, "minimum_ios": _minimum(packages, fallback)}
+    known = {key: fallback[key] for key in OF_FALLBACK}
+    yield of_package | dict.fromkeys(OF_CHOICE) | known
+
+
+def _minimum(packages: dict[str, Any], choice: dict[str, Any]) -> Any:
+    return packages[choice["package"]]["minimum_ios"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from palmette.search import Run, fronts_figure, transfer_figure, transfer_matrix
 from palmette.search.code_map import CodeMap
+from palmette.search.run_folder import RunFolder
 from palmette.search.transfer import BARRED, KEPT, LIMIT, OVER, OWN, names_of
 from palmette.space import Architecture, InputError, SearchSpace
 
@@ -143,6 +145,66 @@ def test_a_joined_pick_is_carried_but_nothing_is_carried_to_it(
     assert found.tolist() == pytest.approx([times["ms_iphone-11-ane"], times["ms_iphone-11-gpu"]])
 
 
+def test_runs_of_one_name_are_told_apart(several: list[Run], joined: Run, tmp_path: Path) -> None:
+    """Other seeds or budgets of the same goals: by the folder, and in the end by a number."""
+    plain = replace(joined, config=replace(joined.config, reward=None))
+    other = replace(plain, folder=RunFolder(tmp_path / "other"))
+    full = "weighted of iphone-11/ane+iphone-11/gpu"
+    assert names_of([several[0], plain, other]) == [
+        "iphone-11/ane",
+        f"{full}, run",
+        f"{full}, other",
+    ]
+    assert names_of([plain, plain]) == [f"{full}, run (1)", f"{full}, run (2)"]
+    matrix = transfer_matrix([*several, plain, other])
+    assert len(matrix) == 8 and len(transfer_figure(matrix).data[0].y) == 4
+    traces = fronts_figure([plain, other], "load").data
+    assert [trace.name for trace in traces] == [f"{full}, run", f"{full}, other"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An accuracy of the user's own images, as far as a figure asks."""
+
+    id: str
+    label: str = "function mine"
+
+
+def test_one_source_of_accuracies_is_the_same_for_matrix_and_figure(several: list[Run]) -> None:
+    """The words of two functions or supernets may be the same: what counts is what they are."""
+    one, other = (
+        replace(run, problem=replace(run.problem, accuracy=Measured(name)))  # type: ignore[arg-type]
+        for run, name in zip(several, ("1a", "2b"), strict=True)
+    )
+    with pytest.raises(InputError, match=r"\(function mine, 2b\) are not those of"):
+        fronts_figure([one, other])
+    with pytest.raises(InputError, match="function mine, 2b"):
+        transfer_matrix([one, other])
+
+
+def test_fronts_of_two_lambdas_are_not_carried_but_picks_are(several: list[Run]) -> None:
+    ane, gpu = several
+    careful = replace(gpu, config=replace(gpu.config, lam=3.0))
+    assert len(transfer_matrix([ane, careful])) == 4
+    with pytest.raises(InputError, match=r"its lambda \(3\) is not that of .* \(0.5\)"):
+        transfer_matrix([ane, careful], "front")
+
+
+def test_one_run_alone_and_what_is_no_run_are_refused(several: list[Run]) -> None:
+    for wrong, kind in ((several[0], "Run"), (["runs/one"], "str"), (3, "int")):
+        for draw in (transfer_matrix, fronts_figure):
+            with pytest.raises(InputError, match=f"give a list of finished runs, .* got {kind}"):
+                draw(wrong)  # type: ignore[operator]
+    assert len(transfer_matrix(iter(several))) == 4  # nor need it be a list
+
+
+def test_a_run_with_a_reward_holds_no_budget_and_no_line_shows_one(several: list[Run]) -> None:
+    ane, gpu = several
+    free = replace(gpu, config=replace(gpu.config, reward="mnasnet"))
+    assert [line.x0 for line in fronts_figure([ane, free]).layout.shapes] == [6.0]
+    assert not fronts_figure([free], "load").layout.shapes
+
+
 def test_runs_that_do_not_compare_are_refused(
     several: list[Run], joined: Run, finished: Run
 ) -> None:
@@ -183,6 +245,9 @@ def test_the_heatmap_has_the_losses_and_words_for_what_is_not_allowed() -> None:
         "has barred choices<br>60% of the budget",
     ]
     assert "b on a: over budget" in words.hovertext[2]
+    for wrong in (frame[:0], pd.concat([frame, frame[:1]])):
+        with pytest.raises(InputError, match="each pair of 'picked_for' and 'run_on' once"):
+            transfer_figure(wrong)
     with pytest.raises(InputError, match="column 'ms' is missing"):
         transfer_figure(frame.drop(columns="ms"))
 

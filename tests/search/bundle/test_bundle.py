@@ -134,6 +134,8 @@ def test_phones_choose_among_the_targets_of_the_runs(folders: list[Path]) -> Non
 def test_a_phone_whose_budget_nothing_keeps_is_named_with_its_fastest(folders: list[Path]) -> None:
     with pytest.raises(InputError) as error:
         open_fleet(folders, confidence=0.9999999)
+    with pytest.raises(InputError, match="give a list of the folders"):
+        open_fleet(folders[0])  # type: ignore[arg-type]
     message = str(error.value)
     assert message.startswith("phone iphone-") and "the fastest takes" in message
 
@@ -233,6 +235,25 @@ def test_a_bundle_tells_what_each_phone_runs_in_the_order_of_its_manifest(
     assert table.iloc[-1][["phone", "expected_ms"]].isna().all()
     with pytest.raises(InputError, match="holds no manifest of format"):
         device_table(tmp_path)
+
+
+def test_a_manifest_that_is_not_whole_is_refused(bundle: Path, tmp_path: Path) -> None:
+    whole = json.loads((bundle / MANIFEST).read_text("utf-8"))
+    (choice,) = whole["devices"]["iPhone14,5"]
+    for broken, words in (
+        ({"format": whole["format"]}, "KeyError: 'packages'"),
+        (whole | {"packages": {}}, "KeyError: "),
+        (whole | {"fallback": None}, "TypeError: "),
+        (whole | {"devices": []}, "AttributeError: "),
+        (
+            whole | {"devices": {"a": [{k: v for k, v in choice.items() if k != "lower_ms"}]}},
+            "KeyError: 'lower_ms'",
+        ),
+    ):
+        (tmp_path / MANIFEST).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / MANIFEST).write_text(json.dumps(broken), "utf-8")
+        with pytest.raises(InputError, match=rf"is not whole \({words}.*write the bundle again"):
+            device_table(tmp_path)
 
 
 def test_the_packages_are_core_mls_with_the_fleet_in_their_metadata(bundle: Path) -> None:
