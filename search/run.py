@@ -88,7 +88,7 @@ class Run:
 def run(
     target: str,
     budget_ms: float,
-    out: Path,
+    out: Path | str,
     *,
     compute: Compute | None = None,
     told: Told | None = None,
@@ -113,7 +113,7 @@ def run(
 
 def run_joined(
     goals: Sequence[Goal],
-    out: Path,
+    out: Path | str,
     *,
     join: Join = "worst",
     compute: Compute | None = None,
@@ -136,7 +136,7 @@ def run_joined(
 
 def run_config(
     config: SearchConfig,
-    out: Path,
+    out: Path | str,
     *,
     compute: Compute | None = None,
     told: Told | None = None,
@@ -144,7 +144,7 @@ def run_config(
 ) -> Run:
     """Search as a config says; see `run`, and `reopen` for `compiled`."""
     config, compute = absolute(config), compute or Compute()
-    folder = RunFolder(out)
+    folder = RunFolder(Path(out))
     folder.check_free()
     compute.probe()
     problem = problem_of(config, folder, compiled)
@@ -155,7 +155,7 @@ def run_config(
 
 
 def resume(
-    out: Path,
+    out: Path | str,
     *,
     compute: Compute | None = None,
     told: Told | None = None,
@@ -172,7 +172,7 @@ def resume(
     Raises:
         InputError: no run there, a corrupt one, or another process at work in it.
     """
-    folder, compute = RunFolder(out), compute or Compute()
+    folder, compute = RunFolder(Path(out)), compute or Compute()
     compute.probe(compute.place(folder.read_config()[1], folder.journal, folder.config))
     config, problem = reopen(folder, compiled)
     with folder.driver():

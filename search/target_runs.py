@@ -108,7 +108,7 @@ def expect_one_run(folder: Path) -> None:
 
 def run_targets(
     goals: Sequence[Goal],
-    out: Path,
+    out: Path | str,
     *,
     compute: Compute | None = None,
     told: Told | None = None,
@@ -127,8 +127,8 @@ def run_targets(
         InputError: see `run`; raised before the first search where a later target is the reason.
     """
     check_goals(goals)
-    folder = TargetRuns(out)
-    RunFolder(out).check_free()
+    folder = TargetRuns(Path(out))
+    RunFolder(folder.path).check_free()
     compute = compute or Compute()
     compute.probe()
     if options.get("start") is not None:  # for targets that begin after a resume
@@ -139,7 +139,7 @@ def run_targets(
             config.predictor is None,
             "predictor: is of one target; search the targets one by one to use your own",
         )
-    compiled = _compiled(configs[0], out)
+    compiled = _compiled(configs[0], folder.path)
     for goal, config in zip(goals, configs, strict=True):
         problem_of(config, folder.run_folder(goal), compiled)
     with folder.driver():
@@ -151,7 +151,7 @@ def run_targets(
             given = Path(configs[0].space)
             write_bytes(folder.inputs / given.name, given.read_bytes())
             table["space"] = given.name
-        kept = compute.kept(out)
+        kept = compute.kept(folder.path)
         write_run_file(folder.config, FORMAT, "search", table, ("palmette",), kept)
         compute = folder.placed(compute, kept)
         try:
@@ -163,14 +163,14 @@ def run_targets(
 
 
 def resume_targets(
-    out: Path, *, compute: Compute | None = None, told: Told | None = None
+    out: Path | str, *, compute: Compute | None = None, told: Told | None = None
 ) -> list[Run]:
     """Go on with the runs in a folder, whatever ended them; finished ones are only read again.
 
     Raises:
         InputError: no such runs there, corrupt ones, or another process at work on them.
     """
-    folder = TargetRuns(out)
+    folder = TargetRuns(Path(out))
     expect(folder.config.is_file(), f"{out}: holds no runs ({folder.config.name} is missing)")
     table, about = read_run_file(folder.config, FORMAT, "search")
     compute = folder.placed(compute or Compute(), about)
@@ -189,7 +189,7 @@ def resume_targets(
         for g in goals
     ]
     with folder.driver():
-        compiled = _compiled(configs[0], out)
+        compiled = _compiled(configs[0], folder.path)
         return _Searches(folder, compiled, compute, told).all(goals, configs)
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from palmette.search import Goal, run, run_joined, run_targets
+from palmette.search.run import resume
 from palmette.search.run_folder import RunFolder
+from palmette.search.target_runs import resume_targets
 from palmette.space import InputError
 
 CONFIG = {"target": "iphone-11/ane", "budget_ms": 6.0, "params_m": math.inf, "recipe": None}
@@ -20,6 +23,23 @@ def begun(path: Path) -> RunFolder:
     with folder.driver():
         folder.begin(CONFIG, {"space_id": "abc"})
     return folder
+
+
+def test_the_folder_may_be_given_as_text(tmp_path: Path) -> None:
+    """Each entrance finds what stands there, as with a path."""
+    begun(tmp_path / "run")
+    text, goals = str(tmp_path / "run"), (Goal("iphone-11/ane", 6.0), Goal("iphone-11/gpu", 14.0))
+    for enter in (
+        lambda: run("iphone-11/ane", 6.0, text),
+        lambda: run_joined(goals, text),
+        lambda: run_targets(goals, text),
+    ):
+        with pytest.raises(InputError, match="is not empty; name another folder"):
+            enter()
+    with pytest.raises(InputError, match="run.toml"):
+        resume(text)
+    with pytest.raises(InputError, match="holds no runs"):
+        resume_targets(text)
 
 
 # --- who may begin, and who may drive -------------------------------------------------------------
