@@ -277,7 +277,7 @@ MISTAKES = {
     "search --resume corrupt --seed 0": "--seed: can't be changed when a run goes on",
     # targets, spaces and predictors
     "search --target iphone-99/ane --budget-ms 1": KNOWN,
-    "search --target iphone-13/npu --budget-ms 1": KNOWN,
+    "search --target iphone-13/npu --budget-ms 1": "known of iphone-13: iphone-13/ane (of those",
     "search --target iphone-13/ane@coreml-ios13 --budget-ms 1": KNOWN,
     f"{BUDGET} 6 --space secret": "space 'secret' is unknown; known: efficientnet_lite, fbnet, ",
     f"{BUDGET} 6 --space missing.toml": "missing.toml: cannot be read",
