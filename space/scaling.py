@@ -17,6 +17,7 @@ from palmette.space.errors import expect
 
 B = TypeVar("B", bound=Block)
 DIVISOR = 8
+_LARGEST_FACTOR = 1000.0
 
 
 def round_channels(channels: float) -> int:
@@ -51,9 +52,12 @@ def scale(
         depth_rounding: of the scaled number of blocks; up, as in EfficientNet's code.
 
     Raises:
-        InputError: a factor is not positive, or makes a block that is not allowed.
+        InputError: a factor is not positive, is over 1000, or makes a block that is not allowed.
     """
-    expect(width > 0 and depth > 0, f"scale: factors must be positive, got {width} and {depth}")
+    expect(
+        0 < width <= _LARGEST_FACTOR and 0 < depth <= _LARGEST_FACTOR,
+        f"scale: factors must be positive, at most {_LARGEST_FACTOR:g}, got {width} and {depth}",
+    )
     first = _widened(architecture.stem, width) if stem else architecture.stem
     channels, stages = first.out_channels, []
     for index, stage in enumerate(staged(architecture)):
