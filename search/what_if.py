@@ -17,10 +17,10 @@ from palmette.latency import LatencyPredictor
 from palmette.latency.effects import Support
 from palmette.latency.identified import NEEDS
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
-from palmette.search.cost_table import Target, predictors_of
-from palmette.space import Architecture
+from palmette.search.subjects import Target, architecture_of, predictors_of
+from palmette.space import Architecture, SearchSpace
 from palmette.space.edits import Edit, edits
-from palmette.space.errors import expect
+from palmette.space.errors import InputError, expect
 from palmette.train import TIE_POINTS, AccuracyPrior
 
 AS_IT_IS = "as it is"
@@ -34,19 +34,21 @@ class _Row:
 
 
 def what_if(
-    network: Architecture,
+    network: Architecture | str,
     changes: Sequence[str],
     targets: Sequence[Target] | None = None,
     *,
+    space: SearchSpace | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     recipe: str | None = None,
 ) -> pd.DataFrame:
     """A network with each of some changes, on each target.
 
     Args:
-        network: what is changed.
+        network: what is changed: an architecture, or a name or text of one.
         changes: such as `stage4.kernel=5`, or several parted by commas; see `space.edits`.
         targets: names or predictors; by default every shipped target.
+        space: that the network is of, if it is of one: changes are then those of the space.
         confidence: of the intervals of the milliseconds.
         recipe: training recipe that the points refer to; None for the mean recipe.
 
@@ -55,41 +57,57 @@ def what_if(
         lower_ms, upper_ms (interval of that network), d_ms (against the network as it is),
         identified, not_identified (choices that the target's timings cannot tell, in words),
         runs_on and outside_timed (see `state_of` and `outside` of `LatencyPredictor`), top1 (%),
-        top1_low, top1_high (80 % interval), d_points, tie (whether the points differ by less than
-        `TIE_POINTS`), guarded (whether the prior withheld a reward) and architecture.
+        top1_low, top1_high (80 % interval), guarded (whether the prior withheld a reward), refused
+        (why the prior does not judge the network, else blank), d_points, tie (whether the points
+        differ by less than `TIE_POINTS`) and architecture. A network that the prior refuses has
+        milliseconds alone: its points are NaN, and `guarded` and `tie` are missing.
 
     Raises:
-        InputError: a change or a target that there is not.
+        InputError: no such network, target or recipe; a change that cannot be, or is given twice;
+            the network is not in the space.
     """
-    expect(not isinstance(changes, str), f"changes: give a list, such as ['{changes}']")
-    rows = [_Row(AS_IT_IS, network, ())]
-    for text in changes:
-        steps = edits(network, text)
+    base, predictors = architecture_of(network), predictors_of(targets)
+    rows = [_Row(AS_IT_IS, base, ())]
+    for text in _texts(changes):
+        steps = edits(base, text, space)
         rows.append(_Row(text, steps[-1].network, tuple(steps)))
     points = _points([row.network for row in rows], recipe)
     found: list[dict[str, Any]] = []
-    for name, predictor in predictors_of(targets).items():
+    for name, predictor in predictors.items():
         times = _times(rows, predictor, confidence)
         found += [
             {"change": row.change, "target": name, **time, **point}
             for row, time, point in zip(rows, times, points, strict=True)
         ]
-    table = pd.DataFrame(found)
+    table = pd.DataFrame(found).astype({"tie": "boolean", "guarded": "boolean"})
     order = {row.change: index for index, row in enumerate(rows)}
     return table.sort_values("change", key=lambda one: one.map(order), kind="stable").reset_index(
         drop=True
     )
 
 
+def _texts(changes: Sequence[str]) -> list[str]:
+    """Changes, each a text and there once."""
+    listed = isinstance(changes, Iterable) and not isinstance(changes, str)
+    expect(listed, f"changes: give a list, such as ['stage4.kernel=5'], got {changes!r}")
+    given, seen = list(changes), set()
+    for text in given:
+        expect(isinstance(text, str), f"changes: must be texts, got {text!r}")
+        bare = "".join(text.split())
+        expect(bare not in seen, f"changes: each once, got '{text}' twice")
+        seen.add(bare)
+    return given
+
+
 def not_identified(steps: Iterable[Edit], known: Support) -> list[str]:
     """What changes ask of a target's timings that these do not show, such as `kernel:9`."""
-    needs = {
-        need: None
-        for step in steps
-        if step.key in NEEDS
-        for choice in step.choices
-        for need in NEEDS[step.key](choice, step.kinds)
-    }
+    needs: dict[str, None] = {}
+    for step in steps:
+        if step.key not in NEEDS:
+            continue
+        pairs = [*step.goes, *((kind, step.comes) for kind, _ in step.goes)]
+        for kind, choice in pairs:
+            needs |= dict.fromkeys(NEEDS[step.key](choice, (kind,) if kind else ()))
     return [need for need in needs if not known.has(need)]
 
 
@@ -117,19 +135,29 @@ def _times(
 
 
 def _points(networks: Sequence[Architecture], recipe: str | None) -> list[dict[str, Any]]:
-    batch = AccuracyPrior.load().evaluate(networks, recipe)
+    """Estimates of networks, the first being what the others are held against."""
+    prior = AccuracyPrior.load()
+    prior.recipe_offset(recipe)  # an unknown recipe is no network that the prior refuses
+    rows: list[dict[str, Any]] = []
+    for network in networks:
+        row = _estimate(prior, network, recipe)
+        d_points = row["top1"] - (rows[0] if rows else row)["top1"]
+        tie = pd.NA if np.isnan(d_points) else bool(abs(d_points) < TIE_POINTS)
+        rows.append({**row, "d_points": d_points, "tie": tie, "architecture": network.to_text()})
+    return rows
+
+
+def _estimate(prior: AccuracyPrior, network: Architecture, recipe: str | None) -> dict[str, Any]:
+    try:
+        batch = prior.evaluate([network], recipe)
+    except InputError as error:
+        nothing = dict.fromkeys(("top1", "top1_low", "top1_high"), float("nan"))
+        return {**nothing, "guarded": pd.NA, "refused": str(error)}
     low, high = batch.interval()
-    d_points = batch.top1 - batch.top1[0]
-    tie = np.abs(d_points) < TIE_POINTS
-    return [
-        {
-            "top1": float(batch.top1[index]),
-            "top1_low": float(low[index]),
-            "top1_high": float(high[index]),
-            "d_points": float(d_points[index]),
-            "tie": bool(tie[index]),
-            "guarded": bool(batch.guarded[index]),
-            "architecture": network.to_text(),
-        }
-        for index, network in enumerate(networks)
-    ]
+    return {
+        "top1": float(batch.top1[0]),
+        "top1_low": float(low[0]),
+        "top1_high": float(high[0]),
+        "guarded": bool(batch.guarded[0]),
+        "refused": "",
+    }

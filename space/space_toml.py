@@ -114,6 +114,24 @@ def read_toml(text: str, where: str) -> tuple[Sections, str]:
     return sections, description
 
 
+def check_point(sections: Sections, where: str) -> None:
+    """Check sections of one choice each as the text of such a space would be.
+
+    Raises:
+        InputError: see `read_toml`; keys that the chosen kind of block does not take are passed by.
+    """
+    read = {}
+    for name, table in sections.items():
+        (kind,) = kinds_of(table)
+        taken = {
+            key: choices[0]
+            for key, choices in table.items()
+            if key not in KEYS or name == "network" or key in KINDS[kind].keys
+        }
+        read[name] = _section(name, taken, where)
+    _check_together(read, where)
+
+
 # One section
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from palmette.latency import load_predictor
 from palmette.search import what_if
-from palmette.search.what_if import AS_IT_IS
-from palmette.space import Architecture, InputError, load
+from palmette.search.what_if import AS_IT_IS, not_identified
+from palmette.space import Architecture, InputError, SearchSpace, load
 from palmette.space.edits import edits
 from palmette.train import TIE_POINTS, AccuracyPrior
 
@@ -79,6 +81,56 @@ def test_no_change_is_the_network_as_it_is() -> None:
     alone = what_if(load("mobilenet_v2"), [], ["iphone-13/ane"])
     assert alone["change"].tolist() == [AS_IT_IS]
     assert alone.loc[0, ["d_ms", "d_points"]].tolist() == [0.0, 0.0]
+
+
+def test_only_what_a_change_takes_and_brings_is_asked_for() -> None:
+    # depthwise windows of 5 go; the 1x1 convolution before the head is no window to change
+    kernel = what_if("mobilenet_v3_large", ["network.kernel=3"], [NEW])
+    assert kernel["identified"].all()
+    assert "cn_r1_k1" in kernel.loc[1, "architecture"]
+    fused = "64x64 stem_k3_s2_c8_relu | er_r1_k3_s2_e4_c16_relu ir_r1_k5_s1_e4_c16_relu | head"
+    support = load_predictor(NEW).support_
+    asked = not_identified(edits(Architecture.from_text(fused), "stage1.kernel=9"), support)
+    assert set(asked) == {"kernel:9", "op:dense9"}
+    alone = edits(Architecture.from_text(fused), "stage1.block2.kernel=9")
+    assert not_identified(alone, support) == ["kernel:9"]
+
+
+def test_changes_are_those_of_the_space_that_is_given() -> None:
+    space = SearchSpace.preset("mobilenet_v4")
+    own = space.decode(np.zeros(len(space.genes), dtype=np.int64))
+    found = what_if(own, ["stage3.channels=96"], [NEW], space=space).loc[1, "architecture"]
+    code = space.encode(Architecture.from_text(found))
+    assert np.flatnonzero(code).tolist() == [space.column["stage3.channels"]]
+
+
+def test_a_network_that_the_prior_refuses_has_milliseconds_alone() -> None:
+    found = what_if("resnet50", ["network.width=0.5"], [NEW])
+    assert found["refused"].str.startswith("accuracy prior: ").all()
+    assert found[["top1", "top1_low", "top1_high", "d_points", "tie", "guarded"]].isna().all(axis=None)
+    assert found["ms"].tolist() == pytest.approx(
+        load_predictor(NEW).predict(["resnet50", found.loc[1, "architecture"]])
+    )
+    assert found.loc[1, "d_ms"] < 0
+    with pytest.raises(InputError, match="^recipe 'own' is unknown"):
+        what_if("resnet50", [], [NEW], recipe="own")
+
+
+@pytest.mark.parametrize(
+    ("network", "changes", "words"),
+    [
+        ("mobilenet_v2", ["stage2.kernel=5", " stage2.kernel = 5"], "^changes: each once"),
+        ("mobilenet_v2", ["stage2.kernel=5", 5], "^changes: must be texts, got 5"),
+        ("mobilenet_v2", 5, "^changes: give a list"),
+        ("mobilenet_v2", ["network.width=inf"], "^change 'network.width=inf': scale: factors"),
+        ("mobilenet_v9", [], "^network 'mobilenet_v9' is unknown"),
+        (5, [], "^network: must be an Architecture, a name"),
+        ("fastvit_t8", [], "^network: must be an Architecture, or a name or text of one"),
+    ],
+)
+def test_another_question_is_answered_in_words(network: Any, changes: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        what_if(network, changes, [NEW])
 
 
 def test_what_there_is_not_is_refused() -> None:
