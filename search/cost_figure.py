@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from palmette.search.cost_table import Target, check_level, cost_trees
+from palmette.search.cost_table import check_level, cost_trees
 from palmette.search.cost_tree import FIXED, CostNode
+from palmette.search.subjects import Target
 from palmette.space.errors import expect
 from palmette.space.look import ACCENT, MAIN, MUTED, styled
 
 if TYPE_CHECKING:
-    from palmette.search.explain import Subject
+    from palmette.search.subjects import Subject
 
 _ROW_PX, _FRAME_PX = 17, 150
 _WHOLE = "whole network"
@@ -33,7 +34,7 @@ def waterfall_figure(
     first, in grey: it is paid whatever is run.
 
     Args:
-        subject: an architecture, any torch module, or ops alone.
+        subject: an architecture, any torch module, ops alone, or a name; see `subject_of`.
         target: a name, or a predictor.
         level: "part" (stages), "block" or "op"; a part without blocks is a row by itself.
         resolution: (height, width) of a module's input; an architecture has its own.
@@ -96,7 +97,7 @@ def block_cost_figure(costs: pd.DataFrame) -> Any:
         costs: of `block_costs`, at any level.
 
     Raises:
-        InputError: another table.
+        InputError: another table, or none of its rows is of a block that costs anything.
     """
     import plotly.graph_objects as go
 
@@ -107,6 +108,7 @@ def block_cost_figure(costs: pd.DataFrame) -> Any:
     told = costs.loc[costs.sum(axis=1) != 0]  # without remarks, which cost nothing anywhere
     shares = 100 * (told / told.sum()).to_numpy(np.float64)
     of_blocks = told.index.get_level_values(0) != FIXED
+    expect(bool(of_blocks.any()), "costs: no row is of a block that costs anything")
     labels = [" ".join(filter(None, key[:-1])) for key in told.index]
     rows = list(range(len(labels)))
     figure = go.Figure(

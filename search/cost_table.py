@@ -14,33 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from palmette.export.exportability import exportability, placed_ops
-from palmette.latency import TARGETS, LatencyPredictor, load_predictor
 from palmette.search.cost_tree import LEVELS, CostNode, cost_tree
+from palmette.search.subjects import Target, image_of, predictors_of, subject_of
 from palmette.space import Op
 from palmette.space.architecture import IMAGE_CHANNELS
 from palmette.space.errors import expect
 
 if TYPE_CHECKING:
-    from palmette.search.explain import Subject
+    from palmette.search.subjects import Subject
 
-Target = str | LatencyPredictor
-"""A target's name or alias, whose shipped predictor is taken, or a predictor of one's own."""
 _SIDE = (224, 224)
-
-
-def predictors_of(targets: Sequence[Target] | None = None) -> dict[str, LatencyPredictor]:
-    """Predictors by the full names of their targets; of all shipped ones if none are given.
-
-    Raises:
-        InputError: an unknown target, one given twice, or none at all.
-    """
-    given = TARGETS if targets is None else targets
-    expect(not isinstance(given, str), f"targets: give a list, such as ['{given}']")
-    found = [load_predictor(one) if isinstance(one, str) else one for one in given]
-    named = {str(predictor.model_.target): predictor for predictor in found}
-    expect(bool(named), "targets: give at least one")
-    expect(len(named) == len(found), f"targets: each once, got {', '.join(named)} and one again")
-    return named
 
 
 def cost_trees(
@@ -52,21 +35,23 @@ def cost_trees(
     """The cost tree of a network on each target, by full names; it is traced once.
 
     Args:
-        subject: an architecture, any torch module, or ops alone.
+        subject: an architecture, any torch module, ops alone, or a name; see `subject_of`.
         targets: names or predictors; by default every shipped target.
         resolution: (height, width) of a module's input; an architecture has its own.
 
     Raises:
-        InputError: see `predictors_of`, or the module cannot be traced.
+        InputError: see `subject_of`, `predictors_of` and `image_of`, or the module cannot be
+            traced.
     """
-    placed = placed_ops(subject, resolution)
+    predictors, known = predictors_of(targets), subject_of(subject)
+    placed = placed_ops(known, image_of(resolution))
     ops = tuple(one.op for one in placed)
     trees = {}
-    for name, predictor in predictors_of(targets).items():
+    for name, predictor in predictors.items():
         report = replace(exportability(ops, predictor.model_.target), ops=placed)
         op_ms = predictor.breakdown(ops)["ms"].tolist()
         whole = float(predictor.predict([ops])[0])
-        trees[name] = cost_tree(subject, report, op_ms, whole, predictor.state_of(ops))
+        trees[name] = cost_tree(known, report, op_ms, whole, predictor.state_of(ops))
     return trees
 
 
@@ -80,7 +65,7 @@ def block_costs(
     """Milliseconds of each part of a network on each target.
 
     Args:
-        subject: an architecture, any torch module, or ops alone.
+        subject: an architecture, any torch module, ops alone, or a name; see `subject_of`.
         targets: names or predictors; by default every shipped target.
         level: "part" (stages), "block" or "op"; a part without blocks is a row by itself.
         resolution: (height, width) of a module's input; an architecture has its own.
@@ -94,16 +79,25 @@ def block_costs(
         InputError: see `cost_trees`, or an unknown level.
     """
     check_level(level)
-    depth = LEVELS.index(level) + 1
+    columns = LEVELS[: LEVELS.index(level) + 1]
     trees = cost_trees(subject, targets, resolution=resolution)
-    columns = {name: [node.ms for _, node in tree.rows(level)] for name, tree in trees.items()}
+    values = {name: [node.ms for _, node in tree.rows(level)] for name, tree in trees.items()}
     first = next(iter(trees.values()))
     keys = [
-        (*names, *[""] * (depth - len(names)), node.text if node.level in LEVELS else "")
+        (*_placed(names, node, columns), node.text if node.level in LEVELS else "")
         for names, node in first.rows(level)
     ]
-    index = pd.MultiIndex.from_tuples(keys, names=[*LEVELS[:depth], "notation"])
-    return pd.DataFrame(columns, index=index)
+    return pd.DataFrame(values, index=pd.MultiIndex.from_tuples(keys, names=[*columns, "notation"]))
+
+
+def _placed(names: tuple[str, ...], node: CostNode, columns: tuple[str, ...]) -> list[str]:
+    """Names of a row under the levels that they are of; an op may stand in no part or block."""
+    *above, own = names
+    under = dict(zip(columns, above, strict=False))
+    # what is no stage, such as the fixed cost, stands among them; so does an op where ops have no
+    # column
+    under[node.level if node.level in columns else columns[len(above)]] = own
+    return [under.get(column, "") for column in columns]
 
 
 def costs_by_sort(

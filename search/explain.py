@@ -22,15 +22,12 @@ from palmette.export.exportability import (
     stage_of,
 )
 from palmette.export.unit_rules import Rule
-from palmette.latency import LatencyPredictor
 from palmette.search.cost_tree import CostNode, cost_tree
+from palmette.search.subjects import Target, image_of, predictor_of, subject_of
 from palmette.space import Architecture, InputError, Op
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    Subject = Architecture | nn.Module | tuple[Op, ...]
-
+    from palmette.search.subjects import Known, Subject
 
 ADVICE_COLUMNS = ["rule", "level", "ops", "ms", "saved_ms", "shown", "instead", "why"]
 
@@ -120,44 +117,45 @@ class Explanation:
 
 def explain(
     subject: Subject,
-    predictor: LatencyPredictor,
+    target: Target,
     *,
     resolution: tuple[int, int] = (224, 224),
     convert: bool = False,
 ) -> Explanation:
-    """Take a network apart on the target of a predictor.
+    """Take a network apart on a target.
 
     Args:
-        subject: an architecture, any torch module, or ops alone.
-        predictor: of the target.
+        subject: an architecture, any torch module, ops alone, or a name; see `subject_of`.
+        target: a name, or a predictor.
         resolution: (height, width) of a module's input; an architecture has its own.
         convert: convert it as well, to see whether that works; ops alone cannot be.
 
     Raises:
-        InputError: the module cannot be traced, or ops alone were to be converted.
+        InputError: see `subject_of`, `predictor_of` and `image_of`; the module cannot be traced, or
+            ops alone were to be converted.
     """
-    target = predictor.model_.target
-    report = exportability(subject, target, resolution=resolution)
+    predictor, known, size = predictor_of(target), subject_of(subject), image_of(resolution)
+    report = exportability(known, predictor.model_.target, resolution=size)
     if convert:
-        if isinstance(subject, tuple):
+        if isinstance(known, tuple):
             raise InputError("convert: ops alone cannot be converted; give the network itself")
-        report = converted(report, subject, resolution)
+        report = converted(report, known, size)
     ops = tuple(one.op for one in report.ops)
     parts = predictor.breakdown(ops)["ms"].tolist()
     ms = float(predictor.predict([ops])[0])
     advice = []
     for finding in report.findings:
-        other = replacement(subject, report, finding)
+        other = replacement(known, report, finding)
         saved = None if other is None else ms - float(predictor.predict([other])[0])
         shown_by = finding.rule.shown_by
         shown = bool(shown_by) and predictor.support_.has(shown_by)
         advice.append(Advice(finding, sum(parts[i] for i in finding.ops), saved, shown))
-    tree = cost_tree(subject, report, parts, ms, predictor.state_of(ops))
-    return Explanation(report, str(target), ms, tuple(parts), tuple(advice), tree)
+    tree = cost_tree(known, report, parts, ms, predictor.state_of(ops))
+    return Explanation(report, str(predictor.model_.target), ms, tuple(parts), tuple(advice), tree)
 
 
 def replacement(
-    subject: Subject, report: Exportability, finding: Finding
+    subject: Known, report: Exportability, finding: Finding
 ) -> Architecture | tuple[Op, ...] | None:
     """The network with a rule's replacement wherever the rule holds; None if there is none."""
     rule = finding.rule

@@ -9,7 +9,7 @@ from torch import nn
 
 from palmette.latency import TARGETS, LatencyPredictor, load_predictor
 from palmette.search import block_cost_figure, block_costs, costs_by_sort, explain, waterfall_figure
-from palmette.search.cost_table import predictors_of, sort_of
+from palmette.search.cost_table import sort_of
 from palmette.search.cost_tree import LEVELS
 from palmette.space import InputError, Op, load
 
@@ -96,14 +96,18 @@ def test_modules_and_ops_alone_have_tables_too() -> None:
     assert block_costs(ops, [NEW])[FULL].sum() == pytest.approx(predicted, abs=1e-9)
 
 
-def test_targets_are_names_or_predictors_each_once() -> None:
-    own = load_predictor(NEW)
-    assert list(predictors_of([own, OLD])) == [FULL, "iphone-11/ane@coreml-ios13"]
-    assert predictors_of([own])[FULL] is own
-    assert list(predictors_of()) == list(TARGETS)
-    for targets, words in ((NEW, "give a list"), ([], "at least one"), ([NEW, own], "each once")):
-        with pytest.raises(InputError, match=f"^targets: .*{words}"):
-            predictors_of(targets)  # type: ignore[arg-type]
+def test_names_stand_under_the_level_that_they_are_of() -> None:
+    table = block_costs("mobilenet_v2", [NEW], level="op")
+    ops = load("mobilenet_v2").ops()
+    assert table.index[0] == ("stem", "", "conv", ops[0].to_text())
+    assert table.index[1][:3] == ("stage 1", "block 1", "conv")
+    assert table.index[-1] == ("fixed cost", "", "", "")
+    sums = table.groupby(level="op")[FULL].sum()
+    # what is no op is a row by itself
+    assert sums[""] == table[FULL].iloc[-2:].sum()
+    assert set(sums.index) == {"", *(op.kind for op in ops)}
+    assert block_costs(ops[:2], [NEW], level="op").index[0][:3] == ("", "", "conv")
+    assert block_costs(ops[:2], [NEW], level="block").index[0][:2] == ("conv", "")
 
 
 def test_an_unknown_level_is_refused() -> None:
@@ -138,5 +142,7 @@ def test_a_map_of_costs_has_shares_of_each_target(by_block: pd.DataFrame) -> Non
     np.testing.assert_array_equal(cells.customdata, kept)
     assert len(kept) == len(by_block) - 1  # changes of unit are a remark
     assert cells.zmax == np.max(cells.z[:-1]) < np.max(cells.z[-1])  # the fixed cost is the last
+    with pytest.raises(InputError, match="^costs: no row is of a block"):
+        block_cost_figure(by_block.tail(1))
     with pytest.raises(InputError, match="must be of block_costs"):
         block_cost_figure(pd.DataFrame({NEW: [1.0]}))
