@@ -39,7 +39,7 @@ def subject_of(given: Subject) -> Known:
         return _named(given)
     if isinstance(given, Architecture):
         return given
-    if isinstance(given, Sequence) and all(isinstance(op, Op) for op in given):
+    if isinstance(given, tuple | list) and all(isinstance(op, Op) for op in given):
         expect(len(given) > 0, "network: has no ops")
         return tuple(given)
     from torch import nn

@@ -107,7 +107,9 @@ def test_changes_are_those_of_the_space_that_is_given() -> None:
 def test_a_network_that_the_prior_refuses_has_milliseconds_alone() -> None:
     found = what_if("resnet50", ["network.width=0.5"], [NEW])
     assert found["refused"].str.startswith("accuracy prior: ").all()
-    assert found[["top1", "top1_low", "top1_high", "d_points", "tie", "guarded"]].isna().all(axis=None)
+    assert (
+        found[["top1", "top1_low", "top1_high", "d_points", "tie", "guarded"]].isna().all(axis=None)
+    )
     assert found["ms"].tolist() == pytest.approx(
         load_predictor(NEW).predict(["resnet50", found.loc[1, "architecture"]])
     )
