@@ -17,7 +17,7 @@ from palmette.space.errors import expect
 
 B = TypeVar("B", bound=Block)
 DIVISOR = 8
-_LARGEST_FACTOR = 1000.0
+_LARGEST_FACTOR = 10_000.0
 
 
 def round_channels(channels: float) -> int:
@@ -52,7 +52,7 @@ def scale(
         depth_rounding: of the scaled number of blocks; up, as in EfficientNet's code.
 
     Raises:
-        InputError: a factor is not positive, is over 1000, or makes a block that is not allowed.
+        InputError: a factor is not positive, is over 10,000, or makes a block that is not allowed.
     """
     expect(
         0 < width <= _LARGEST_FACTOR and 0 < depth <= _LARGEST_FACTOR,
