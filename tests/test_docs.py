@@ -11,7 +11,6 @@ import dataclasses
 import importlib.util
 import json
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,8 +33,8 @@ from palmette.train import recipe
 from palmette.train.datasets.table import read_table
 from palmette.train.keys import allowed
 from palmette.train.supernet import schedule
+from tests.docs.pages import FENCE, ROOT, arguments_of, fenced, lines, text
 
-ROOT = Path(__file__).parents[1]
 NAMES = [
     "README.md",
     "CONTRIBUTING.md",
@@ -43,20 +42,11 @@ NAMES = [
     *(f"{folder}/README.md" for folder in ("space", "export", "latency", "train", "search")),
     "train/supernet/README.md",
 ]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`([^`]+)`")
 ARCHITECTURE = re.compile(r"\d+x\d+ stem_\S+ \|.*")
 BLOCK_TEXT = re.compile(rf"({'|'.join([*BLOCKS, 'stem', *HEADS])})(_[a-z0-9.]+)*_?[a-z0-9.]+")
 COMMAND = typer.main.get_command(cli.app)
-
-
-def text(name: str) -> str:
-    return (ROOT / name).read_text("utf-8")
-
-
-def fenced(name: str, *languages: str) -> list[str]:
-    return [body for language, body in FENCE.findall(text(name)) if language in languages]
 
 
 def plain_lines(name: str) -> Iterator[str]:
@@ -72,8 +62,7 @@ def quoted(name: str) -> list[str]:
 
 def command_lines(name: str) -> list[list[str]]:
     """Arguments of every `palmette` line in a block."""
-    lines = (line.removeprefix("$ ") for line in plain_lines(name))
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("palmette ")]
+    return [arguments_of(line) for line in lines(name)]
 
 
 def parse(arguments: list[str]) -> None:
@@ -314,39 +303,6 @@ def test_an_accuracy_of_ones_own_is_searched_as_the_page_says(
     assert search[0] == "search" and len(front) >= 1
     assert front["top1"].between(20, 100).all() and front["ms_at_confidence"].max() <= 0.7
     assert Path("own/function.py").read_text() == Path("mine.py").read_text()
-
-
-@pytest.mark.sweep
-def test_a_module_of_ones_own_goes_the_way_of_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name = "docs/howto/own_network.md"
-    monkeypatch.chdir(tmp_path)
-    Path("net.py").write_text(fenced(name, "python")[0])
-    lines = [line for line in command_lines(name) if "net.py:factory" in line]
-    assert [line[0] for line in lines] == ["predict", "explain", "export"]
-    for line in lines:
-        cli.app(line, standalone_mode=False)
-    assert Path("own.mlpackage").is_dir() and "weights proven" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_the_afternoon_on_the_synthetic_phone_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name, tutorial = (
-        "docs/synthetic.md",
-        text("docs/synthetic.md").partition("An afternoon on it")[2],
-    )
-    monkeypatch.chdir(tmp_path)
-    Path("afternoon.toml").write_text(fenced(name, "toml")[0])
-    blocks = [body for language, body in FENCE.findall(tutorial) if language == ""]
-    lines = [line for body in blocks for line in body.splitlines() if line.startswith("palmette ")]
-    assert len(lines) == 12
-    for line in lines:
-        assert not cli.app(shlex.split(line)[1:], standalone_mode=False), line
-    assert Path("run/retimed.csv").is_file() and Path("warm/front.csv").is_file()
-    assert "enter the front" in capsys.readouterr().out
 
 
 # Lengths

@@ -1,0 +1,128 @@
+"""Pages are followed: their commands run in order, in one folder, and end with exit code 0.
+
+What can be made smaller is (`following.CUT`); what the page takes for granted is provided; what
+can't run here is named with its reason. Command lines of other programs are not run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from palmette import cli
+from tests.docs import provided
+from tests.docs.following import CUT, FOLLOWED, INSTEAD, NOT_RUN, PARSED, PHONE
+from tests.docs.pages import ROOT, arguments_of, fenced, lines
+from tests.search.ledger.conftest import server  # noqa: F401  a fixture
+
+PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+
+
+def shorter(line: str) -> list[str]:
+    """Arguments of a line, with what `CUT` makes of its options."""
+    for shown, instead in INSTEAD.items():
+        line = line.replace(shown, instead)
+    arguments = arguments_of(line)
+    for command, has, option, value in CUT:
+        if not f"{' '.join(arguments)} ".startswith(f"{command} ") or has not in line:
+            continue
+        if option not in arguments:
+            arguments += [option, str(value)]
+        elif float(arguments[arguments.index(option) + 1]) > value:
+            arguments[arguments.index(option) + 1] = str(value)
+    return arguments
+
+
+def at_hand(arguments: list[str], request: pytest.FixtureRequest) -> list[str]:
+    """Arguments with a database of this machine in the place of the page's."""
+    return [
+        request.getfixturevalue("server").database("searches") if "://me@" in word else word
+        for word in arguments
+    ]
+
+
+def run(arguments: list[str]) -> None:
+    """As a shell would, up to the exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["palmette", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 0, f"palmette {' '.join(arguments)}"
+
+
+def timed(line: str) -> None:
+    """The phone's part before an import: the synthetic one stands in."""
+    for name, suite in PHONE.items():
+        results = Path(name)
+        if name in line and not results.exists() and suite.is_dir():
+            run(["latency", "synthetic", str(suite), "--out", name])
+            provided.as_iphone(results)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What several pages need, made once."""
+    return tmp_path_factory.mktemp("provided")
+
+
+def make(name: str, store: Path) -> Path:
+    """Path of a provided thing in the store, made if it is not there yet."""
+    if not (store / name).exists():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(store)
+            if name in provided.RUN:
+                run(shorter(provided.RUN[name]))
+            else:
+                provided.MADE[name]()
+    return store / name
+
+
+def place(name: str, store: Path) -> None:
+    """Copy a provided thing into the folder that is the current one."""
+    found, here = make(name, store), Path(name)
+    here.parent.mkdir(exist_ok=True)
+    (shutil.copytree if found.is_dir() else shutil.copyfile)(found, here)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_a_page_can_be_followed(
+    name: str,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = FOLLOWED[name]
+    for need in page.needs:
+        make(need, store)
+    monkeypatch.chdir(tmp_path)
+    for need in page.needs:
+        place(need, store)
+    for file, (language, number) in page.files.items():
+        Path(file).write_text(fenced(name, language)[number])
+    for line in [*page.before, *lines(name)]:
+        if not line.startswith(tuple(NOT_RUN)):
+            timed(line)
+            run(arguments := at_hand(shorter(line), request))
+            if arguments[:2] == ["latency", "plan"] and "--out" in arguments:
+                provided.shortened(Path(arguments[arguments.index("--out") + 1]))
+    assert [file for file in page.left if not Path(file).exists()] == []
+    assert page.printed in capsys.readouterr().out
+
+
+def test_every_page_with_commands_is_followed_or_says_why_not() -> None:
+    assert {name for name in PAGES if lines(name)} == {*FOLLOWED, *PARSED}
+    assert not FOLLOWED.keys() & PARSED
+
+
+def test_nothing_is_left_out_or_replaced_that_no_page_shows() -> None:
+    shown = [line for name in FOLLOWED for line in lines(name)]
+    assert [start for start in NOT_RUN if not any(line.startswith(start) for line in shown)] == []
+    assert [part for part in INSTEAD if not any(part in line for line in shown)] == []
+    for command, has, _, _ in CUT:
+        assert any(line.startswith(f"palmette {command} ") and has in line for line in shown)
