@@ -5,6 +5,10 @@ spans what the model says without each timed design in turn, and what each blend
 
 A choice is *identified* if at least two of the timed designs in the same state show it, or, for a
 resolution, if it lies within a factor of 1.25 of one that was timed. A search bars the others.
+
+A change is identified if both its sides are, what goes and what comes, and if the model has a price
+for it: an effect of nothing that comes from a form without a term for it is blindness.
+`Support.untold` is that rule, here, in `palmette.search.what_if` and in what validation prints.
 """
 
 from __future__ import annotations
@@ -108,20 +112,28 @@ def _activation(act: str) -> Callable[[Architecture], Architecture]:
     return change
 
 
-CHANGES: dict[str, tuple[str, Callable[[Architecture], Architecture]]] = {
-    "kernel 3->5": ("kernel:5", _kernel(5)),
-    "kernel 3->7": ("kernel:7", _kernel(7)),
-    "expansion 6->3": ("", _expansion(3)),
-    "width -25%": ("", _width(0.75)),
-    "width +25%": ("", _width(1.25)),
-    "depth +1 per stage": ("", _deeper),
-    "resolution 224->192": ("resolution:192", lambda base: base.with_resolution(192)),
-    "resolution 224->256": ("resolution:256", lambda base: base.with_resolution(256)),
-    "SE in every block": ("se:1", _gated),
-    "relu6->relu": ("activation:relu", _activation("relu")),
-    "relu6->hswish": ("activation:hswish", _activation("hswish")),
+CHANGES: dict[str, tuple[tuple[str, ...], Callable[[Architecture], Architecture]]] = {
+    "kernel 3->5": (("kernel:3", "kernel:5"), _kernel(5)),
+    "kernel 3->7": (("kernel:3", "kernel:7"), _kernel(7)),
+    "expansion 6->3": ((), _expansion(3)),
+    "width -25%": ((), _width(0.75)),
+    "width +25%": ((), _width(1.25)),
+    "depth +1 per stage": ((), _deeper),
+    "resolution 224->192": (
+        ("resolution:224", "resolution:192"),
+        lambda base: base.with_resolution(192),
+    ),
+    "resolution 224->256": (
+        ("resolution:224", "resolution:256"),
+        lambda base: base.with_resolution(256),
+    ),
+    "SE in every block": (("se:1",), _gated),
+    "relu6->relu": (("activation:relu6", "activation:relu"), _activation("relu")),
+    "relu6->hswish": (("activation:relu6", "activation:hswish"), _activation("hswish")),
 }
-"""Change -> the choice that must be identified (empty: work, which every table varies), and how."""
+"""Change -> choices that go and that come (none: work, which every table varies), and how."""
+NO_PRICE = "no price"
+"""What a model lacks that says the same of two networks, beside choices that were not timed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +167,6 @@ class Support:
 
     def has(self, choice: str) -> bool:
         """Whether a choice such as `kernel:5` or `resolution:192` is identified."""
-        if not choice:
-            return True
         key, _, value = choice.partition(":")
         known: dict[str, Callable[[], bool]] = {
             "kernel": lambda: int(value) in (1, *self.kernels),
@@ -166,6 +176,16 @@ class Support:
             "op": lambda: value in self.ops,
         }
         return known[key]()
+
+    def untold(self, choices: Iterable[str], priced: bool) -> list[str]:
+        """Why a change is not identified, as choices that lack timings; empty if it is.
+
+        Args:
+            choices: those that go and those that come, such as `activation:relu6`.
+            priced: whether the model tells the two networks apart; if not, `NO_PRICE` comes last.
+        """
+        missing = [choice for choice in dict.fromkeys(choices) if not self.has(choice)]
+        return missing if priced else [*missing, NO_PRICE]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -223,15 +243,16 @@ def effects(model: CostModel, members: Iterable[CostModel], known: Support) -> t
     every = [model, *members, *single_forms(model)]
     reference = _predict(every, base)
     found = []
-    for name, (choice, change) in CHANGES.items():
+    for name, (choices, change) in CHANGES.items():
         ratios = _predict(every, change(base)) / reference - 1
+        effect = float(ratios[0])
         found.append(
             Effect(
                 name,
-                float(ratios[0]),
+                effect,
                 float(ratios.min()),
                 float(ratios.max()),
-                known.has(choice),
+                not known.untold(choices, effect != 0),
             )
         )
     return tuple(found)

@@ -148,7 +148,7 @@ def explain(
         other = replacement(known, report, finding)
         saved = None if other is None else ms - float(predictor.predict([other])[0])
         shown_by = finding.rule.shown_by
-        shown = bool(shown_by) and predictor.support_.has(shown_by)
+        shown = bool(shown_by) and not predictor.support_.untold((shown_by,), saved != 0)
         advice.append(Advice(finding, sum(parts[i] for i in finding.ops), saved, shown))
     tree = cost_tree(known, report, parts, ms, predictor.state_of(ops))
     return Explanation(report, str(predictor.model_.target), ms, tuple(parts), tuple(advice), tree)

@@ -1,7 +1,7 @@
 """What if: choices of a network changed, its milliseconds on every target and its estimated points.
 
-A difference of two predictions is asked of each target's timings: where they show neither what
-goes nor what comes, the row says so, and its milliseconds are a guess.
+A difference of two predictions is asked of each target's timings: where they lack what goes or what
+comes, or where the model has no price for it, the row says so, and its milliseconds are a guess.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from palmette.latency import LatencyPredictor
-from palmette.latency.effects import Support
 from palmette.latency.identified import NEEDS
 from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 from palmette.search.subjects import Target, architecture_of, predictors_of
@@ -55,7 +54,8 @@ def what_if(
     Returns:
         A row for each change and target, the network as it is first. Columns change, target, ms,
         lower_ms, upper_ms (interval of that network), d_ms (against the network as it is),
-        identified, not_identified (choices that the target's timings cannot tell, in words),
+        identified, not_identified (choices that the target's timings cannot tell, and whether its
+        model has no price for a change; see `Support.untold`),
         runs_on and outside_timed (see `state_of` and `outside` of `LatencyPredictor`), top1 (%),
         top1_low, top1_high (80 % interval), guarded (whether the prior withheld a reward), refused
         (why the prior does not judge the network, else blank), d_points, tie (whether the points
@@ -99,16 +99,29 @@ def _texts(changes: Sequence[str]) -> list[str]:
     return given
 
 
-def not_identified(steps: Iterable[Edit], known: Support) -> list[str]:
-    """What changes ask of a target's timings that these do not show, such as `kernel:9`."""
-    needs: dict[str, None] = {}
+def not_identified(
+    network: Architecture, steps: Iterable[Edit], predictor: LatencyPredictor
+) -> list[str]:
+    """What a target cannot tell of changes: choices not shown, such as `kernel:9`, or no price.
+
+    Changes of work alone, such as a width, ask nothing.
+    """
+    missing: dict[str, None] = {}
     for step in steps:
-        if step.key not in NEEDS:
-            continue
-        pairs = [*step.goes, *((kind, step.comes) for kind, _ in step.goes)]
-        for kind, choice in pairs:
-            needs |= dict.fromkeys(NEEDS[step.key](choice, (kind,) if kind else ()))
-    return [need for need in needs if not known.has(need)]
+        needs = _needs(step)
+        if needs and step.network != network:
+            before, after = predictor.predict([network, step.network])
+            missing |= dict.fromkeys(predictor.support_.untold(needs, bool(before != after)))
+        network = step.network
+    return list(missing)
+
+
+def _needs(step: Edit) -> list[str]:
+    """What the choices that go and the one that comes ask of timings."""
+    if step.key not in NEEDS:
+        return []
+    pairs = [*step.goes, *((kind, step.comes) for kind, _ in step.goes)]
+    return [n for kind, value in pairs for n in NEEDS[step.key](value, (kind,) if kind else ())]
 
 
 def _times(
@@ -118,7 +131,7 @@ def _times(
     interval = predictor.predict_interval(networks, confidence)
     found = []
     for index, row in enumerate(rows):
-        unknown = not_identified(row.steps, predictor.support_)
+        unknown = not_identified(rows[0].network, row.steps, predictor)
         found.append(
             {
                 "ms": float(interval.ms[index]),

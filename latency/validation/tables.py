@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from palmette.latency.effects import CHANGES, Effect
+from palmette.latency.predictor import LatencyPredictor
 from palmette.latency.targets import parse_target
 from palmette.latency.validation.baselines import BASELINES
 from palmette.latency.validation.breeding import Shares
@@ -208,9 +210,16 @@ def _effects(found: Validation) -> Columns:
             effect.name,
             f"{effect.change:+.1%}",
             f"{effect.low:+.1%} to {effect.high:+.1%}",
-            "yes" if effect.identified else "no (barred)",
+            _told(predictor, effect),
         ]
         for target, predictor in found.predictors.items()
         for effect in predictor.effects_
     ]
     return ["target", "change", "effect", "interval", "identified"], rows
+
+
+def _told(predictor: LatencyPredictor, effect: Effect) -> str:
+    """Whether an effect is identified, or what is missing."""
+    choices, _ = CHANGES[effect.name]
+    untold = predictor.support_.untold(choices, effect.change != 0)
+    return f"no ({', '.join(untold)})" if untold else "yes"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from palmette.latency import TARGETS, LatencyPredictor
-from palmette.latency.effects import CHANGES, Support
+from palmette.latency.effects import CHANGES, NO_PRICE, Support
 from palmette.latency.op_lists import network_ops
 from palmette.space import Architecture, DepthwiseSeparable, InvertedResidual, load
 
@@ -110,7 +110,33 @@ def test_an_effect_lies_in_its_interval_and_is_that_of_the_predictor(
         assert effect.low <= effect.change <= effect.high
         ratio = predictor.predict([changed(effect.name)])[0] / reference - 1
         assert effect.change == pytest.approx(ratio, rel=1e-6, abs=1e-9)
-        assert effect.identified == predictor.support_.has(CHANGES[effect.name][0])
+        untold = predictor.support_.untold(CHANGES[effect.name][0], effect.change != 0)
+        assert effect.identified == (not untold)
+
+
+@pytest.mark.parametrize("choices", [("kernel:3",), ("kernel:7", "kernel:3"), ("kernel:7",) * 2])
+def test_a_change_is_told_if_both_its_sides_were_timed_and_it_has_a_price(
+    choices: tuple[str, ...],
+) -> None:
+    known = Support((3, 5), ("relu",), True, (192, 256))
+    missing = ["kernel:7"] if "kernel:7" in choices else []
+    assert known.untold(choices, priced=True) == missing
+    assert known.untold(choices, priced=False) == [*missing, NO_PRICE]
+    assert known.untold((), priced=True) == []
+
+
+@pytest.mark.parametrize("target", [name for name in WHOLE if "/ane" in name])
+def test_a_neural_engine_without_a_price_for_activations_knows_nothing_of_them(
+    shipped: dict[str, LatencyPredictor], target: str
+) -> None:
+    found = {effect.name: effect for effect in shipped[target].effects_}
+    for name in ("relu6->relu", "relu6->hswish"):
+        assert found[name].low == found[name].change == found[name].high == 0
+        assert not found[name].identified
+    # on both sides of the one, two designs were timed: what lacks there is the price
+    both = shipped[target].support_.has("activation:relu6")
+    untold = shipped[target].support_.untold(CHANGES["relu6->relu"][0], priced=False)
+    assert untold == ([NO_PRICE] if both else ["activation:relu6", NO_PRICE])
 
 
 def test_spelt_out_activations_cost_on_the_2020_units_only(
@@ -174,7 +200,6 @@ def test_resolutions_reach_a_quarter_beyond_the_timed_ones(
 
 def test_a_choice_without_a_rule_counts_as_work() -> None:
     none = Support((), (), False, (224, 224))
-    assert none.has("")
     assert none.has("kernel:1") and not none.has("kernel:3")
     assert not none.has("se:1") and not none.has("activation:relu")
     assert none.has("resolution:224") and not none.has("resolution:225")

@@ -62,13 +62,25 @@ def test_what_the_timings_cannot_tell_is_named(table: pd.DataFrame) -> None:
     assert row(table, "network.kernel=9", NEW)["not_identified"] == "kernel:9"
     # neither the activation that goes nor the one that comes was timed often enough there
     assert row(table, "network.activation=hswish", NEW)["not_identified"] == (
-        "activation:relu6, activation:hswish"
+        "activation:relu6, activation:hswish, no price"
     )
-    assert row(table, "network.activation=hswish", OLD)["not_identified"] == "activation:hswish"
+    assert row(table, "network.activation=hswish", OLD)["not_identified"] == (
+        "activation:hswish, no price"
+    )
     for change in (AS_IT_IS, "stage4.kernel=5", "network.width=0.75", "network.resolution=192"):
         assert (
             row(table, change, NEW)["identified"] and not row(table, change, NEW)["not_identified"]
         )
+
+
+def test_a_change_without_a_price_is_not_identified_though_both_sides_were_timed() -> None:
+    base = load("mobilenet_v2")
+    changes = ["network.activation=relu", "network.activation=relu, network.width=0.75"]
+    told = what_if(base, [*changes, "network.kernel=3"], [OLD, "iphone-11/cpu"])
+    old = told[told["target"].str.contains("ane")].set_index("change")
+    assert old["not_identified"].tolist() == ["", "no price", "no price", ""]
+    assert old.loc[changes[0], "d_ms"] == 0 > old.loc[changes[1], "d_ms"]
+    assert told[told["target"].str.contains("cpu")]["identified"].all()
 
 
 def test_a_change_that_leaves_the_unit_says_where_it_runs(table: pd.DataFrame) -> None:
