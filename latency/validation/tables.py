@@ -210,7 +210,7 @@ def _effects(found: Validation) -> Columns:
             effect.name,
             f"{effect.change:+.1%}",
             f"{effect.low:+.1%} to {effect.high:+.1%}",
-            _told(predictor, effect),
+            told(predictor, effect),
         ]
         for target, predictor in found.predictors.items()
         for effect in predictor.effects_
@@ -218,7 +218,7 @@ def _effects(found: Validation) -> Columns:
     return ["target", "change", "effect", "interval", "identified"], rows
 
 
-def _told(predictor: LatencyPredictor, effect: Effect) -> str:
+def told(predictor: LatencyPredictor, effect: Effect) -> str:
     """Whether an effect is identified, or what is missing."""
     choices, _ = CHANGES[effect.name]
     untold = predictor.support_.untold(choices, effect.change != 0)

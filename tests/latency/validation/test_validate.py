@@ -12,6 +12,7 @@ import pytest
 
 from palmette.latency import TARGETS, LatencyPredictor
 from palmette.latency.validation.held_out import CONFIDENCES
+from palmette.latency.validation.tables import told
 from palmette.latency.validation.validate import MODERN_TARGET, OLD_RUNTIMES, Row, scores, validate
 from palmette.latency.whole.fitted import measured_networks
 from palmette.space import MOBILENET_LIKE
@@ -108,3 +109,16 @@ def test_measured_networks_of_a_family_take_its_fallbacks_along(timings: pd.Data
         "ane-2020": {"cpu-2020", "gpu-2020", "ane-2020"},
         "ane-ios16": {"ane-ios16"},
     }
+
+
+def test_what_an_effect_lacks_is_printed(shipped: dict[str, LatencyPredictor]) -> None:
+    printed = {
+        name: {effect.name: told(predictor, effect) for effect in predictor.effects_}
+        for name, predictor in shipped.items()
+    }
+    new = printed["iphone-13/ane@coreml-ios16"]
+    assert new["kernel 3->7"] == new["SE in every block"] == "yes"
+    assert new["relu6->relu"] == "no (activation:relu6, no price)"
+    assert new["relu6->hswish"] == "no (activation:relu6, activation:hswish, no price)"
+    old = printed["iphone-11/ane@coreml-ios13"]
+    assert old["kernel 3->7"] == "no (kernel:7)" and old["relu6->relu"] == "no (no price)"
