@@ -1,5 +1,6 @@
 """What it costs: timings, predictors fitted to them, and how good those are."""
 
+from palmette.latency.chains import Chain as Chain
 from palmette.latency.predictor import CompiledLatency as CompiledLatency
 from palmette.latency.predictor import Interval as Interval
 from palmette.latency.predictor import LatencyPredictor as LatencyPredictor

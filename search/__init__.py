@@ -16,6 +16,7 @@ from palmette.search.families.compound import fit_coefficients as fit_coefficien
 from palmette.search.families.compound import scale_to_budget as scale_to_budget
 from palmette.search.families.shrink import Shrunk as Shrunk
 from palmette.search.families.shrink import shrink as shrink
+from palmette.search.figure import front_figure as front_figure
 from palmette.search.fronts_figure import fronts_figure as fronts_figure
 from palmette.search.objectives.goal import Goal as Goal
 from palmette.search.problem import Limits as Limits

@@ -9,10 +9,9 @@ have said of a family that it had never seen. (Its recipes have seen all familie
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from palmette.space.architecture import Architecture
 from palmette.space.errors import InputError, expect
@@ -21,6 +20,9 @@ from palmette.space.zoo import FAMILIES, load
 from palmette.train.family_bias import OWN_RECIPES, Training, families_in, trainings
 from palmette.train.features import features_of, laid_out, sums_of
 from palmette.train.prior import AccuracyPrior
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FITS = {
     "mobilenet_v1": "mobilenetv1",
@@ -35,7 +37,10 @@ FITS = {
     "efficientnet_edgetpu": "efficientnet-edgetpu",
 }
 """Start of a network's name -> the fit of the prior without its family."""
-FITTED, OUTSIDE = "blocks of the fit", "other blocks"
+FITTED = "blocks of the fit"
+"""What the column `blocks` says of networks whose blocks had a hand in the prior."""
+OUTSIDE = "other blocks"
+"""What it says of all others."""
 
 
 def published(prior: AccuracyPrior | None = None) -> pd.DataFrame:
@@ -51,6 +56,8 @@ def published(prior: AccuracyPrior | None = None) -> pd.DataFrame:
     Args:
         prior: default the shipped one.
     """
+    import pandas as pd
+
     prior = prior or AccuracyPrior.load()
     family = {name: file.__name__.rpartition(".")[2] for file in FAMILIES for name in file.NETWORKS}
     rows = [_row(prior, training, family[training.network]) for training in trainings()]

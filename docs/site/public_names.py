@@ -14,8 +14,33 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-PACKAGES = ("space", "export", "latency", "train", "search")
 Kind = Literal["class", "function", "constant"]
+PACKAGES = {
+    "space": (),
+    "export": ("compression", "gates", "quantised"),
+    "latency": (
+        "host",
+        "foreign",
+        "per_op",
+        "suite",
+        "validation",
+        "synthetic",
+        "drift",
+        "sharing",
+    ),
+    "train": ("datasets", "supernet"),
+    "search": ("bundle", "trials", "expensive", "ledger", "report"),
+}
+"""Folder -> the packages below it whose names are public as well."""
+
+
+def packages() -> tuple[str, ...]:
+    """All of them, each as `palmette.NAME` imports it."""
+    return tuple(
+        name
+        for folder, below in PACKAGES.items()
+        for name in (folder, *(f"{folder}.{one}" for one in below))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +60,11 @@ class PublicName:
 
 
 def public_names(folder: str) -> list[PublicName]:
-    """Names of `palmette.FOLDER`, in the order in which they are listed."""
+    """Names that `palmette.FOLDER` imports for others, and those that it writes itself."""
     package = f"palmette.{folder}"
     module = importlib.import_module(package)
-    return [_named(package, name, getattr(module, name)) for name in _imports(package)]
+    names = [*_imports(package), *_written(package)]
+    return [_named(package, name, getattr(module, name)) for name in names]
 
 
 def members(public: PublicName) -> list[tuple[str, str]]:
@@ -63,20 +89,39 @@ def _named(package: str, name: str, value: Any) -> PublicName:
 
 
 @lru_cache
-def _body(module: str) -> list[ast.stmt]:
+def _place(module: str) -> Path:
     spec = importlib.util.find_spec(module)
     assert spec is not None and spec.origin is not None, module
-    return ast.parse(Path(spec.origin).read_text("utf-8")).body
+    return Path(spec.origin)
+
+
+@lru_cache
+def _body(module: str) -> list[ast.stmt]:
+    return ast.parse(_place(module).read_text("utf-8")).body
 
 
 def _imports(module: str) -> dict[str, tuple[str, str]]:
-    """Name -> the module that it is imported from, and its name there."""
+    """Name -> the module that it is imported from, and its name there; of a package, its list.
+
+    A package lists a name by `import name as name`; what it imports otherwise is for itself.
+    """
+    body = _body(module)
+    late = [one for block in body if isinstance(block, ast.If) for one in block.body]
+    package = _place(module).name == "__init__.py"
     return {
         alias.asname or alias.name: (statement.module or "", alias.name)
-        for statement in _body(module)
+        for statement in [*body, *late]
         if isinstance(statement, ast.ImportFrom) and not statement.level
         for alias in statement.names
+        if alias.asname or not package
     }
+
+
+def _written(module: str) -> list[str]:
+    """Public constants and functions of a file's own."""
+    functions = [one.name for one in _body(module) if isinstance(one, ast.FunctionDef)]
+    names = [*(name for one in _body(module) for name in _assigned(one)), *functions]
+    return [name for name in names if not name.startswith("_")]
 
 
 def _words_of_constant(module: str, name: str) -> str:

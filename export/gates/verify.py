@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 IMAGES = 4
+"""Images that a package is run on, where no other number is given."""
 UNPROVEN = (
     "that Apple's compiler takes the package, and on which unit its operations run",
     "the arithmetic of a Neural Engine: look-up tables of activations, the order of sums",

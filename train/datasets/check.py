@@ -23,6 +23,7 @@ from palmette.space.files import write_text
 from palmette.train.datasets.images import ImageSet, Pixels, Subset
 
 CORRUPT_RULES = ("stop", "skip")
+"""What is done about images that can't be read."""
 FORMAT = "palmette/scan@1"
 CHUNK = 64
 SAVE_SECONDS = 30.0

@@ -26,10 +26,14 @@ class ImageSet(Protocol):
     """Images with labels; `labels` (n,) are indices of `classes`."""
 
     @property
-    def classes(self) -> tuple[str, ...]: ...
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their indices."""
+        ...
 
     @property
-    def labels(self) -> Labels: ...
+    def labels(self) -> Labels:
+        """Class of each image, shape (n,)."""
+        ...
 
     def __len__(self) -> int: ...
 

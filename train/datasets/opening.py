@@ -128,3 +128,4 @@ SOURCES: dict[str, Callable[[str, int, float, int], Pair]] = {
     "digits": _digits,
     "procedural": _procedural,
 }
+"""Images that need no folder, by name: what makes them."""
