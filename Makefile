@@ -62,6 +62,7 @@ bench: install
 	$(RUN) $(BIN)/python benchmarks/throughput_beside_latency.py
 	$(RUN) $(BIN)/python benchmarks/export_proofs.py
 	$(RUN) $(BIN)/python benchmarks/seed_predictions.py
+	$(RUN) $(BIN)/python benchmarks/latency_validation.py
 	$(RUN) $(BIN)/python benchmarks/scaling_grid.py
 	$(RUN) $(BIN)/python benchmarks/digits_folds.py
 	$(RUN) $(BIN)/python benchmarks/train_throughput.py

@@ -10,7 +10,7 @@ over all rows and over the 20 % with the highest true top-1, and under six MAC c
 top-1 of the best row under the cap minus that of the best among the ten highest-ranked. Absolute
 errors are not compared: 16 epochs are another recipe, and a recipe moves all estimates together.
 
-    python benchmarks/prior_ranking.py [--table FILE] [--json]
+    python benchmarks/prior_ranking.py [--table FILE] [--out FILE] [--json]
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from scipy.stats import kendalltau
 
 from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.errors import expect
+from palmette.space.files import write_text
 from palmette.space.search_space import Codes
 from palmette.space.third_party import third_party_folder
 from palmette.train import AccuracyPrior
@@ -38,6 +39,7 @@ from palmette.train import AccuracyPrior
 Floats = NDArray[np.float64]
 
 DEFAULT_TABLE = third_party_folder() / "mnasnet_space_imagenet16.csv"
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "prior_ranking.json"
 SPACE = "mnasnet"
 STAGES = tuple(f"stage{stage}" for stage in range(1, 8))
 MAC_CAPS_M = (200, 250, 300, 350, 400, 500)
@@ -181,6 +183,7 @@ def main() -> int:
     """Command line; 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--table", type=Path, default=DEFAULT_TABLE, help="CSV of networks")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the metrics")
     parser.add_argument("--json", action="store_true", help="metrics as JSON on the last line")
     arguments = parser.parse_args()
     try:
@@ -189,6 +192,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     show(metrics)
+    about = {"command": f"python benchmarks/prior_ranking.py --table {arguments.table.name}"}
+    write_text(arguments.out, json.dumps({**about, **metrics}, indent=1) + "\n")
     if arguments.json:
         print(json.dumps(metrics))
     return 0

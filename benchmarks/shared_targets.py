@@ -115,7 +115,12 @@ def main() -> None:
             f"{row['target']:<16} seed {row['seed']}: shared {row['shared']:.5f},"
             f" apart {row['apart']:.5f}"
         )
-    about = {"evaluations": arguments.evaluations, "seeds": arguments.seeds}
+    options = f"--evaluations {arguments.evaluations} --seeds {arguments.seeds}"
+    about = {
+        "command": f"python benchmarks/shared_targets.py {options}",
+        "evaluations": arguments.evaluations,
+        "seeds": arguments.seeds,
+    }
     metrics = metrics_of(rows)
     print(", ".join(f"{name} {value:.5f}" for name, value in metrics.items()))
     write_text(arguments.out, json.dumps({**about, **metrics, "rows": rows}, indent=1) + "\n")

@@ -3,20 +3,24 @@
 The driver asks for the objectives of each network that it tells. Its top-1 is known; the time
 beside it is that of the belief over all networks, which the call would need if it were not.
 
-    python benchmarks/tell_measured.py [--results N]
+    python benchmarks/tell_measured.py [--results N] [--out FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 
 from palmette.search.expensive.measured import MeasuredAccuracy, prior_of
 from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import SearchSpace, compile_space
+from palmette.space.files import write_text
 
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "tell_measured.json"
 TELLS = 20
 
 
@@ -24,7 +28,9 @@ def main() -> None:
     """Print the milliseconds of a tell, and of one that would ask the belief."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=int, default=300)
-    count = parser.parse_args().results
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the figures")
+    arguments = parser.parse_args()
+    count = arguments.results
     space, rng = SearchSpace.preset("mobilenet_v2"), np.random.default_rng(0)
     prior = prior_of(compile_space(space))
     assert prior is not None
@@ -45,6 +51,14 @@ def main() -> None:
         f"{count} results, mean of {TELLS} tells: {1e3 * known / TELLS:.3g} ms each, by the belief"
         f" {1e3 * believed / TELLS:.3g} ms ({believed / known:.0f} times)"
     )
+    found = {
+        "command": f"python benchmarks/tell_measured.py --results {count}",
+        "tells": TELLS,
+        "known_ms": 1e3 * known / TELLS,
+        "belief_ms": 1e3 * believed / TELLS,
+        "ratio": believed / known,
+    }
+    write_text(arguments.out, json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import api_pages
 import command_pages
 import result_pages
 from contents import with_contents
+from notebook_pages import answers, title
 from public_names import PACKAGES
 from staging import INDEX, ROOT, Staged, notebook_page, notebook_paths, staged, write
 
@@ -37,14 +38,16 @@ def sources() -> Staged:
 def lists() -> dict[str, list[tuple[str, str, str]]]:
     """Pages that are made, for the marks of the landing page."""
     packages = [
-        (f"palmette.{name}", f"reference/api/{name}.md", api_pages.first_line(name).lower())
+        (f"palmette.{name}", f"reference/api/{name}.md", _lowered(api_pages.first_line(name)))
         for name in PACKAGES
     ]
     commands = ("Command line", "reference/commands/index.md", "every command and option")
     subjects = [(one.title, f"results/{one.name}.md", one.words) for one in result_pages.subjects()]
     overview = ("Measured results", "results/index.md", "all benchmarks, and their commands")
+    readme = (ROOT / "README.md").read_text("utf-8")
     notebooks = [
-        (_title(name), f"../{notebook_page(name)}", "text and code") for name in notebook_paths()
+        (title(ROOT / name), f"../{notebook_page(name)}", answers(ROOT / name, readme))
+        for name in notebook_paths()
     ]
     return {
         "reference": [commands, *((t, p, w.rstrip(".")) for t, p, w in packages)],
@@ -53,8 +56,8 @@ def lists() -> dict[str, list[tuple[str, str, str]]]:
     }
 
 
-def _title(notebook: str) -> str:
-    return Path(notebook).stem.partition("_")[2].replace("_", " ").capitalize()
+def _lowered(words: str) -> str:
+    return words[0].lower() + words[1:]
 
 
 def build(folder: Path) -> int:

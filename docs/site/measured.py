@@ -1,20 +1,28 @@
 """Files of `results/` as tables: what is one number stands in one, rows stand in others.
 
-Numbers are rounded for reading; units are in the names of keys. The file beside has them in full.
+Numbers are rounded for reading, never so far that one near 1 becomes 1; units stand in names, or
+behind them where `results.toml` says so. The file beside has all in full. Of a long CSV file there
+is a summary, chosen in `results.toml` too, and its beginning.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 COMMAND = "command"
-ROWS = 8
-"""Rows of a table that are shown."""
+ROWS = 40
+"""Rows of a table of a JSON file that are shown."""
+FIRST_ROWS = 8
+"""Rows of a CSV file that are shown."""
+NEAR = 1e-3
+"""Closer to 1 than this, a number keeps two digits of the difference."""
 NUMBERS = 6
 TEXT = 160
 
@@ -22,13 +30,40 @@ Table = tuple[str, list[str], list[list[str]], int]
 """What it is of, names of columns, cells of the rows that are shown, number of all rows."""
 
 
-def tables(path: Path) -> Iterator[Table]:
-    """Tables of a JSON or CSV file; the command of a JSON file is left to `command_of`."""
+Summary = Mapping[str, Any]
+"""Of a CSV file: `by`, columns whose values name a row, and column -> words of `FIGURES`."""
+
+
+def tables(
+    path: Path, units: Mapping[str, str] | None = None, summary: Summary | None = None
+) -> Iterator[Table]:
+    """Tables of a JSON or CSV file; the command of a JSON file is left to `command_of`.
+
+    Args:
+        path: of the file.
+        units: pattern of `FILE.KEY`, without the suffix, -> unit, the first that fits.
+        summary: of a CSV file, shown before its beginning.
+    """
+    for name, columns, rows, count in _tables(path, summary):
+        named = [_with_unit(column, path.stem, units or {}) for column in columns]
+        keys = [_with_unit(row[0], path.stem, units or {}) for row in rows]
+        figures = columns == ["figure", "value"]
+        shown = [[k, *row[1:]] for k, row in zip(keys, rows, strict=True)] if figures else rows
+        yield name, named, shown, count
+
+
+def _tables(path: Path, summary: Summary | None) -> Iterator[Table]:
     if path.suffix == ".csv":
-        yield _of_csv(path)
+        yield from _of_csv(path, summary)
     else:
         data = json.loads(path.read_text("utf-8"))
         yield from _of_json({key: data[key] for key in data if key != COMMAND}, "")
+
+
+def _with_unit(name: str, stem: str, units: Mapping[str, str]) -> str:
+    key = f"{stem}.{name}"
+    unit = next((unit for pattern, unit in units.items() if fnmatchcase(key, pattern)), "")
+    return f"{name} [{unit}]" if unit else name
 
 
 def command_of(path: Path) -> str:
@@ -38,11 +73,44 @@ def command_of(path: Path) -> str:
     )
 
 
-def _of_csv(path: Path) -> Table:
+def _of_csv(path: Path, summary: Summary | None) -> Iterator[Table]:
     with path.open(encoding="utf-8") as lines:
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#")))
-    shown = [[cell_of_text(cell) for cell in row] for row in rows[:ROWS]]
-    return "", header, shown, len(rows)
+    if summary:
+        yield _summary([dict(zip(header, row, strict=True)) for row in rows], summary)
+    shown = [[cell_of_text(cell) for cell in row] for row in rows[:FIRST_ROWS]]
+    yield "", header, shown, len(rows)
+
+
+def _off(values: Sequence[str]) -> list[float]:
+    return [100 * abs(float(value) - 1) for value in values]
+
+
+FIGURES: dict[str, Callable[[Sequence[str]], Any]] = {
+    "mean": lambda values: math.fsum(map(float, values)) / len(values),
+    "least": lambda values: min(map(float, values)),
+    "most": lambda values: max(map(float, values)),
+    "share true": lambda values: sum(value == "True" for value in values) / len(values),
+    "number true": lambda values: sum(value == "True" for value in values),
+    "mean % from 1": lambda values: math.fsum(_off(values)) / len(values),
+    "most % from 1": lambda values: max(_off(values)),
+}
+"""What a summary says of the cells of a column that are not blank."""
+
+
+def _summary(rows: Sequence[dict[str, str]], summary: Summary) -> Table:
+    by = list(summary["by"])
+    figures = [(c, one) for c, words in summary.items() if c != "by" for one in words]
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in by), []).append(row)
+    shown = []
+    for key, group in groups.items():
+        cells = [[row[c] for row in group if row[c]] for c, _ in figures]
+        found = [FIGURES[w](v) if v else None for (_, w), v in zip(figures, cells, strict=True)]
+        shown.append([*key, cell(len(group)), *map(cell, found)])
+    columns = [*by, "rows", *(f"{column}, {words}" for column, words in figures)]
+    return "all rows, summed up", columns, shown, len(groups)
 
 
 def _of_json(data: dict[str, Any], name: str) -> Iterator[Table]:
@@ -102,7 +170,7 @@ def _rows(name: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> Table:
 
 
 def cell(value: Any) -> str:
-    """A value for reading: four digits, whole numbers whole, long lists by their beginning."""
+    """A value for reading: four digits, more beside 1; of long texts and lists the beginning."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: ""}[value]
     if isinstance(value, int):
@@ -110,7 +178,7 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         if value.is_integer() or abs(value) >= 10_000:
             return f"{value:,.0f}"
-        return f"{value:.4g}"
+        return _rounded(value)
     if isinstance(value, list):
         more = f", … ({len(value)})" if len(value) > NUMBERS else ""
         return ", ".join(cell(one) for one in value[:NUMBERS]) + more
@@ -118,6 +186,11 @@ def cell(value: Any) -> str:
         return f"{len(value)} values"
     text = str(value)
     return text if len(text) <= TEXT else text[:TEXT] + "…"
+
+
+def _rounded(value: float) -> str:
+    off = abs(1 - abs(value))
+    return f"{value:.{1 - math.floor(math.log10(off))}f}" if 0 < off < NEAR else f"{value:.4g}"
 
 
 def cell_of_text(text: str) -> str:

@@ -16,9 +16,12 @@ RESULTS = ROOT / "results"
 FOLDER = "docs/results"
 ABOUT = """\
 Figures that benchmarks of the repository printed, as they stand in the folder `results/`, rounded
-for reading. Each names its command; `make bench` repeats most of them. Shares and coverages are
-fractions of 1, `mape` is in percent, other units are in the names."""
+for reading: four digits, and more of what is near 1. Each names its command; `make bench` repeats
+most of them. Units stand in names (`_ms`, `_percent`) or in brackets behind them. Without one stand
+shares and coverages, which are fractions of 1, ranks such as Kendall's tau, ratios and counts."""
 CLAIMS = Path(__file__).with_name("results.toml")
+READING = ("units", "summaries")
+"""Tables of `results.toml` that say how files are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,13 @@ class Subject:
     """Benchmark -> files of `results/` that it writes."""
 
 
+def _claims() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(CLAIMS.read_text("utf-8"))
+
+
 def subjects() -> list[Subject]:
-    """What `results.toml` says."""
-    found: dict[str, dict[str, Any]] = tomllib.loads(CLAIMS.read_text("utf-8"))
+    """What `results.toml` says of benchmarks and their files."""
+    found = {name: table for name, table in _claims().items() if name not in READING}
     return [
         Subject(name, table.pop("title"), table.pop("words"), table)
         for name, table in found.items()
@@ -99,7 +106,8 @@ def _file(name: str) -> Iterator[str]:
         return
     if command := command_of(RESULTS / name):
         yield f"Made by\n\n```text\n{command}\n```"
-    for table in tables(RESULTS / name):
+    claims = _claims()
+    for table in tables(RESULTS / name, claims["units"], claims["summaries"].get(name)):
         yield from _table(table)
 
 

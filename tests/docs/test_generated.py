@@ -5,6 +5,7 @@ import importlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -112,6 +113,17 @@ def test_docstrings_become_markdown_and_their_sections_napoleons(module: Module)
     ]
 
 
+def test_what_is_returned_is_words_though_they_hold_a_colon(module: Module) -> None:
+    rewritten = module("docstrings").from_markdown(["Returns:", "    Rows: `way`, ms."])
+    assert rewritten == [":returns:", "    Rows: ``way``, ms."]
+
+
+def test_a_signature_calls_arrays_by_their_short_names(module: Module) -> None:
+    written = "(x: Sequence[TypeAliasForwardRef('Floats')])"
+    names = module("docstrings")._names(None, "function", "f", None, None, written, None)
+    assert names == ("(x: Sequence[Floats])", None)
+
+
 # Commands
 
 
@@ -196,12 +208,67 @@ def test_a_long_table_is_shown_by_its_beginning_and_counted(module: Module, tmp_
     assert len(shown) == 8 and shown[1] == ["n1", "1.123", "01"]
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.9999999974, "0.9999999974"),
+        (0.99997327, "0.999973"),
+        (1.000012, "1.000012"),
+        (0.99895, "0.999"),
+        (0.9985, "0.9985"),
+        (1.0, "1"),
+        (0.0, "0"),
+        (97.04, "97.04"),
+    ],
+)
+def test_what_is_near_one_is_not_rounded_to_it(module: Module, value: float, shown: str) -> None:
+    assert module("measured").cell(value) == shown
+
+
+def test_no_measured_share_below_one_reads_as_one(module: Module) -> None:
+    measured = module("measured")
+    for name in ("search_quality_cells.json", "shared_targets.json"):
+        text = (ROOT / "results" / name).read_text("utf-8")
+        below = [float(one) for one in re.findall(r": (0\.99\d+)", text)]
+        assert below and all(float(measured.cell(one)) < 1 for one in below)
+
+
+def test_a_csv_file_is_summed_up_and_units_stand_behind_names(
+    module: Module, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("kind,ok,ratio\nx,True,1.1\nx,False,0.8\ny,True,\n")
+    summary = {"by": ["kind"], "ok": ["share true"], "ratio": ["mean % from 1", "least"]}
+    found, whole = module("measured").tables(tmp_path / "a.csv", {"a.rat*": "times"}, summary)
+    assert found == (
+        "all rows, summed up",
+        ["kind", "rows", "ok, share true", "ratio, mean % from 1 [times]", "ratio, least [times]"],
+        [["x", "2", "0.5", "15", "0.8"], ["y", "1", "1", "", ""]],
+        2,
+    )
+    assert whole[1] == ["kind", "ok", "ratio [times]"] and whole[3] == 3
+
+
+def test_every_unit_and_every_summary_is_of_something_that_is_shown(module: Module) -> None:
+    measured, claims = module("measured"), module("result_pages")._claims()
+    shown = set()
+    for path in (ROOT / "results").iterdir():
+        if path.suffix != ".png":
+            for _, columns, rows, _ in measured.tables(path):
+                shown |= {f"{path.stem}.{name}" for name in [*columns, *(row[0] for row in rows)]}
+    unused = [p for p in claims["units"] if not any(fnmatchcase(one, p) for one in shown)]
+    assert unused == []
+    for name, summary in claims["summaries"].items():
+        assert {f"{Path(name).stem}.{column}" for column in (*summary["by"], *summary)} - shown == {
+            f"{Path(name).stem}.by"
+        }
+
+
 def test_every_result_is_shown_on_its_page(module: Module) -> None:
     pages = module("result_pages").pages()
     text = "".join(pages.values())
     for path in (ROOT / "results").iterdir():
         assert f"**[results/{path.name}](../../results/{path.name})**" in text
-    assert "| mape\\_a | 3." in pages["docs/results/latency.md"]
+    assert "| mape\\_a \\[%\\] | 3." in pages["docs/results/latency.md"]
     assert "![rank card](../../results/rank_card.png)" in pages["docs/results/accuracy.md"]
 
 
@@ -254,6 +321,25 @@ def test_a_notebook_is_a_page_of_its_text_and_code(module: Module) -> None:
     page = module("notebook_pages").page_of_notebook(ROOT / "notebooks" / name)
     assert page.startswith("# ") and f"[{name}]({name})" in page
     assert "```python\nimport" in page and page.count("```") % 2 == 0
+    assert "](../docs/figure-front.png)" in page
+
+
+def test_pictures_stand_below_the_cells_that_they_are_drawn_of(module: Module) -> None:
+    source = (ROOT / "tests" / "notebooks" / "test_notebooks.py").read_text("utf-8")
+    drawn = re.findall(r'"(figure-\w+\.png)": \("(\w+\.ipynb)", "(cell-\d+)"\)', source)
+    pictures = module("notebook_pages").PICTURES
+    assert {cell: shown[0] for cell, shown in pictures.items()} == {
+        (notebook, cell): name for name, notebook, cell in drawn
+    }
+
+
+def test_notebooks_are_listed_by_their_titles_and_what_they_answer(module: Module) -> None:
+    pages = module("notebook_pages")
+    path = ROOT / "notebooks" / "1_which_backbone.ipynb"
+    readme = "| [a?](notebooks/1_which_backbone.ipynb) | step by step |"
+    assert pages.title(path) == "Which backbone?" and pages.answers(path, readme) == "step by step"
+    with pytest.raises(ValueError, match=r"README.md: no row for 1_which_backbone.ipynb"):
+        pages.answers(path, "")
 
 
 def test_what_is_the_same_is_left_and_what_is_old_goes(module: Module, tmp_path: Path) -> None:

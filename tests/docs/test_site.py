@@ -1,5 +1,6 @@
 """The site builds without a warning, and opens from the disk in a browser that lets nothing out."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,15 @@ def test_a_narrow_page_does_not_scroll_sideways(site: Path, visitor: Visitor, sc
         page.goto((site / f"{name}.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
     assert visitor.faults == []
+
+
+def test_the_reference_says_types_and_values_as_users_write_them(site: Path) -> None:
+    pages = sorted((site / "docs" / "reference" / "api").glob("*.html"))
+    assert len(pages) > 20
+    for path in pages:
+        text = path.read_text("utf-8")
+        assert "ForwardRef" not in text and "Return type" not in text, path.name
+        assert not re.search(r"=</span>.{0,80} object at 0x", text), path.name
 
 
 def test_every_page_of_the_sources_was_written(site: Path) -> None:
