@@ -14,6 +14,8 @@ from palmette.latency.targets import TARGETS as TARGETS
 from palmette.latency.targets import Target as Target
 from palmette.latency.targets import find_target as find_target
 from palmette.latency.targets import parse_target as parse_target
+from palmette.latency.timings import DISAGREEMENT as DISAGREEMENT
+from palmette.latency.timings import TELLING as TELLING
 from palmette.latency.timings import conflicts as conflicts
 from palmette.latency.timings import read_timing_tables as read_timing_tables
 from palmette.latency.timings import read_timings as read_timings

@@ -42,6 +42,7 @@ from palmette.search.target_runs import resume_targets as resume_targets
 from palmette.search.target_runs import run_targets as run_targets
 from palmette.search.trained_front import TrainedFront as TrainedFront
 from palmette.search.trained_front import train_front as train_front
+from palmette.search.transfer import VERDICTS as VERDICTS
 from palmette.search.transfer import transfer_matrix as transfer_matrix
 from palmette.search.transfer_figure import transfer_figure as transfer_figure
 from palmette.search.what_if import what_if as what_if
