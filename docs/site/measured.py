@@ -18,9 +18,9 @@ from typing import Any
 
 COMMAND = "command"
 ROWS = 40
-"""Rows of a table of a JSON file that are shown."""
+"""Rows of a table that are shown, of a CSV file if it has no more."""
 FIRST_ROWS = 8
-"""Rows of a CSV file that are shown."""
+"""Rows of a longer CSV file that are shown."""
 NEAR = 1e-3
 """Closer to 1 than this, a number keeps two digits of the difference."""
 NUMBERS = 6
@@ -78,7 +78,8 @@ def _of_csv(path: Path, summary: Summary | None) -> Iterator[Table]:
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#")))
     if summary:
         yield _summary([dict(zip(header, row, strict=True)) for row in rows], summary)
-    shown = [[cell_of_text(cell) for cell in row] for row in rows[:FIRST_ROWS]]
+    most = ROWS if len(rows) <= ROWS else FIRST_ROWS
+    shown = [[cell_of_text(cell) for cell in row] for row in rows[:most]]
     yield "", header, shown, len(rows)
 
 

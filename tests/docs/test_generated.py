@@ -201,10 +201,10 @@ def test_json_becomes_tables_of_figures_and_of_rows(module: Module, tmp_path: Pa
 
 
 def test_a_long_table_is_shown_by_its_beginning_and_counted(module: Module, tmp_path: Path) -> None:
-    rows = "".join(f"n{i},{i}.12345,0{i}\n" for i in range(20))
+    rows = "".join(f"n{i},{i}.12345,0{i}\n" for i in range(50))
     (tmp_path / "a.csv").write_text("# made with care\nname,ms,id\n" + rows)
     ((title, columns, shown, count),) = module("measured").tables(tmp_path / "a.csv")
-    assert (title, columns, count) == ("", ["name", "ms", "id"], 20)
+    assert (title, columns, count) == ("", ["name", "ms", "id"], 50)
     assert len(shown) == 8 and shown[1] == ["n1", "1.123", "01"]
 
 
