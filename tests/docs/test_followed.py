@@ -6,6 +6,7 @@ can't run here is named with its reason. Command lines of other programs are not
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -126,3 +127,11 @@ def test_nothing_is_left_out_or_replaced_that_no_page_shows() -> None:
     assert [part for part in INSTEAD if not any(part in line for line in shown)] == []
     for command, has, _, _ in CUT:
         assert any(line.startswith(f"palmette {command} ") and has in line for line in shown)
+
+
+def test_reasons_name_tests_and_pages_that_are_there() -> None:
+    for reason in (*NOT_RUN.values(), *PARSED.values()):
+        for path in re.findall(r"tests/[\w/.]*\w", reason):
+            assert (ROOT / path).exists(), reason
+        for page in re.findall(r"\w+/\w+\.md", reason):
+            assert f"docs/{page}" in FOLLOWED, reason
