@@ -69,9 +69,9 @@ FOLLOWED = {
 CUT: tuple[tuple[str, str, str, int], ...] = (
     ("search", "--budget", "--evaluations", 3000),
     ("search", "--targets", "--evaluations", 1000),
-    ("search", "--trials", "--trials", 4),
-    ("search", "--accuracy function:", "--trials", 4),
-    ("search", "--accuracy", "--shortlist", 2),
+    ("search", "--trials", "--trials", 5),
+    ("search", "--accuracy function:", "--trials", 5),
+    ("search", "--accuracy", "--shortlist", 3),
     ("train", "--data", "--epochs", 1),
     ("train", "--data photos", "--batch", 4),
     ("train", "--run", "--picks", 2),
