@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from palmette.space.late import opened_late
 from palmette.train.compiled import CompiledPrior as CompiledPrior
+from palmette.train.features import FEATURES as FEATURES
 from palmette.train.guards import TIE_POINTS as TIE_POINTS
 from palmette.train.guards import Violation as Violation
 from palmette.train.guards import violations as violations

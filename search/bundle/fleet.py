@@ -102,7 +102,7 @@ def open_fleet(
     """
     expect(0.5 < confidence < 1, f"confidence: above 0.5 and below 1, got {confidence:g}")
     expect(
-        len(folders) > 0 and not isinstance(folders, (str, Path)),
+        not isinstance(folders, (str, Path)) and len(folders) > 0,
         "runs: give a list of the folders of finished runs, one for each phone",
     )
     fronts = read_fronts([Path(folder) for folder in folders])

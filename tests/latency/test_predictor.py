@@ -455,7 +455,8 @@ def refused(content: str, match: str = "it.json: ") -> None:
 
 
 def test_a_missing_key_is_refused() -> None:
-    keys = [p for p in PLACES if isinstance(p[-1], str) and p[0] != "held_out_errors"]
+    free = ("held_out_errors", "timed")  # names of networks; older files have no `timed`
+    keys = [p for p in PLACES if isinstance(p[-1], str) and p[0] not in free]
     assert len(keys) > 60
     for path in keys:
         refused(altered(path, lambda parent, key: parent.pop(key)))

@@ -100,12 +100,12 @@ def test_only_what_a_change_takes_and_brings_is_asked_for() -> None:
     kernel = what_if("mobilenet_v3_large", ["network.kernel=3"], [NEW])
     assert kernel["identified"].all()
     assert "cn_r1_k1" in kernel.loc[1, "architecture"]
-    fused = "64x64 stem_k3_s2_c8_relu | er_r1_k3_s2_e4_c16_relu ir_r1_k5_s1_e4_c16_relu | head"
-    support = load_predictor(NEW).support_
-    asked = not_identified(edits(Architecture.from_text(fused), "stage1.kernel=9"), support)
+    text = "64x64 stem_k3_s2_c8_relu | er_r1_k3_s2_e4_c16_relu ir_r1_k5_s1_e4_c16_relu | head"
+    fused, predictor = Architecture.from_text(text), load_predictor(NEW)
+    asked = not_identified(fused, edits(fused, "stage1.kernel=9"), predictor)
     assert set(asked) == {"kernel:9", "op:dense9"}
-    alone = edits(Architecture.from_text(fused), "stage1.block2.kernel=9")
-    assert not_identified(alone, support) == ["kernel:9"]
+    alone = edits(fused, "stage1.block2.kernel=9")
+    assert not_identified(fused, alone, predictor) == ["kernel:9"]
 
 
 def test_changes_are_those_of_the_space_that_is_given() -> None:
