@@ -75,7 +75,7 @@ CUT: tuple[tuple[str, str, str, int], ...] = (
     ("train", "--data", "--epochs", 1),
     ("train", "--data photos", "--batch", 4),
     ("train", "--run", "--picks", 2),
-    ("latency plan", "--minutes", "--minutes", 2),
+    ("latency plan", "--space mobilenet_v2", "--minutes", 2),
     ("confirm", "", "--winners", 1),
     ("confirm", "", "--seeds", 2),
     ("latency suite", "", "--processes", 1),

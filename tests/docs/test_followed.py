@@ -1,4 +1,5 @@
-"""Pages are followed: their commands run in order, in one folder, and end with exit code 0.
+"""Pages are followed: their commands run in order, in one folder, and end with exit code 0;
+predictions of networks are printed as the page has them.
 
 What can be made smaller is (`following.CUT`); what the page takes for granted is provided; what
 can't run here is named with its reason. Command lines of other programs are not run.
@@ -20,6 +21,8 @@ from tests.docs.pages import ROOT, arguments_of, fenced, lines
 from tests.search.ledger.conftest import server  # noqa: F401  a fixture
 
 PAGES = ["README.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
+
+PREDICTION = re.compile(r"[\d.]+ ms, 80% interval|top-1 \d")
 
 
 def shorter(line: str) -> list[str]:
@@ -88,6 +91,12 @@ def place(name: str, store: Path) -> None:
     (shutil.copytree if found.is_dir() else shutil.copyfile)(found, here)
 
 
+def predictions(name: str) -> list[str]:
+    """Lines of a page's outputs that say a prediction or an estimate of one network."""
+    shown = (line for body in fenced(name, "text") for line in body.splitlines())
+    return [line for line in shown if PREDICTION.match(line)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FOLLOWED)
 def test_a_page_can_be_followed(
@@ -106,14 +115,17 @@ def test_a_page_can_be_followed(
         place(need, store)
     for file, (language, number) in page.files.items():
         Path(file).write_text(fenced(name, language)[number])
+    packed = any(line.startswith("palmette latency suite ") for line in lines(name))
     for line in [*page.before, *lines(name)]:
         if not line.startswith(tuple(NOT_RUN)):
             timed(line)
             run(arguments := at_hand(shorter(line), request))
-            if arguments[:2] == ["latency", "plan"] and "--out" in arguments:
+            if packed and arguments[:2] == ["latency", "plan"] and "--out" in arguments:
                 provided.shortened(Path(arguments[arguments.index("--out") + 1]))
     assert [file for file in page.left if not Path(file).exists()] == []
-    assert page.printed in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert page.printed in said
+    assert [line for line in predictions(name) if line not in said.splitlines()] == []
 
 
 def test_every_page_with_commands_is_followed_or_says_why_not() -> None:
