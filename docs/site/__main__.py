@@ -19,6 +19,8 @@ from notebook_pages import answers, title
 from public_names import PACKAGES
 from staging import INDEX, ROOT, Staged, notebook_page, notebook_paths, staged, write
 
+from palmette.space.errors import InputError
+
 HERE = Path(__file__).resolve().parent
 FRONT_DOOR = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>palmette</title>
 <meta http-equiv="refresh" content="0; url={INDEX.removesuffix("md")}html">
@@ -64,6 +66,7 @@ def build(folder: Path) -> int:
     """Write the site; the number is an exit code."""
     from sphinx.cmd.build import main
 
+    folder = folder.resolve()
     source = folder.with_name(f"{folder.name}-source")
     write(sources(), source)
     kept = folder.with_name(f"{folder.name}-doctrees")
@@ -74,5 +77,14 @@ def build(folder: Path) -> int:
     return int(code)
 
 
+def _answered() -> int:
+    """The build's exit code; 2, and one line, where the folder can't be taken."""
+    try:
+        return build(Path(sys.argv[1]) if sys.argv[1:] else ROOT / "build" / "site")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    sys.exit(build(Path(sys.argv[1]) if sys.argv[1:] else ROOT / "build" / "site"))
+    sys.exit(_answered())

@@ -14,12 +14,16 @@ from pathlib import Path, PurePosixPath
 
 from notebook_pages import page_of_notebook
 
+from palmette.space.errors import expect
+
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = "docs/index.md"
 FOLDERS = ("space", "export", "latency", "train", "search")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "train/supernet/README.md")
 FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(\[[^\]]*\]\()([^)\s]+)(\))")
+MARK = ".palmette-site"
+"""File that says that a folder is of a build, whose other files may go."""
 BESIDE = {"results": "docs/results/index.md"}
 """Folders without a README, and the page that tells of them."""
 
@@ -102,8 +106,19 @@ def outside_of_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def write(files: Staged, folder: Path) -> None:
-    """Bring a folder to these files; one that is the same stays untouched, so builds can go on."""
-    kept = {folder / name for name in files}
+    """Bring a folder to these files; one that is the same stays untouched, so builds can go on.
+
+    Raises:
+        InputError: the folder holds files, and none says that they are of a build.
+    """
+    mark = folder / MARK
+    expect(
+        mark.is_file() or not folder.is_dir() or not any(folder.iterdir()),
+        f"{folder}: is not empty and no build of this site wrote it; name another folder",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    kept = {mark, *(folder / name for name in files)}
     for old in [path for path in folder.rglob("*") if path.is_file() and path not in kept]:
         old.unlink()
     for name, content in files.items():

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from palmette.space import InputError
+
 ROOT = Path(__file__).parents[2]
 Module = Callable[[str], ModuleType]
 
@@ -349,3 +351,10 @@ def test_what_is_the_same_is_left_and_what_is_old_goes(module: Module, tmp_path:
     write({"a.md": "1", "d.md": tmp_path / "a.md"}, tmp_path)
     assert (tmp_path / "a.md").stat().st_mtime_ns == before
     assert (tmp_path / "d.md").read_text() == "1" and not (tmp_path / "b" / "c.md").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(module: Module, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and no build of this site wrote it"):
+        module("staging").write({"a.md": "1"}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
