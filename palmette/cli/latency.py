@@ -55,6 +55,8 @@ def latency_fit(
         predictors = fit(rows, target, like, lookup, SUSTAINED if sustained else LATENCY)
     if sustained:
         _print_without_sustained(rows, predictors)
+    if target is not None and like is None:
+        _print_few(predictors)
     for predictor in predictors.values():
         predictor.write(out if target else out / predictor.file_name)
     _print_fits(predictors, out, as_json)
@@ -107,6 +109,21 @@ def given_timings(tables: list[Path] | None) -> pd.DataFrame:
             " passport, drift or low power"
         )
     return found.rows
+
+
+FEW = 8
+"""Networks up to which a known phone as the prior was better (`benchmarks/few_shot.py`)."""
+
+
+def _print_few(predictors: dict[str, LatencyPredictor]) -> None:
+    """Say where a known phone would help, of predictors by whole networks."""
+    for name, predictor in predictors.items():
+        count = len(predictor.held_out_errors_)
+        if count <= FEW and not predictor.compared_:
+            note(
+                f"{name}: fitted to {count} networks alone; with so few a known phone as the prior"
+                " (--like, such as iphone-13/ane) predicts better"
+            )
 
 
 def _print_without_sustained(rows: pd.DataFrame, predictors: dict[str, LatencyPredictor]) -> None:

@@ -245,7 +245,7 @@ def _print_run(run: Run, package: Path | None) -> None:
             f"{row['top1']:.1f}",
             "-" if row["published"] is None else f"{row['published']:.1f}",
             f"{row['params_m']:.1f}",
-            str(row["verdict"]),
+            str(row["verdict"]).removesuffix(" budget"),  # it would break in a narrow terminal
         ]
         for row in comparison(run)
     ]
@@ -259,6 +259,8 @@ def _print_run(run: Run, package: Path | None) -> None:
         ["network", time, "at conf.", "timed", "top-1", "publ.", "M par.", "vs pick"],
         rows,
     )
+    if any(row[-1] == "over" for row in rows):
+        print("over: over the budget, as timed where it was, else at that confidence")
     for line in guard_lines(run):
         print(line)
     print(f"the pick: {run.pick.to_text()}")
