@@ -35,12 +35,6 @@ def next_steps(opened: OpenedRun) -> Iterator[Step]:
             "Time it: what to measure on your own phone, the pick and its neighbours first",
             f"palmette latency plan --run {folder} --out FILE.csv",
         )
-    pick = str(opened.front.loc[opened.front["pick"], "architecture"].iloc[0])
-    for latency in opened.problem.latencies:
-        yield (
-            "Question it: where its milliseconds go",
-            f"palmette explain {shlex.quote(pick)} --target {latency.predictor.model_.target}",
-        )
 
 
 def _images(opened: OpenedRun) -> str:

@@ -31,6 +31,7 @@ from palmette.space.errors import expect
 from palmette.space.files import write_text
 
 NAME = "report.html"
+_NEXT_LINK = '<p><a href="#next">What to do next</a></p>'
 _SCRIPTS = ("base.js", "front.js", "network.js", "main.js")
 
 
@@ -69,15 +70,15 @@ def page(opened: OpenedRun) -> str:
     """HTML text of a run's report; equal runs give equal pages."""
     there = bool(len(opened.front))
     data = contents(opened) if there else {}
-    words = _heading(opened)
+    words, following = _heading(opened), _next(opened)
     return _filled(
         "report.html",
         title=escape(f"palmette: {words}"),
         heading=escape(words),
         css=_read("report.css"),
         standing=f'<p class="standing">{escape(opened.standing)}</p>' if opened.standing else "",
-        answer=answer(opened),
-        next=_next(opened),
+        answer=answer(opened) + (_NEXT_LINK if following else ""),
+        next=following,
         explored=_explored(opened, data) if there else "",
         trust=_trust(opened),
         repeat=_repeat(opened),
