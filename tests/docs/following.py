@@ -99,6 +99,7 @@ NOT_RUN = {
         "trains by hundreds of photos; tests/train/test_proxy.py"
     ),
     "palmette doctor --thorough": "limits of time that a busy machine breaks; tests/test_doctor.py",
+    "palmette latency validate": "more than a minute of fits; tests/test_cli.py runs it",
     "palmette latency synthetic plan.csv --out first/results.csv  ": "the afternoon runs it",
     "palmette latency synthetic suite --out results.csv --units cpuOnly": (
         "takes packages of a suite; howto/time_your_iphone.md makes and times some"
