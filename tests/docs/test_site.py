@@ -1,7 +1,6 @@
 """The site builds without a warning, and opens from the disk in a browser that lets nothing out."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import browser
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.sweep
@@ -31,30 +32,15 @@ class Visitor:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.faults: list[str] = []
-        page.context.route("**/*", self._route)
-        page.on("console", lambda message: self.faults.append(message.text))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        browser.guard(page, self.faults)
         page.on("requestfailed", lambda request: self.faults.append(request.url))
-
-    def _route(self, one: Any) -> None:
-        if one.request.url.startswith(("file:", "data:")):
-            one.continue_()
-        else:
-            self.faults.append(one.request.url)
-            one.abort()
 
 
 @pytest.fixture
 def visitor() -> Iterator[Visitor]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1200, "height": 900})
+    with browser.chromium() as started:
+        context = started.new_context(viewport={"width": 1200, "height": 900})
         yield Visitor(context.new_page())
-        browser.close()
 
 
 def test_the_front_door_leads_to_pages_that_all_open(site: Path, visitor: Visitor) -> None:

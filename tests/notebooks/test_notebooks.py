@@ -19,6 +19,7 @@ import pytest
 from nbclient import NotebookClient
 
 from palmette.space.look import page
+from tests.browser import chromium
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "notebooks"
@@ -100,14 +101,9 @@ def figure_of(notebook: nbformat.NotebookNode, cell: str) -> Any:
 
 def draw(figures: dict[Path, Any], folder: Path) -> None:
     """Figures as pictures, by a headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="ran clean; pictures: no driver")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("ran clean; its pictures need Debian's chromium: apt-get install chromium")
     # its socket stands in TMPDIR, where the path of a test's folder is too long
     plain = {name: value for name, value in os.environ.items() if name != "TMPDIR"}
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"], env=plain)
+    with chromium("ran clean; its pictures: ", env=plain) as browser:
         sheet = browser.new_page(viewport={"width": WIDTH + 100, "height": HEIGHT + 100})
         for file, figure in figures.items():
             figure.update_layout(width=WIDTH, height=HEIGHT)
@@ -116,7 +112,6 @@ def draw(figures: dict[Path, Any], folder: Path) -> None:
             sheet.goto(html.as_uri())
             sheet.wait_for_selector("#figure .main-svg")
             sheet.locator("#figure").screenshot(path=file)
-        browser.close()
 
 
 def test_there_is_a_notebook() -> None:

@@ -1,6 +1,5 @@
 """A finished run's report, and a browser that lets nothing out."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from palmette.search import Run
 from palmette.search.report.page import write_report
+from tests import browser
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +30,8 @@ class Opened:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A headless Chromium; of a module, as its event loop keeps others from running."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("needs Debian's chromium: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with browser.chromium() as started:
+        yield started
 
 
 @pytest.fixture
@@ -49,17 +43,7 @@ def visit(chromium: Any) -> Iterator[Callable[..., Opened]]:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         found = Opened(context.new_page())
-
-        def route(one: Any) -> None:
-            if one.request.url.startswith(("file:", "data:")):
-                one.continue_()
-            else:
-                found.faults.append(one.request.url)
-                one.abort()
-
-        context.route("**/*", route)
-        found.page.on("console", lambda message: found.faults.append(message.text))
-        found.page.on("pageerror", lambda error: found.faults.append(str(error)))
+        browser.guard(found.page, found.faults)
         found.page.goto(path.as_uri())
         found.page.wait_for_selector("html[data-ready]")
         return found
