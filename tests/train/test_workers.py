@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,28 +50,33 @@ T = TypeVar("T")
 
 
 def exit_codes(count: int, each: Callable[[Workers], object]) -> list[int | None]:
-    """Run every worker to its end, or to its death."""
-    context = multiprocessing.get_context("fork")
-    server = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    """Run every worker to its end, or to its death.
 
-    def member(rank: int) -> None:
+    They meet in a file: a server of TCP is a thread here, and a fork in the moment in which it looks
+    up who has connected has the resolver's lock for ever.
+    """
+    context = multiprocessing.get_context("fork")
+
+    def member(rank: int, meeting: str) -> None:
         torch.set_num_threads(1)  # a pool of threads does not live through a fork
-        store = dist.TCPStore("127.0.0.1", server.port)
+        store = dist.FileStore(meeting, count)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=count)
         each(Workers(rank, count, count))
         dist.barrier()
         dist.destroy_process_group()
 
-    members = [context.Process(target=member, args=(rank,)) for rank in range(count)]
-    try:
-        for process in members:
-            process.start()
-        for process in members:
-            process.join(60)
-        return [process.exitcode for process in members]
-    finally:
-        for process in members:
-            process.kill()
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = str(Path(folder) / "meeting")
+        members = [context.Process(target=member, args=(rank, meeting)) for rank in range(count)]
+        try:
+            for process in members:
+                process.start()
+            for process in members:
+                process.join(60)
+            return [process.exitcode for process in members]
+        finally:
+            for process in members:
+                process.kill()
 
 
 def together(count: int, each: Callable[[Workers], T]) -> list[T]:
