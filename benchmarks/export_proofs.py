@@ -7,8 +7,9 @@ activations (w8a8), is a row of `mobilenet_v2` for iOS 18. Networks have BatchNo
 gains that are not trivial, as after training.
 
 A row is what `palmette verify` says of the package: the gates' largest errors as shares of the
-largest output, the share of equal best classes in emulated half precision, seconds of export and
-verification, megabytes; and `passed`, or the gate that failed and why.
+largest output, the share of equal best classes in emulated half precision, the number of its ops,
+megabytes, seconds of processor time of export and of verification; and `passed`, or the gate that
+failed and why.
 
     python benchmarks/export_proofs.py [--network NAME ...] [--task T ...] [--target T ...]
         [--scheme S ...] [--images N] [--processes N] [--resume] [--json]
@@ -38,7 +39,9 @@ from palmette.export import ExportOptions, Suppression, export, kind_for_runtime
 from palmette.export.compression import SCHEMES, compress
 from palmette.export.gates import Verdict, verify
 from palmette.export.gates.verify import sample_images
+from palmette.export.package import read_spec
 from palmette.export.processes import in_processes
+from palmette.export.proof import op_kinds
 from palmette.export.quantised import export_quantised, prepare_w8a8, verify_quantised
 from palmette.export.quantised.export import NAME as W8A8
 from palmette.latency import find_target
@@ -109,6 +112,8 @@ class Row:
     top1_agreement: str = ""
     weights_lost: str = ""
     """Of the layer that compression changed most, as a share of its size."""
+    ops: str = ""
+    """Operations of an ML Program, layers of a neural network; constants are none."""
     megabytes: str = ""
     export_seconds: str = ""
     verify_seconds: str = ""
@@ -143,18 +148,19 @@ def proof(case: Case, images: int, code: str) -> Row:
         architecture = case.architecture()
         module = trained(architecture)
         with tempfile.TemporaryDirectory() as folder:
-            begin = time.perf_counter()
+            begin = time.process_time()
             path, check = _made(case, architecture, module, Path(folder))
-            made = time.perf_counter()
+            made = time.process_time()
             verdict = check(path, architecture, images=images)
-            done = time.perf_counter()
-            size = _bytes(path)
+            done = time.process_time()
+            size, ops = _bytes(path), op_kinds(read_spec(path)).total()
     except Exception as error:  # one network must not end the table
         return replace(about, reason=" ".join(f"{type(error).__name__}: {error}".split()))
     return replace(
         about,
         **_figures(verdict),
         passed=verdict.passed,
+        ops=str(ops),
         megabytes=f"{size / 1e6:.3f}",
         export_seconds=f"{made - begin:.1f}",
         verify_seconds=f"{done - made:.1f}",
@@ -314,7 +320,7 @@ def _sum(rows: Sequence[Row], column: str) -> float:
 
 HEADINGS = (
     f"{'network':<42}{'format':<15}{'form':<18}{'graph':>9}{'weights':>9}{'half':>9}{'top-1':>7}"
-    f"{'MB':>8}{'s':>7}  passed"
+    f"{'ops':>6}{'MB':>8}{'s':>7}  passed"
 )
 
 
@@ -322,7 +328,7 @@ def line(row: Row) -> str:
     """The row as text."""
     name = f"{row.network} + {row.task}" if row.task else row.network
     numbers = f"{row.graph_error:>9}{row.weights_error:>9}{row.half_error:>9}"
-    sizes = f"{row.top1_agreement:>7}{row.megabytes:>8}{row.export_seconds:>7}"
+    sizes = f"{row.top1_agreement:>7}{row.ops:>6}{row.megabytes:>8}{row.export_seconds:>7}"
     passed = "yes" if row.passed else f"no: {row.reason}"
     return f"{name:<42}{row.format:<15}{row.nms or row.scheme:<18}{numbers}{sizes}  {passed}"
 

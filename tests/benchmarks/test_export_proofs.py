@@ -91,3 +91,5 @@ def test_the_script_verifies_a_network_and_prints_its_metrics(tmp_path: Path) ->
         rows = list(csv.DictReader(file))
     assert [row["format"] for row in rows] == ["mlprogram", "neuralnetwork"]
     assert all(float(row["graph_error"]) < 1e-5 for row in rows)
+    # the bias of the image and the cast of the output are ops of an ML Program alone
+    assert [int(row["ops"]) for row in rows] == [162, 160]
