@@ -641,6 +641,7 @@ def test_an_export_answers_in_json(palmette: Palmette, files: Path) -> None:
     assert (files / "net.mlmodel").is_file()
 
 
+@pytest.mark.sweep
 def test_an_export_takes_sizes_and_says_all_that_is_known_of_it(
     palmette: Palmette, files: Path
 ) -> None:
@@ -683,6 +684,7 @@ def test_a_network_is_compressed_on_its_way(palmette: Palmette, files: Path) -> 
     assert again.code == 2 and "is compressed already (int4)" in again.err
 
 
+@pytest.mark.sweep
 def test_a_detector_is_exported_with_its_suppression(palmette: Palmette, files: Path) -> None:
     from palmette.export.package import read_spec
 
@@ -749,6 +751,7 @@ channels = 16
 """
 
 
+@pytest.mark.sweep
 def test_a_network_of_a_supernet_is_estimated_extracted_and_exported(
     palmette: Palmette, files: Path
 ) -> None:

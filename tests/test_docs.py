@@ -273,7 +273,14 @@ def test_every_column_of_the_timing_table_is_documented() -> None:
         assert example.split("\n")[0].split(",")[: len(REQUIRED)] == list(REQUIRED)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if fenced(name, "python")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "README.md" else [pytest.mark.sweep])
+        for name in NAMES
+        if fenced(name, "python")
+    ],
+)
 def test_python_examples_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_prior_without_all_of_a_draws_networks_knows_less(
     assert all("iphone-11" in name for k in known for name in k.measured.latency_ms)
 
 
+@pytest.mark.sweep
 def test_few_timings_and_a_prior_beat_the_timings_alone(
     benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

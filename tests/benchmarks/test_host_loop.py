@@ -106,6 +106,7 @@ def test_a_planted_machine_is_found(metrics: dict[str, Any], made: Made) -> None
     json.dumps(metrics)
 
 
+@pytest.mark.sweep
 def test_the_fit_never_sees_what_it_predicts(
     benchmark: ModuleType, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def networks() -> TimedNetworks:
     return TimedNetworks(table, ms, index, 1.2 * np.bincount(index, ms) + 0.2, families)
 
 
+@pytest.mark.sweep
 def test_a_draw_scores_every_arm_budget_and_calibration(
     benchmark: ModuleType, networks: TimedNetworks
 ) -> None:

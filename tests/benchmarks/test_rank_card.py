@@ -49,6 +49,7 @@ def test_images_are_those_of_the_first_classes_and_share_nothing(benchmark: Modu
     assert not seen & {image.tobytes() for image in other.pixels}
 
 
+@pytest.mark.sweep
 def test_a_card_goes_on_with_the_numbers_that_it_has(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ def benchmark() -> ModuleType:
     return module
 
 
+@pytest.mark.sweep
 def test_figures_are_means_over_draws_with_their_standard_error(
     benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,7 @@ def test_a_name_that_code_cannot_use_is_refused() -> None:
         Function("2x", SMALL)
 
 
+@pytest.mark.sweep
 def test_functions_may_have_the_names_of_folders_that_are_made_on_the_way(
     functions: list[Function], tmp_path: Path
 ) -> None:

@@ -112,7 +112,15 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+OFTEN = ("op", "batch", "range")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(case, marks=[] if case in OFTEN else [pytest.mark.sweep]) for case in CASES
+    ],
+)
 def made(
     request: pytest.FixtureRequest,
     kind: str,

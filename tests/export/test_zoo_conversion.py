@@ -1,8 +1,8 @@
 """What the zoo is made of converts to both formats, and the packages are proven.
 
-The default suite converts one small network a kind of block: examples from the zoo that together
-hold every option of that kind which some network uses; to the older format those of three kinds.
-The sweeps convert the other kinds to it too, the slow suite every network.
+The sweeps convert one small network a kind of block to each format: examples from the zoo that
+together hold every option of that kind which some network uses. The default suite converts those of
+some kinds, the slow suite every network.
 """
 
 from __future__ import annotations
@@ -92,10 +92,12 @@ def test_the_examples_hold_every_op_and_activation_of_the_zoo() -> None:
     assert not any(missing.values()), missing
 
 
-OLDER = {"cn", "rb", "gs"}
-"""Kinds that the default suite converts to the older format: a convolution, a residual, a shuffle
-of channels. The two small networks of `conftest.py`, which other tests convert to it, hold `ds`,
-`ir` and `er`."""
+OFTEN = {
+    "mlprogram": {"ghost", "mix", "one", "rv", "uir"},
+    "neuralnetwork": {"cn", "rb", "gs"},
+}
+"""Kinds that the default suite converts to each format. The two small networks of `conftest.py`,
+which other tests convert to both, hold `ds`, `ir` and `er`."""
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ of channels. The two small networks of `conftest.py`, which other tests convert 
         pytest.param(
             block,
             written,
-            marks=[pytest.mark.sweep] if written == "neuralnetwork" and block not in OLDER else [],
+            marks=[] if block in OFTEN[written] else [pytest.mark.sweep],
         )
         for written in FORMATS
         for block in EXAMPLES

@@ -69,6 +69,7 @@ def test_a_target_of_ones_own_is_fitted_by_its_own_timings_alone(
     assert beside.to_dict() == alone.to_dict()
 
 
+@pytest.mark.sweep
 def test_known_targets_do_not_change_beside_one_of_ones_own(
     mine: Callable[[str], pd.DataFrame],
     timings: pd.DataFrame,
@@ -115,6 +116,7 @@ def test_one_target_of_a_table_can_be_fitted_alone(
         fit(rows, "other phone")
 
 
+@pytest.mark.sweep
 def test_look_up_competes_if_it_is_asked_to(made_rows: pd.DataFrame, made_phone: Any) -> None:
     (predictor,) = fit(made_rows, made_phone.target, lookup=True).values()
     assert set(predictor.compared_) == set(OP_MODELS)

@@ -555,6 +555,7 @@ def test_a_config_comes_back_from_its_plain_values() -> None:
     )
 
 
+@pytest.mark.sweep
 def test_the_fastest_that_an_impossible_budget_is_told_can_be_found(tmp_path: Path) -> None:
     """Also by a search of the preset that is too short to come near it."""
     with pytest.raises(InputError) as error:

@@ -75,6 +75,7 @@ def test_published_timings_of_single_calls_are_not_held_against_it(sustained: Ru
     assert all(row["timed_ms"] is None for row in comparison(sustained))
 
 
+@pytest.mark.sweep
 def test_the_package_names_its_milliseconds_sustained(sustained: Run, tmp_path: Path) -> None:
     import dataclasses
 

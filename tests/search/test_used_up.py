@@ -24,6 +24,7 @@ def trials_of(found: Run) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=name, storage=storage).trials
 
 
+@pytest.mark.sweep
 def test_a_search_ends_when_all_networks_within_the_budget_are_measured(
     small_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

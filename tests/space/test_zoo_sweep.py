@@ -116,7 +116,7 @@ def test_counts_are_the_published_ones_or_the_row_says_why(name: str) -> None:
 # What is built from it
 
 
-@pytest.mark.parametrize("size", [SQUARE, OBLONG])
+@pytest.mark.parametrize("size", [pytest.param(SQUARE, marks=pytest.mark.sweep), OBLONG])
 def test_images_of_any_shape_run_through_the_promised_maps_with_the_traced_macs(
     built: Built, size: tuple[int, int]
 ) -> None:
@@ -149,6 +149,7 @@ def without_gradient(module: nn.Module, size: tuple[int, int]) -> set[str]:
     return found
 
 
+@pytest.mark.sweep
 def test_every_parameter_gets_a_gradient(built: Built) -> None:
     size = fitting(built.architecture, SQUARE).resolution
     dead = without_gradient(built.module, size)

@@ -17,7 +17,8 @@ from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior
 
 PRESETS = presets()
-OFTEN = ("mobilenet_v2", "mnasnet")  # what the default suite draws codes of one by one
+OFTEN = ("mnasnet", "fbnet")
+SWEPT = [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.sweep]) for name in PRESETS]
 
 # everything that a preset lacks: another total stride, deep and narrowing stages, e9, 1x1 kernels,
 # images so small that maps shrink to one value
@@ -44,7 +45,7 @@ def assert_paths_agree(compiled: CompiledSpace, codes: Codes, recipe: str | None
     np.testing.assert_array_equal(fast.guarded, slow.guarded)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", SWEPT)
 def test_compiled_prior_equals_the_traced_path(
     compiled_presets: dict[str, CompiledSpace], name: str
 ) -> None:
@@ -52,10 +53,7 @@ def test_compiled_prior_equals_the_traced_path(
     assert_paths_agree(compiled, compiled.space.sample(200, np.random.default_rng(3)), "tf_slim")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.sweep]) for name in PRESETS],
-)
+@pytest.mark.parametrize("name", SWEPT)
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -177,6 +175,7 @@ def test_guarded_codes_are_those_with_an_active_guard(
     assert 0 < batch.guarded.mean() < 1 and 0 < (batch.violation > 0).mean() < 1
 
 
+@pytest.mark.sweep
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -72,7 +72,10 @@ class Cutter:
             raise Cut
 
 
-@pytest.mark.parametrize("after", [1, 7, 13])
+@pytest.mark.parametrize(
+    "after",
+    [pytest.param(1, marks=pytest.mark.sweep), 7, pytest.param(13, marks=pytest.mark.sweep)],
+)
 def test_an_interrupted_training_ends_as_an_undisturbed_one(
     after: int, base: Trained, undisturbed: Trained, tmp_path: Path
 ) -> None:

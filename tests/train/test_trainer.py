@@ -299,6 +299,7 @@ print(len(train(net, data, keys, Path("halved"), device="cpu", halve=True).histo
 """
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
 def test_without_memory_the_batch_that_fits_is_named_or_taken(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SHORT_OF_MEMORY]

@@ -52,8 +52,8 @@ T = TypeVar("T")
 def exit_codes(count: int, each: Callable[[Workers], object]) -> list[int | None]:
     """Run every worker to its end, or to its death.
 
-    They meet in a file: a server of TCP is a thread here, and a fork in the moment in which it looks
-    up who has connected has the resolver's lock for ever.
+    They meet in a file: a server of TCP would be a thread here, and a fork at the moment at which
+    it looks up who has connected inherits the resolver's lock, held for ever.
     """
     context = multiprocessing.get_context("fork")
 

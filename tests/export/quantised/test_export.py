@@ -55,7 +55,7 @@ def final(tensors: dict[str, Tensor]) -> nn.Module:
     return finalised(NET, tensors)
 
 
-@pytest.fixture(scope="module", params=["iOS17", "iOS18"])
+@pytest.fixture(scope="module", params=[pytest.param("iOS17", marks=pytest.mark.sweep), "iOS18"])
 def done(
     request: pytest.FixtureRequest,
     tensors: dict[str, Tensor],

@@ -366,6 +366,7 @@ assert list(found.refused) == [("op", "other 4 -> 4")], found.refused
 """
 
 
+@pytest.mark.sweep
 def test_a_killed_measurement_of_this_machine_ends_with_the_same_rows(tmp_path: Path) -> None:
     out = tmp_path / "folder" / "t.csv"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -148,6 +148,7 @@ def test_every_op_is_a_main_op_joined_or_silent(name: str) -> None:
     assert table.column("weights").sum() == ops.weights.sum()
 
 
+@pytest.mark.sweep
 def test_silent_gates_and_joined_additions_are_not_free(
     made_models: dict[str, OpTimedModel], ops_of_texts: Table
 ) -> None:

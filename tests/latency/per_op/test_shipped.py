@@ -49,6 +49,7 @@ def numbers(value: Any) -> list[float]:
     return [float(value)] if isinstance(value, (int, float)) else []
 
 
+@pytest.mark.sweep
 def test_a_refit_gives_what_is_shipped(rows: pd.DataFrame) -> None:
     again = json.loads(json.dumps(LatencyPredictor(TARGET).fit(rows).to_dict()))
     shipped = load_predictor(TARGET).to_dict()

@@ -41,6 +41,7 @@ def write_plan(*rows: str) -> None:
     Path("plan.csv").write_text("\n".join([header, *rows]) + "\n")
 
 
+@pytest.mark.sweep
 def test_a_suite_is_made_and_what_is_left_out_is_said(palmette: Palmette) -> None:
     good, bad = "act 4x6x6 -> 4x6x6 relu", "other 4x6x6 -> 4x6x6"
     write_plan(f"op,{good},op,{TARGET},1", f"op,{bad},op,{TARGET},1")

@@ -53,7 +53,10 @@ def modern(timings: pd.DataFrame, fits: Fits) -> dict[str, list[Row]]:
 
 @pytest.mark.parametrize(
     ("split", "group", "held", "rows"),
-    [("network", design, "mobilenet_v2", 4), ("family", kin_of, "repvit", 10)],
+    [
+        pytest.param("network", design, "mobilenet_v2", 4, marks=pytest.mark.sweep),
+        ("family", kin_of, "repvit", 10),
+    ],
 )
 def test_what_is_held_out_has_no_say_in_its_own_prediction(
     timings: pd.DataFrame,
@@ -105,6 +108,7 @@ def test_a_design_without_kin_has_the_same_prediction_in_both_splits(
     assert len(ms[0]) == 6 and ms[0] == ms[1]
 
 
+@pytest.mark.sweep
 def test_a_family_column_decides_who_is_kin(timings: pd.DataFrame, fits: Fits) -> None:
     names = timings["subject"]
     table = timings.assign(family=names.where(names == "resnet50", "").replace("resnet50", "mine"))

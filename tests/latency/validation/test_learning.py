@@ -14,6 +14,7 @@ from palmette.latency.validation.held_out import Row, Timed, headline, scores, t
 from palmette.latency.validation.learning import COUNTS, Point, learning_curves
 from palmette.latency.whole.model import Fits, fit_family
 
+pytestmark = pytest.mark.sweep
 TARGET = "iphone-13/ane@coreml-ios16"
 
 

@@ -79,6 +79,7 @@ def test_a_row_has_two_networks_or_says_why_not() -> None:
             assert row.remark
 
 
+@pytest.mark.sweep
 def test_the_families_of_both_networks_are_held_out(timings: pd.DataFrame) -> None:
     """Ten times the milliseconds of RepViT change no prediction about RepViT."""
     hurt = timings["subject"].str.startswith("repvit").map({True: 10.0, False: 1.0})

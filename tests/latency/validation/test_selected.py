@@ -68,6 +68,7 @@ def test_intervals_hold_on_selected_networks_nearly_as_often_as_on_random_ones(
         assert 0.65 < random < 0.97
 
 
+@pytest.mark.sweep
 def test_the_same_seed_gives_the_same_outcomes(
     timed: Timed, compiled: CompiledSpace, outcomes: list[Outcome]
 ) -> None:

@@ -195,7 +195,14 @@ def test_a_dilated_convolution_costs_the_old_cpu_more_than_a_plain_one(
     assert other - base > 2 * (one - base)
 
 
-@pytest.mark.parametrize("network", ["mobilenet_v3_large", "mobilenet_v2", "shufflenet_v2_1.5"])
+@pytest.mark.parametrize(
+    "network",
+    [
+        "mobilenet_v2",
+        pytest.param("mobilenet_v3_large", marks=pytest.mark.sweep),
+        pytest.param("shufflenet_v2_1.5", marks=pytest.mark.sweep),
+    ],
+)
 def test_a_fold_does_not_know_what_it_leaves_out(timings: pd.DataFrame, network: str) -> None:
     """Also not through the units that the old Neural Engine falls back to."""
     altered = timings.assign(

@@ -49,6 +49,7 @@ def evaluated(evaluator: Evaluator, tasks: list[Task]) -> list[tuple[float, floa
     return [evaluator(task) for task in tasks]
 
 
+@pytest.mark.sweep
 def test_another_process_gives_the_same_value_to_the_last_bit(
     few: SearchSpace, small_space: SearchSpace, supernet: Path, one_thread: None
 ) -> None:
