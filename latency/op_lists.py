@@ -75,11 +75,10 @@ def network_ops(subject: str) -> tuple[Op, ...]:
     """
     if subject.endswith(".csv"):
         return read_op_list(Path(subject))
-    if "|" in subject:
-        return Architecture.from_text(subject).ops()
-    name, at, size = subject.partition("@")
-    if name in ZOO:
-        return (load(name).with_resolution(*_size(subject, size)) if at else load(name)).ops()
+    architecture = named_architecture(subject)
+    if architecture is not None:
+        return architecture.ops()
+    name, at, _ = subject.partition("@")
     if name in shipped_names() and not at:
         return _shipped_ops(name)
     expect(
@@ -93,6 +92,20 @@ def network_ops(subject: str) -> tuple[Op, ...]:
         f" or one of the {len(known)} known names (`palmette zoo list`, latency/data/ops), such as"
         f" '{near}'"
     )
+
+
+def named_architecture(subject: str) -> Architecture | None:
+    """The network that a timing names by its text or by its name in the zoo; else none.
+
+    Raises:
+        InputError: a text or a resolution that cannot be read.
+    """
+    if "|" in subject:
+        return Architecture.from_text(subject)
+    name, at, size = subject.partition("@")
+    if name not in ZOO:
+        return None
+    return load(name).with_resolution(*_size(subject, size)) if at else load(name)
 
 
 def _size(subject: str, size: str) -> tuple[int, int]:

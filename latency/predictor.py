@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FORMAT = "palmette/predictor@1"
 FEATURES_VERSION = 1
 LONG_JSON = 100_000
+LEAST_MS = 1e-9
 MODELS: dict[str, type[TargetModel] | type[OpTimedModel]] = {"": TargetModel, "ops": OpTimedModel}
 """Kind of a stored model -> its class."""
 DATA = files("palmette.latency") / "data"
@@ -78,6 +79,8 @@ class LatencyPredictor(BaseEstimator):
         effects_: predicted effect of one-change steps, with intervals.
         held_out_errors_: log of predicted over measured of each timed network, itself held out.
         timed_: hash of each of these networks' milliseconds; see `palmette.latency.whole.fitted`.
+        timed_ms_: milliseconds of every network that was timed on the target, by name; empty for a
+            predictor that was read from a file without them, as the shipped ones are.
         timings_hash_: of the timings of the target's family and of those it falls back to.
         compared_: held-out error in % of each op model that was compared, if ops were timed.
         left_out_: what the fit did not use, and why; empty for one that was read.
@@ -185,8 +188,8 @@ class LatencyPredictor(BaseEstimator):
 
     # Storage
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values of the fitted predictor."""
+    def to_dict(self, timings: bool = True) -> dict[str, Any]:
+        """Plain values of the fitted predictor, with the milliseconds of its networks or without."""
         self._expect_fitted()
         return {
             "format": FORMAT,
@@ -198,14 +201,21 @@ class LatencyPredictor(BaseEstimator):
             "effects": [asdict(effect) for effect in self.effects_],
             "held_out_errors": dict(self.held_out_errors_),
             "timed": dict(self.timed_),
+            **({"timed_ms": dict(self.timed_ms_)} if timings and self.timed_ms_ else {}),
             **({"compared": dict(self.compared_)} if self.compared_ else {}),
             **({"anchors": self.anchors, "prior": self.prior_} if self.prior_ else {}),
             **({} if self.quantity_ == LATENCY else {"quantity": self.quantity_}),
         }
 
-    def write(self, path: Path) -> None:
-        """Write the fitted predictor as JSON, atomically."""
-        data = self.to_dict()
+    def write(self, path: Path, timings: bool = True) -> None:
+        """Write the fitted predictor as JSON, atomically.
+
+        Args:
+            path: of the file.
+            timings: with the milliseconds of the networks that were timed, which a search shows
+                beside its predictions; a file that others get need not have them.
+        """
+        data = self.to_dict(timings)
         # thousands of numbers of trees are not read by eye: a line for each entry will do
         lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in data.items())
         long = "{\n" + ",\n".join(lines) + "\n}"
@@ -254,6 +264,7 @@ class LatencyPredictor(BaseEstimator):
                 prior=text(data.get("prior", "")),
                 quantity=_quantity(data.get("quantity", LATENCY)),
                 timed={name: text(mark) for name, mark in data.get("timed", {}).items()},
+                timed_ms={n: number(ms, LEAST_MS) for n, ms in data.get("timed_ms", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
@@ -323,6 +334,7 @@ class LatencyPredictor(BaseEstimator):
         self.effects_ = fitted.effects
         self.held_out_errors_ = fitted.held_out_errors
         self.timed_ = fitted.timed
+        self.timed_ms_ = fitted.timed_ms
         self.timings_hash_ = fitted.timings_hash
         self.compared_ = fitted.compared
         self.left_out_ = fitted.left_out

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from palmette.latency import LATENCY, LatencyPredictor, published_timings
+from palmette.latency import LatencyPredictor
 from palmette.search.objectives.joined import JoinedTimes, join_loads
 from palmette.search.objectives.quantities import quantities_of
+from palmette.search.timed import timed_ms
 from palmette.space import MOBILENET_LIKE, ZOO, Architecture, load
 from palmette.train import AccuracyPrior
 from palmette.train.prior import LAMBDA
@@ -32,23 +33,22 @@ def references(
 ) -> pd.DataFrame:
     """The zoo on a target, fastest first.
 
-    Columns: network, ms, ms_at_confidence (one-sided), timed_ms (the published timing on this
-    target, NaN without one, or if sustained times are predicted: none were published), top1 (the
-    prior's, with `recipe`, as for the picks), score (`lam` standard deviations off), published_top1
-    and its recipe, and the quantities that can be limited, as `quantify` counts them.
+    Columns: network, ms, ms_at_confidence (one-sided), timed_ms (see `search.timed`; NaN for a
+    network that wasn't), top1 (the prior's, with `recipe`, as for the picks), score (`lam` standard
+    deviations off), published_top1 and its recipe, and the quantities that can be limited, as
+    `quantify` counts them.
     """
     names = list(MOBILENET_LIKE)
     architectures = [load(name) for name in names]
     time = predictor.predict_interval(architectures, confidence, two_sided=False)
-    burst = predictor.quantity_ == LATENCY  # nothing else was published
-    timed = published_ms(str(predictor.model_.target)) if burst else {}
+    timed = timed_ms(predictor)
     accuracy = AccuracyPrior.load().evaluate(architectures, recipe)
     table = pd.DataFrame(
         {
             "network": names,
             "ms": time.ms,
             "ms_at_confidence": time.upper_ms,
-            "timed_ms": [timed.get(name, math.nan) for name in names],
+            "timed_ms": [timed.get(network.id, math.nan) for network in architectures],
             "top1": accuracy.top1,
             "score": accuracy.score(lam),
             "published_top1": [ZOO[name].top1 for name in names],
@@ -102,10 +102,3 @@ def run_references(problem: SearchProblem, recipe: str | None) -> pd.DataFrame:
         predictor = problem.latency.predictor
         return references(predictor, recipe, limits.confidence, limits.lam, quantify)
     return joined_references(problem.joined, recipe, limits.confidence, limits.lam, quantify)
-
-
-def published_ms(target: str) -> dict[str, float]:
-    """Published timings of a target by network, ms."""
-    timings = published_timings()
-    own = timings[timings["target"] == target]
-    return dict(zip(own["subject"], own["latency_ms"].astype(float), strict=True))

@@ -20,6 +20,7 @@ from palmette.search.objectives.quantities import QUANTITIES
 from palmette.search.references import run_references
 from palmette.search.run import Run
 from palmette.search.start import count_known
+from palmette.search.timed import timed_ms
 from palmette.space.errors import expect
 
 PICKS = 6
@@ -31,7 +32,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
 
     The times stand under the names that they have in the front.
     """
-    front = run.front
+    front, timed = run.front, _timed(run)
     time, at_confidence = run.problem.time_columns
     shown = {round(i * (len(front) - 1) / (PICKS - 1)) for i in range(PICKS)}
     against = _against(run)
@@ -40,11 +41,13 @@ def comparison(run: Run) -> list[dict[str, Any]]:
             "name": f"pick {row['id'][:8]}" if row["pick"] else f"front {row['id'][:8]}",
             time: row[time],
             at_confidence: row[at_confidence],
-            "timed_ms": None,
+            "timed_ms": timed.get(row["id"]),
             "top1": row["top1"],
             "published": None,
             "params_m": row["params_m"],
-            "verdict": "pick" if row["pick"] else against(row),
+            "verdict": "pick"
+            if row["pick"]
+            else _too_slow(timed.get(row["id"]), run) or against(row),
         }
         for index, row in enumerate(front.to_dict("records"))
         if row["pick"] or index in shown
@@ -52,13 +55,13 @@ def comparison(run: Run) -> list[dict[str, Any]]:
     if run.problem.accuracy.rung != PRIOR:  # of the zoo only ImageNet's accuracy is known
         return rows
     for other in run_references(run.problem, run.config.recipe).to_dict("records"):
-        timed = other.get("timed_ms", math.nan)  # of several targets there is no one time
+        ms = other.get("timed_ms", math.nan)
         rows.append(
             {
                 "name": other["network"],
                 time: other[time],
                 at_confidence: other[at_confidence],
-                "timed_ms": None if math.isnan(timed) else timed,
+                "timed_ms": None if math.isnan(ms) else ms,
                 "top1": other["top1"],
                 "published": other["published_top1"],
                 "params_m": other["params_m"],
@@ -66,6 +69,11 @@ def comparison(run: Run) -> list[dict[str, Any]]:
             }
         )
     return sorted(rows, key=lambda row: float(row[time]))
+
+
+def _timed(run: Run) -> dict[str, float]:
+    """Timings by architecture id; of several targets there is no one time."""
+    return {} if run.problem.joined else timed_ms(run.problem.latency.predictor)
 
 
 def _against(run: Run) -> Callable[[dict[Any, Any]], str]:
@@ -103,7 +111,8 @@ def guard_lines(run: Run) -> list[str]:
         *([] if run.config.budget == LATENCY else [_SUSTAINED_LINE]),
         *_start_lines(run),
         f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
-        "at conf.: time that holds with that confidence; timed: published timing on this target; vs"
+        "at conf.: time that holds with that confidence; timed: timing on this target, published or"
+        " of the predictor's own table; vs"
         f" pick: {_vs_pick(run)}",
         f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
         " best of many estimates is an optimistic one: train the shortlist before you believe it",
@@ -305,14 +314,18 @@ def _free(name: str) -> Path:
 def _broken_limit(row: dict[Any, Any], run: Run) -> str:
     """What a reference network has too much of; nothing if it keeps the limits.
 
-    A published timing decides over a prediction. A reward weighs the time, and forbids none.
+    A timing decides over a prediction.
     """
-    config, timed = run.config, row.get("timed_ms", math.nan)
+    timed = row.get("timed_ms", math.nan)
     time = row[run.problem.time_columns[1]] if math.isnan(timed) else timed
-    if config.reward is None and time > config.budget_ms:
-        return "over budget"
-    broken = [name for name in QUANTITY_NAMES if row[name] > getattr(config, name)]
-    return f"over {broken[0]}" if broken else ""
+    broken = [name for name in QUANTITY_NAMES if row[name] > getattr(run.config, name)]
+    return _too_slow(time, run) or (f"over {broken[0]}" if broken else "")
+
+
+def _too_slow(ms: float | None, run: Run) -> str:
+    """A reward weighs the time, and forbids none; nor does an unknown time break a budget."""
+    over = ms is not None and run.config.reward is None and ms > run.config.budget_ms
+    return "over budget" if over else ""
 
 
 def _verdict(difference: float, tie: float, unit: str = "") -> str:

@@ -847,6 +847,10 @@ def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(
     found = palmette("latency", "fit", "mine.csv", "--out", "out", "--json").json
     assert list(found) == ["iphone-13/ane@coreml-ios16"]
     (predictor,) = (files / "out").iterdir()
+    assert json.loads(predictor.read_text("utf-8"))["timed_ms"]["mobilenet_v2"] == 0.73
+    palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped")
+    (dropped,) = (files / "dropped").iterdir()
+    assert "timed_ms" not in json.loads(dropped.read_text("utf-8"))
     answer = palmette(
         *("search", "--target", "iphone-13/ane", "--budget-ms", "0.8", "--space", "space.toml"),
         *("--evaluations", "1000", "--predictor", str(predictor), "--json"),

@@ -25,7 +25,7 @@ from palmette.latency.per_op.op_timings import OpTimings, gather
 from palmette.latency.per_op.power_law import LEAST_ROWS
 from palmette.latency.targets import Target
 from palmette.latency.uncertainty import estimate_from
-from palmette.latency.whole.fitted import Fitted, marks
+from palmette.latency.whole.fitted import Fitted, marks, rounded
 from palmette.space import ACTIVATIONS as ALL_ACTIVATIONS
 
 METHOD = "Student-t on log errors with whole families of networks held out"
@@ -48,6 +48,7 @@ def fit_ops(timings: OpTimings, chosen: NetworkModel) -> Fitted:
         len(timings.names),
     )
     errors = dict(zip(timings.names, chosen.errors.tolist(), strict=True))
+    timed_ms = dict(zip(timings.names, timings.networks.ms.tolist(), strict=True))
     kin = dict(zip(timings.names, timings.networks.families, strict=True))
     sums = dict(zip(timings.names, timings.sums, strict=True))
     known = support(every, timings.networks.kernels)
@@ -59,7 +60,8 @@ def fit_ops(timings: OpTimings, chosen: NetworkModel) -> Fitted:
         effects(model, members, known),
         errors,
         _digest(timings),
-        timed=marks(dict(zip(timings.names, timings.networks.ms.tolist(), strict=True))),
+        timed=marks(timed_ms),
+        timed_ms=rounded(timed_ms),
     )
 
 

@@ -36,7 +36,7 @@ from palmette.latency.effects import effects, support
 from palmette.latency.robust import Prior, fit_positive
 from palmette.latency.targets import Target, parse_target
 from palmette.latency.uncertainty import Uncertainty
-from palmette.latency.whole.fitted import Fitted, marks, timings_digest
+from palmette.latency.whole.fitted import Fitted, marks, rounded, timings_digest
 from palmette.latency.whole.fitting import (
     CHIP_SPREAD,
     DEVIATION_SPREAD,
@@ -152,6 +152,7 @@ def adapt(source: str, measured: Measured, target: Target, timed: Measured) -> F
         timings_digest({**measured.latency_ms, str(target): rows}),
         prior=source,
         timed=marks({name: timed.latency_ms[str(target)][name] for name in errors}),
+        timed_ms=rounded(timed.latency_ms[str(target)]),
     )
 
 

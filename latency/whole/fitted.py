@@ -46,6 +46,8 @@ class Fitted:
     """Which milliseconds were fitted, of `palmette.latency.quantity.QUANTITIES`."""
     timed: Mapping[str, str] = field(default_factory=dict)
     """Hash of each held-out network's milliseconds, by name; see `marks`."""
+    timed_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds of every network that was timed on the target, by name; see `rounded`."""
 
 
 def measured_networks(
@@ -100,14 +102,20 @@ def fit_parts(measured: Measured, family: str) -> dict[str, Fitted]:
             errors[name],
             digest,
             timed=marks({network: measured.latency_ms[name][network] for network in errors[name]}),
+            timed_ms=rounded(measured.latency_ms[name]),
         )
     return parts
 
 
 def timings_digest(latency_ms: Mapping[str, Mapping[str, float]]) -> str:
     """Hash of timings, 16 hexadecimal digits; rounded, as means of logs differ between machines."""
-    rounded = {t: {n: f"{ms:.9g}" for n, ms in rows.items()} for t, rows in latency_ms.items()}
-    return hashlib.sha256(json.dumps(rounded, sort_keys=True).encode()).hexdigest()[:16]
+    texts = {t: {n: f"{ms:.9g}" for n, ms in rows.items()} for t, rows in latency_ms.items()}
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def rounded(latency_ms: Mapping[str, float]) -> dict[str, float]:
+    """Milliseconds to nine digits, as means of logs differ between machines."""
+    return {name: float(f"{ms:.9g}") for name, ms in latency_ms.items()}
 
 
 def marks(latency_ms: Mapping[str, float]) -> dict[str, str]:

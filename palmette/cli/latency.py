@@ -39,6 +39,13 @@ def latency_fit(
     sustained: Annotated[
         bool, typer.Option("--sustained", help="Fit sustained_ms, of a phone that has got warm.")
     ] = False,
+    timings: Annotated[
+        bool,
+        typer.Option(
+            "--keep-timings/--drop-timings",
+            help="Of networks, in the file: a search shows them. Published ones are not kept.",
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Fit predictors to tables of timings; one JSON file per target."""
@@ -58,7 +65,9 @@ def latency_fit(
     if target is not None and like is None:
         _print_few(predictors)
     for predictor in predictors.values():
-        predictor.write(out if target else out / predictor.file_name)
+        # what is published is in palmette's own table
+        kept = timings and bool(tables)
+        predictor.write(out if target else out / predictor.file_name, timings=kept)
     _print_fits(predictors, out, as_json)
 
 

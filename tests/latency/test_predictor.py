@@ -51,13 +51,45 @@ def test_a_shipped_predictor_is_what_the_shipped_timings_give(
     refitted: dict[str, LatencyPredictor], target: str
 ) -> None:
     path = Path(str(DATA / "predictors" / file_name(TARGETS[target])))
-    again = json.loads(json.dumps(refitted[target].to_dict()))
+    again = json.loads(json.dumps(refitted[target].to_dict(timings=False)))
     close(json.loads(path.read_text("utf-8")), again, target)
 
 
 def test_there_is_one_file_for_each_target() -> None:
     names = {item.name for item in (DATA / "predictors").iterdir()}
     assert names == {file_name(target) for target in TARGETS.values()}
+
+
+def test_no_shipped_predictor_holds_the_timings_that_it_was_fitted_to() -> None:
+    """Some are fitted to timings of third parties that are not shipped."""
+    for target in TARGETS:
+        predictor = load_predictor(target)
+        assert predictor.timed_ms_ == {} and "timed_ms" not in predictor.to_dict()
+
+
+def test_a_fit_keeps_the_milliseconds_of_its_networks_unless_it_is_told_not_to(
+    timings: pd.DataFrame, refitted: dict[str, LatencyPredictor], tmp_path: Path
+) -> None:
+    own = timings[timings["target"] == MODERN].groupby("subject")["latency_ms"].mean()
+    predictor = refitted[MODERN]
+    predictor.write(tmp_path / "kept.json")
+    kept = LatencyPredictor.read(tmp_path / "kept.json")
+    assert kept.timed_ms_["mobilenet_v2"] == own["mobilenet_v2"]
+    assert set(kept.timed_ms_) == set(own.index) and kept.timed_ == predictor.timed_
+    assert kept.to_dict() == predictor.to_dict()
+    predictor.write(tmp_path / "dropped.json", timings=False)
+    dropped = LatencyPredictor.read(tmp_path / "dropped.json")
+    assert dropped.timed_ms_ == {}
+    assert dropped.predict(["mobilenet_v2"]) == kept.predict(["mobilenet_v2"])
+
+
+@pytest.mark.parametrize("wrong", [0, -1.0, "0.5", None, float("nan")])
+def test_a_file_with_milliseconds_that_are_none_is_refused(
+    refitted: dict[str, LatencyPredictor], wrong: Any
+) -> None:
+    stored = refitted[MODERN].to_dict() | {"timed_ms": {"mobilenet_v2": wrong}}
+    with pytest.raises(InputError, match="malformed predictor"):
+        LatencyPredictor.from_json(json.dumps(stored), "mine.json")
 
 
 def test_load_predictor_takes_names_and_aliases() -> None:
@@ -313,6 +345,7 @@ def test_fit_returns_itself_and_sets_what_it_found(
         "effects_",
         "held_out_errors_",
         "timed_",
+        "timed_ms_",
         "timings_hash_",
         "compared_",
         "left_out_",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from palmette.latency import published_timings
+from palmette.latency import LatencyPredictor, fit, published_timings, read_timings
 from palmette.search import (
     Run,
     comparison,
@@ -22,6 +23,7 @@ from palmette.search import (
     summary,
 )
 from palmette.search.references import references
+from palmette.search.timed import timed_ms
 from palmette.space import MOBILENET_LIKE, InputError, load
 from palmette.train import AccuracyPrior
 
@@ -116,6 +118,58 @@ def test_a_timing_is_that_of_the_published_table(rows: Rows) -> None:
     assert len(timed) >= 4
     for name, ms in timed.items():
         assert ms in own.loc[own["subject"] == name, "latency_ms"].tolist()
+
+
+def test_timings_of_the_users_own_predictor_stand_in_the_table_and_decide(
+    finished: Run, tmp_path: Path
+) -> None:
+    """Of references and of the front, by whatever name they were timed under."""
+    front = finished.front[~finished.front["pick"]]
+    slow, budget = str(front["architecture"].iloc[0]), finished.config.budget_ms
+    target = "iphone-15/ane@coreml-ios18"
+    mine = {
+        "mobilenet_v2": 0.9 * budget,
+        "mobilenet_v3_large@224x224": 1.1 * budget,
+        load("efficientnet_b0").to_text(): 1.2 * budget,
+        slow: 1.3 * budget,
+        "shufflenet_v2_1.0": 0.5 * budget,
+    }
+    rows = [f"network,{name},{target},{ms:.4f},mine" for name, ms in mine.items()]
+    head = "subject_kind,subject,target,latency_ms,source"
+    (tmp_path / "mine.csv").write_text("\n".join([head, *rows]))
+    found = fit(read_timings(tmp_path / "mine.csv"), target, like="iphone-13/ane")[target]
+    found.write(tmp_path / "mine.json")
+    predictor = LatencyPredictor.read(tmp_path / "mine.json")
+    latency = replace(finished.problem.latency, predictor=predictor)
+    table = comparison(replace(finished, problem=replace(finished.problem, latency=latency)))
+    timed = {row["name"]: row["timed_ms"] for row in table if row["timed_ms"] is not None}
+    name = f"front {front['id'].iloc[0][:8]}"
+    assert timed == pytest.approx(
+        {
+            "mobilenet_v2": 0.9 * budget,
+            "mobilenet_v3_large": 1.1 * budget,
+            "efficientnet_b0": 1.2 * budget,
+            name: 1.3 * budget,
+        },
+        abs=1e-4,
+    )
+    over = {row["name"] for row in table if row["verdict"] == "over budget"}
+    assert over & set(timed) == set(timed) - {"mobilenet_v2"}
+
+
+def test_an_own_timing_stands_before_the_published_one(finished: Run) -> None:
+    predictor = copy(finished.problem.latency.predictor)
+    published = timed_ms(predictor)
+    predictor.timed_ms_ = {"mobilenet_v2": 1.25}
+    own = timed_ms(predictor)
+    assert own == published | {load("mobilenet_v2").id: 1.25} and own != published
+
+
+def test_a_network_timed_by_its_kernels_may_have_any_name(finished: Run) -> None:
+    predictor = copy(finished.problem.latency.predictor)
+    published = timed_ms(predictor)
+    predictor.timed_ms_ = {"mine|too": 1.0, "mobilenet_v2@big": 1.0, "mine.csv": 1.0}
+    assert timed_ms(predictor) == published
 
 
 def test_a_reference_that_breaks_another_limit_is_said_to(restricted: Run) -> None:

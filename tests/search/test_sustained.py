@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from copy import copy
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from palmette.search.bundle import choose, open_fleet, report
 from palmette.search.bundle.manifest import _choice
 from palmette.search.figure import front_page
 from palmette.search.summary import default_folder, guard_lines
+from palmette.search.timed import timed_ms
 from palmette.space import MOBILENET_LIKE, InputError
 
 PHONE = "iphone-11/cpu@coreml-ios13"
@@ -71,8 +73,18 @@ def test_everything_that_the_run_leaves_says_sustained(sustained: Run) -> None:
     assert summary(sustained)["config"]["budget"] == SUSTAINED
 
 
-def test_published_timings_of_single_calls_are_not_held_against_it(sustained: Run) -> None:
-    assert all(row["timed_ms"] is None for row in comparison(sustained))
+def test_sustained_timings_of_its_own_are_held_against_it_and_no_published_ones(
+    sustained: Run,
+) -> None:
+    """Published are single calls."""
+    table = published_timings()
+    own = table[table["target"] == PHONE].set_index("subject")["latency_ms"]
+    rows = comparison(sustained)
+    timed = {row["name"]: row["timed_ms"] for row in rows if row["timed_ms"] is not None}
+    assert timed == pytest.approx({name: SLOWER * own[name] for name in MOBILENET_LIKE})
+    predictor = copy(sustained.problem.latency.predictor)
+    predictor.timed_ms_ = {}
+    assert timed_ms(predictor) == {}
 
 
 @pytest.mark.sweep
