@@ -189,7 +189,7 @@ class LatencyPredictor(BaseEstimator):
     # Storage
 
     def to_dict(self, timings: bool = True) -> dict[str, Any]:
-        """Plain values of the fitted predictor, with the milliseconds of its networks or without."""
+        """Plain values of the fitted predictor; `timings`: with the milliseconds of networks."""
         self._expect_fitted()
         return {
             "format": FORMAT,

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from palmette.space.errors import InputError, expect
 from palmette.space.lock import held
-from palmette.space.run_file import read_run_file, write_run_file
+from palmette.space.run_file import expect_begun, expect_free, read_run_file, write_run_file
 
 FORMAT = "palmette/run@1"
 STUDY = "palmette"
@@ -121,14 +120,7 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raise InputError unless a new run may begin here; changes nothing."""
-        try:
-            occupied = self.path.exists() and any(file != self.lock for file in self.path.iterdir())
-        except OSError as error:
-            raise InputError(f"{self.path}: can't be a run's folder ({error.strerror})") from None
-        expect(
-            not occupied,
-            f"{self.path}: is not empty; name another folder with --out, or go on with --resume",
-        )
+        expect_free(self.path, self.lock.name)
 
     def begin(self, config: Mapping[str, Any], about: Mapping[str, Any]) -> None:
         """Write `run.toml`, as the folder's driver; `about` goes beside the versions.
@@ -159,7 +151,7 @@ class RunFolder:
         Raises:
             InputError: no run in this folder, or its file is corrupt.
         """
-        expect(self.config.is_file(), f"{self.path}: holds no run ({self.config.name} is missing)")
+        expect_begun(self.config)
         return read_run_file(self.config, FORMAT, "search")
 
     @contextmanager

@@ -98,32 +98,52 @@ _SUSTAINED_LINE = (
 )
 
 
-def guard_lines(run: Run) -> list[str]:
-    """What kept the search honest, in sentences."""
+def guard_lines(run: Run, every: bool = False) -> list[str]:
+    """What the columns mean and what kept the search honest, in sentences.
+
+    Args:
+        run: a finished search.
+        every: with the guards that had nothing to do, too.
+    """
     guards = run.guards
-    barred = ", ".join(guards["barred_choices"]) or "none"
-    active = "; ".join(guards["guards_on_front"]) or "none"
+    barred = ", ".join(guards["barred_choices"])
+    active = "; ".join(guards["guards_on_front"])
+    widened = _widened(guards["widened_families"])
     predictors = [latency.predictor for latency in run.problem.latencies]
     cautions = [f"{p.model_.target}: {p.caution}" for p in predictors if p.caution]
-    return [
+    told = [
         *cautions,
+        *_column_lines(run),
         *_joined_lines(run),
         *([] if run.config.budget == LATENCY else [_SUSTAINED_LINE]),
         *_start_lines(run),
+        *_limit_lines(run),
+    ]
+    # with what there is to tell of each; blank: nothing
+    of_guards = {
+        f"choices that this target's timings can't identify, barred: {barred or 'none'}": barred,
+        _unit_line(run): guards["ops_refused_on_front"]
+        or guards["ops_at_risk_on_front"]
+        or run.problem.exportable,
+        f"guards that changed an estimate on the front: {active or 'none'}": active,
+        "families of blocks outside the prior's fit, estimates on the front widened by its error on"
+        f" their published networks: {widened or 'none'}": widened,
+        "networks of the front with less or more work than any that was timed:"
+        f" {guards['outside_timed']} of {len(run.front)}; their intervals are widened": guards[
+            "outside_timed"
+        ],
+    }
+    return [*told, *(line for line, tells in of_guards.items() if tells or every)]
+
+
+def _column_lines(run: Run) -> list[str]:
+    """What the columns of the table are, and when a difference is none."""
+    return [
         f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
         "at conf.: time that holds with that confidence; timed: timing on this target, published or"
-        " of the predictor's own table; vs"
-        f" pick: {_vs_pick(run)}",
+        f" of the predictor's own table; vs pick: {_vs_pick(run)}",
         f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
         " best of many estimates is an optimistic one: train the shortlist before you believe it",
-        f"choices that this target's timings can't identify, barred: {barred}",
-        _unit_line(run),
-        *_limit_lines(run),
-        f"guards that changed an estimate on the front: {active}",
-        "families of blocks outside the prior's fit, estimates on the front widened by its error on"
-        f" their published networks: {_widened(guards['widened_families'])}",
-        f"networks of the front with less or more work than any that was timed:"
-        f" {guards['outside_timed']} of {len(run.front)}; their intervals are widened",
     ]
 
 
@@ -336,4 +356,4 @@ def _verdict(difference: float, tie: float, unit: str = "") -> str:
 
 def _widened(families: dict[str, float]) -> str:
     named = (f"{name} (up to {share:.0%} of a network)" for name, share in families.items())
-    return ", ".join(named) or "none"
+    return ", ".join(named)

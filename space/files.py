@@ -6,6 +6,34 @@ import os
 import tempfile
 from pathlib import Path
 
+from palmette.space.errors import InputError, expect
+
+
+def expect_file(path: Path) -> None:
+    """Raise InputError where there is no such file."""
+    expect(path.is_file(), f"{path}: no such file")
+
+
+def expect_new(path: Path, force: bool) -> None:
+    """Raise InputError where `--out` can't be written, or stands and is not to be replaced."""
+    expect(
+        force or not path.exists(),
+        f"{path}: exists; name another file with --out, or replace it with --force",
+    )
+    expect(not path.is_dir(), f"{path}: is a folder; name a file with --out")
+    expect(
+        path.parent.is_dir(),
+        f"{path.parent}: is no folder; make it, or name another file with --out",
+    )
+
+
+def expect_readable(path: Path) -> None:
+    """Raise InputError for a file that cannot be opened."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, making its folder; raises OSError as `open` does."""

@@ -9,9 +9,29 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from palmette.space.errors import InputError
+from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
 from palmette.space.toml import to_toml
+
+
+def expect_begun(path: Path, what: str = "run") -> None:
+    """Raise InputError where the folder of a run file has none."""
+    expect(path.is_file(), f"{path.parent}: holds no {what} ({path.name} is missing)")
+
+
+def expect_free(folder: Path, lock: str) -> None:
+    """Raise InputError unless a new run may begin in a folder, where a lock may lie.
+
+    Nothing is changed.
+    """
+    try:
+        occupied = folder.exists() and any(file.name != lock for file in folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: can't be a run's folder ({error.strerror})") from None
+    expect(
+        not occupied,
+        f"{folder}: is not empty; name another folder with --out, or go on with --resume",
+    )
 
 
 def write_run_file(

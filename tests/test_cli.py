@@ -209,6 +209,78 @@ def test_a_command_that_only_lists_does_not_open_torch() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+AT_ONCE = (
+    "search",
+    "search --target iphone-99/ane --budget-ms 1",
+    "search --target iphone-15/ane@coreml-ios18 --budget-ms 1",
+    "search --targets iphone-13/ane=1,iphone-99/ane=2",
+    "search --target iphone-13/ane --budget-ms 1 --out full",
+    "search --target iphone-13/ane --budget-ms 1 --space secret",
+    "search --target iphone-13/ane --budget-ms 1 --predictor missing.json",
+    "search --target iphone-13/ane --budget-ms 1 --accuracy proxy:quick --data nowhere",
+    "search --resume nowhere",
+    "train mobilenet_v2 --data nowhere --out r",
+    "train mobilenet_v2 --data digits --out full",
+    "train mobilenet_v9 --data digits --out r",
+    "train mobilenet_v2 --data digits --out r --weights missing",
+    "train mobilenet_v2 --data digits --out r --recipe qick",
+    "train --resume nowhere",
+    "train --run nowhere",
+    "export mobilenet_v2 --target iphone-99/ane --out m",
+    "export mobilenet_v9 --target iphone-13/ane --out m",
+    "export mobilenet_v2 --target iphone-13/ane --out nowhere/m",
+    "export mobilenet_v2 --target iphone-13/ane --out m --weights missing",
+    "verify missing.mlpackage --against mobilenet_v2",
+    "verify full --against mobilenet_v9",
+    "latency fit missing.csv --out out",
+    "latency fit full/file --out full/file",
+    "latency fit full/file --target iphone-15/ane@coreml-ios18 --out mine",
+    "latency fit full/file --target iphone-15 --out mine.json",
+    "report nowhere",
+    "report run --out full/file",
+    "compare nowhere run",
+    "explain mobilenet_v9 --target iphone-13/ane",
+    "explain mobilenet_v2 --target iphone-99/ane",
+    "explain mobilenet_v2",
+    "predict mobilenet_v2 --target iphone-99/ane",
+    "predict mobilenet_v2 --predictor missing.json",
+)
+"""Mistakes in a name or a place, which are told before anything slow is opened."""
+REFUSED = """
+import sys
+from palmette.cli import main
+for line in sys.argv[1:]:
+    sys.argv[1:] = line.split()
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == 2, line
+    else:
+        raise AssertionError(line)
+    for slow in ("torch", "optuna", "sklearn", "scipy", "coremltools", "ray"):
+        assert slow not in sys.modules, f"{line}: opens {slow}"
+print("every one")
+"""
+
+
+def test_a_mistake_in_a_name_or_a_place_is_told_before_anything_slow_is_opened(
+    tmp_path: Path,
+) -> None:
+    for name in ("full/file", "run/run.toml"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("")
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, *AT_ONCE],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "every one\n"), done.stderr
+    told = done.stderr.splitlines()
+    assert len(told) == len(AT_ONCE) and all(line.startswith("error: ") for line in told)
+
+
 @pytest.mark.parametrize("arguments", [[], ["zoo"], ["space"], ["latency"]])
 def test_a_group_without_a_command_prints_its_help_and_no_error(
     palmette: Palmette, arguments: list[str]
@@ -519,8 +591,14 @@ def test_a_search_prints_picks_references_guards_and_where_it_is(
 ) -> None:
     answer = palmette(*SEARCH, "--budget-ms", "6")
     assert (answer.code, answer.err) == (0, "")
-    for words in ("mobilenet_v2", "the pick: ", "barred: none", "runs/iphone-11-ane-6ms (", "0.8"):
+    for words in ("mobilenet_v2", "the pick: ", "runs/iphone-11-ane-6ms (", "0.8"):
         assert words in " ".join(answer.out.split())
+    lines = answer.out.splitlines()
+    assert not any(line.endswith("none") for line in lines)
+    assert [line.partition(" (")[0] for line in lines[-2:]] == [
+        "next: palmette report runs/iphone-11-ane-6ms",
+        "next: palmette train --run runs/iphone-11-ane-6ms --data IMAGES",
+    ]
     assert (files / "runs" / "iphone-11-ane-6ms" / "front.html").is_file()
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+from palmette.space.files import expect_file
 from palmette.space.same_padding import same_padded
 from palmette.train.device import Normalisation
 from palmette.train.weights import TrainedWeights, with_classes
@@ -129,7 +130,7 @@ def _classifier(layers: Layers, name: str, path: Path) -> NDArray[Any]:
 
 
 def _arrays(path: Path) -> Arrays:
-    expect(path.is_file(), f"{path}: no such file")
+    expect_file(path)
     expect(
         path.suffix in (".npz", ".safetensors"),
         f"{path}: must be .npz or .safetensors; docs/export.md says how Keras writes one",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+from palmette.space.files import expect_file
 from palmette.train.device import Normalisation
 from palmette.train.optimization import training_libraries
 from palmette.train.weights import TrainedWeights
@@ -43,7 +44,7 @@ def read_timm(path: Path, name: str, architecture: Architecture) -> TrainedWeigh
 
     from palmette.train.weights import with_classes
 
-    expect(path.is_file(), f"{path}: no such file")
+    expect_file(path)
     expect(
         path.suffix == ".safetensors",
         f"{path}: must be a .safetensors file; timm's .pth and .bin files are pickles, which may"

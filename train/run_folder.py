@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.space.errors import expect
 from palmette.space.files import write_text
 from palmette.space.lock import held
-from palmette.space.run_file import read_run_file, write_run_file
+from palmette.space.run_file import expect_begun, expect_free, read_run_file, write_run_file
 from palmette.space.toml import to_toml
 from palmette.train import recipe as recipes
 from palmette.train.recipe import Recipe, load_recipe
@@ -118,11 +117,7 @@ class TrainingFolder:
         Raises:
             InputError: the folder holds something already.
         """
-        occupied = [file.name for file in self.path.iterdir() if file.name != LOCK]
-        expect(
-            not occupied,
-            f"{self.path}: is not empty; name another folder with --out, or go on with --resume",
-        )
+        expect_free(self.path, LOCK)
         self.write_recipe(recipe)
         table = {**config, "fingerprint": data.fingerprint}
         write_run_file(self.config, FORMAT, "train", table, _LIBRARIES)
@@ -143,7 +138,7 @@ class TrainingFolder:
         Raises:
             InputError: no training in this folder, or a file of it is corrupt.
         """
-        expect(self.config.is_file(), f"{self.path}: holds no training (run.toml is missing)")
+        expect_begun(self.config, "training")
         config, _ = read_run_file(self.config, FORMAT, "train")
         return config, load_recipe(str(self.recipe))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palmette.space.errors import InputError, expect
+from palmette.space.files import expect_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +51,7 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
     """
     from safetensors import SafetensorError, safe_open
 
-    expect(path.is_file(), f"{path}: no such file")
+    expect_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

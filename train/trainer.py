@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+from palmette.space.run_file import expect_begun
 from palmette.train.checkpoint import epochs_done
 from palmette.train.cluster import LOCAL, Cluster
 from palmette.train.config import Config
@@ -155,7 +156,7 @@ def resume(
     from palmette.train.ray_session import connected
 
     folder = TrainingFolder(out)
-    expect(folder.config.is_file(), f"{out}: holds no training (run.toml is missing)")
+    expect_begun(folder.config, "training")
     with folder.driver():
         config, recipe, opened = reopen(folder, checking, data)
         expect(

@@ -15,6 +15,7 @@ from palmette.latency.per_op.kernels import kernel_text
 from palmette.latency.tables import read_csv
 from palmette.latency.timings import RULES
 from palmette.space.errors import InputError, expect
+from palmette.space.files import expect_file
 
 IN_MS = {"ns": "0.000001", "us": "0.001", "µs": "0.001", "ms": "1", "s": "1000"}
 """Unit of time -> milliseconds."""
@@ -52,7 +53,7 @@ def read_table(
 
 
 def _read(path: Path) -> pd.DataFrame:
-    expect(path.is_file(), f"{path}: no such file")
+    expect_file(path)
     try:
         table = read_csv(path)
     except (EOFError, zlib.error) as error:

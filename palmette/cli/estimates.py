@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from palmette.cli.door import check_target
 from palmette.cli.output import print_table
 from palmette.cli.subjects import (
     Arch,
@@ -78,10 +79,11 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
+    check_target("predict", target, predictor_file)
+    ops = read_ops(arch, resolution, task, classes)
     from palmette.latency import LATENCY
 
     predictor = given_predictor("predict", target, predictor_file)
-    ops = read_ops(arch, resolution, task, classes)
     interval = predictor.predict_interval([ops], confidence)
     parts = predictor.breakdown(ops)
     answer = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.cost_rows import print_costs
+from palmette.cli.door import check_target
 from palmette.cli.output import print_table
 from palmette.cli.subjects import (
     Arch,
@@ -54,12 +55,14 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show where the milliseconds go, which ops may leave the unit, and what would save time."""
+    check_target("explain", target, predictor_file)
+    subject = _subject(arch, resolution, task, classes)
     from palmette.latency import LATENCY
     from palmette.search.explain import explain as explained
 
     predictor = given_predictor("explain", target, predictor_file)
     found = explained(
-        _subject(arch, resolution, task, classes),
+        subject,
         predictor,
         resolution=module_size(resolution),
         convert=convert,

@@ -94,18 +94,27 @@ def export_command(
     as_json: Json = False,
 ) -> None:
     """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
-    from palmette.latency import find_target, load_predictor
+    from palmette.latency import find_target
     from palmette.space.errors import expect
+    from palmette.space.files import expect_file
 
-    found, predictor = find_target(target), load_predictor(target)
+    found = find_target(target)
     if any(".py:" in arch for arch in archs):
-        _export_own(context, found, predictor)
+        from palmette.latency import load_predictor
+
+        _export_own(context, found, load_predictor(target))
         return
     expect(not unproven, "--unproven: is for module.py:factory alone")
     own, flexible = _sizes(resolution, sizes, size_range)
-    networks = [
-        Network.of(read_task(arch, task, classes), weights, keras=keras, bgr=bgr) for arch in archs
-    ]
+    architectures = [read_task(arch, task, classes) for arch in archs]
+    if weights is not None:
+        expect_file(weights)
+    if functions is None:  # their format is one of its own
+        _check_place(out, found, kind)
+    from palmette.latency import load_predictor
+
+    predictor = load_predictor(target)
+    networks = [Network.of(one, weights, keras=keras, bgr=bgr) for one in architectures]
     names = None if functions is None else tuple(functions.split(","))
     if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
         expect(resolution is None, "--resolution: each of --sizes is a function; leave it out")
@@ -134,6 +143,16 @@ def export_command(
     else:
         each = " and ".join(f"{value:.3g} ms" for value in ms)
         print(f"{path}: weights proven; {each} predicted on {found}")
+
+
+def _check_place(out: Path, target: Target, kind: str | None) -> None:
+    """Raise InputError where a package of the target's format, or of another, can't go."""
+    from palmette.export.formats import FORMATS, kind_for_runtime
+    from palmette.export.place import destination
+
+    kind = kind_for_runtime(target.runtime) if kind is None else kind
+    if kind in FORMATS:  # what is none is told with the other options
+        destination(out, kind)
 
 
 _OWN = ("archs", "target", "out", "kind", "labels", "resolution", "unproven", "as_json")

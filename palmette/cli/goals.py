@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from palmette.cli.door import check_searched
 from palmette.cli.output import print_table
 
 if TYPE_CHECKING:
@@ -28,20 +29,51 @@ def asked_goals(
     Raises:
         InputError: neither, both, or options of several with one; as `goals_of`.
     """
-    from palmette.space.errors import InputError, expect
+    from palmette.space.errors import expect
 
+    expect_asked(target, targets, budget_ms)
     if targets is not None:
-        expect(target is None, "search: give --target or --targets, not both")
         return goals_of(targets, budget_ms, weights, join, joint)
-    if target is None or budget_ms is None:
-        raise InputError(
-            "search: give --target and --budget-ms, or --targets TARGET=MS,..., or --resume FOLDER"
-        )
     expect(
         (join, weights, joint) == (EACH, None, False),
         "--join, --weights, --joint: belong to --targets",
     )
     return None
+
+
+def expect_asked(target: str | None, targets: str | None, budget_ms: float | None) -> None:
+    """Raise InputError unless one target with a budget is asked for, or several."""
+    from palmette.space.errors import expect
+
+    if targets is not None:
+        expect(target is None, "search: give --target or --targets, not both")
+        return
+    expect(
+        target is not None and budget_ms is not None,
+        "search: give --target and --budget-ms, or --targets TARGET=MS,..., or --resume FOLDER",
+    )
+
+
+def check_names(
+    target: str | None,
+    targets: str | None,
+    space: str,
+    predictor: str | None,
+    accuracy: str,
+    data: str | None,
+) -> None:
+    """Raise InputError for what a search names and is not there; see `palmette.cli.door`."""
+    from palmette.space import SearchSpace
+    from palmette.train.datasets import expect_data
+
+    pairs = _pairs("--targets", targets) if targets is not None else []
+    names = [target] if target is not None else [name for name, _ in pairs]
+    for name in names:
+        check_searched(name, predictor)
+    if not space.endswith(".toml"):
+        SearchSpace.preset(space)
+    if data is not None and accuracy.partition(":")[0] in ("supernet", "proxy"):
+        expect_data(data)
 
 
 def check_export(goals: list[Goal] | None, join: str, resume: Path | None) -> None:

@@ -49,14 +49,20 @@ def latency_fit(
     as_json: Json = False,
 ) -> None:
     """Fit predictors to tables of timings; one JSON file per target."""
-    from palmette.latency import LATENCY, SUSTAINED, fit
+    from palmette.latency.targets import parse_target
     from palmette.space.errors import expect
+    from palmette.space.files import expect_readable
 
     expect(target is not None or like is None, "--like: needs --target, the one to be fitted")
     if target is None:
         expect(not out.exists() or out.is_dir(), f"--out: {out} is not a folder")
     else:
         expect(out.suffix == ".json", f"--out: with --target it is a .json file, got {out}")
+        parse_target(target)
+    for table in tables or ():
+        expect_readable(table)
+    from palmette.latency import LATENCY, SUSTAINED, fit
+
     rows = given_timings(tables)
     with status("fitting"):
         predictors = fit(rows, target, like, lookup, SUSTAINED if sustained else LATENCY)

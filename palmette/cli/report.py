@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from palmette.cli.door import check_run
 from palmette.cli.output import print_table, status
 from palmette.cli.subjects import Json
 
@@ -25,6 +26,11 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write a run as one page that explains itself: what was found, why, and how sure it is."""
+    from palmette.space.files import expect_new
+
+    check_run(run, several=True)  # whose error names the runs in it
+    if out is not None:
+        expect_new(out, force)
     from palmette.search.report.page import write_report
 
     with status("reading the run"):
@@ -40,6 +46,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Show two runs side by side: settings that differ, fronts, picks, shared networks."""
+    for folder in (first, second):
+        check_run(folder, several=True)
     from palmette.search.report.compare import compare as compared
 
     with status("reading the runs"):

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.goals import EACH, asked_goals, check_export, default_folder, print_target_runs
+from palmette.cli.door import check_new_run, check_run
+from palmette.cli.goals import (
+    EACH,
+    asked_goals,
+    check_export,
+    check_names,
+    default_folder,
+    expect_asked,
+    print_target_runs,
+)
 from palmette.cli.output import print_table
 from palmette.cli.subjects import Json, MaybeTarget
 
@@ -157,14 +167,20 @@ def search(
     study: Annotated[str | None, typer.Option(help="Name in the database.", **WHERE)] = None,
 ) -> None:
     """Find the most accurate networks inside a latency budget, on one target or on several."""
+    if resume is not None:
+        expect_alone(context, "resume", "export_pick", "as_json", *COMPUTE)
+        check_run(resume, several=True)
+    else:
+        expect_asked(target, targets, budget_ms)
+        check_names(target, targets, space, predictor, accuracy, data)
+        if out is not None:
+            check_new_run(out)
     from palmette import search as engine
     from palmette.cli.progress import shown
 
     options = {name: context.params[name] for name in CONFIG}
     goals = None
-    if resume is not None:
-        expect_alone(context, "resume", "export_pick", "as_json", *COMPUTE)
-    else:
+    if resume is None:
         goals = asked_goals(target, targets, budget_ms, weights, join, joint)
     if export_pick:
         check_export(goals, join, resume)
@@ -234,6 +250,7 @@ def expect_alone(context: typer.Context, *allowed: str) -> None:
 def _print_run(run: Run, package: Path | None) -> None:
     """The picks beside the reference networks, the guards, and where everything is."""
     from palmette.search import comparison, guard_lines
+    from palmette.search.report.next_steps import steps
 
     time, at_confidence = run.problem.time_columns
     rows = [
@@ -267,3 +284,9 @@ def _print_run(run: Run, package: Path | None) -> None:
     print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
     if package is not None:
         print(f"Core ML package: {package}")
+    print(
+        f"next: palmette report {shlex.quote(str(run.folder.path))} (how sure this is, on a page)"
+    )
+    for what, command in steps(run.folder.path, run.problem):
+        if command.startswith("palmette train"):  # the page has all of them
+            print(f"next: {command} ({what.partition(': ')[2]})")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.completion import complete_network
+from palmette.cli.door import RUN, check_new_run, check_run
 from palmette.cli.output import listed, note, print_table
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, read_architecture
@@ -130,6 +131,8 @@ def train(
         compute__corrupt="skip" if skip_corrupt else None,
     )
     cluster = _cluster(ray_workers, ray_address)
+    _check_places(resume, run, data, out, (weights, teacher))
+    architecture = None if arch is None else read_architecture(arch)
     options: dict[str, Any] = {
         "share": share,
         "seed": seed,
@@ -151,17 +154,42 @@ def train(
                 train_run = _halve_front if successive_halving else _train_front
                 answer = partial(_print_front, train_run(run, keys, data, picks, common))
             else:
-                assert arch is not None and data is not None and out is not None
+                assert architecture is not None and data is not None and out is not None
                 common |= {**options, "weights": weights}
                 if not quantise:
                     common |= {"timm": timm, "cluster": cluster}
                 begin = _beginner(quantise)
-                answer = partial(_print, begin(read_architecture(arch), data, keys, out, **common))
+                answer = partial(_print, begin(architecture, data, keys, out, **common))
     except KeyboardInterrupt:
         again = f"palmette train --resume {resume or out}" if run is None else "the same command"
         print(f"interrupted; go on with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
     answer(as_json)
+
+
+def _check_places(
+    resume: Path | None,
+    run: Path | None,
+    data: str | None,
+    out: Path | None,
+    weights: tuple[Path | None, ...],
+) -> None:
+    """Raise InputError where nothing is to be read, or nothing can be written."""
+    from palmette.space.files import expect_file
+    from palmette.space.run_file import expect_begun
+    from palmette.train.datasets import expect_data
+
+    if resume is not None:
+        expect_begun(resume / RUN, "training")
+    if run is not None:
+        check_run(run, several=True)
+    if data is not None:
+        expect_data(data)
+    if out is not None:
+        check_new_run(out)
+    for file in weights:
+        if file is not None:
+            expect_file(file)
 
 
 def _beginner(quantise: bool) -> Callable[..., Trained]:

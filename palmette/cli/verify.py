@@ -46,15 +46,21 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Prove on this machine that a package computes what its network does, and say what is left."""
+    from palmette.export.package import model_file
+    from palmette.export.sizes import read_size
+    from palmette.space.errors import expect
+    from palmette.space.files import expect_file
+
+    architecture = read_task(against, task, classes)
+    size = None if resolution is None else read_size(resolution, "--resolution")
+    model_file(package)
+    if weights is not None:
+        expect_file(weights)
     from palmette.export.gates import write_mac_script
     from palmette.export.gates.mac_script import check_mac_script
     from palmette.export.gates.verify import sample_images
     from palmette.export.quantised import is_quantised
-    from palmette.export.sizes import read_size
-    from palmette.space.errors import expect
 
-    architecture = read_task(against, task, classes)
-    size = None if resolution is None else read_size(resolution, "--resolution")
     if mac_script is not None:
         expect(function is None, "--mac-script: runs the first function; leave out --function")
         check_mac_script(package, mac_script)

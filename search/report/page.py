@@ -28,7 +28,7 @@ from palmette.search.report.tables import (
 )
 from palmette.search.report.trust import statements
 from palmette.space.errors import expect
-from palmette.space.files import write_text
+from palmette.space.files import expect_new, write_text
 
 NAME = "report.html"
 _NEXT_LINK = '<p><a href="#next">What to do next</a></p>'
@@ -53,15 +53,9 @@ def write_report(
         InputError: no run there, a corrupt or older one, or a file that is not to be replaced.
     """
     path = run / NAME if out is None else out
-    expect(
-        out is None or force or not path.exists(),
-        f"{path}: exists; name another file with --out, or replace it with --force",
-    )
+    if out is not None:
+        expect_new(out, force)
     expect(not path.is_dir(), f"{path}: is a folder; name a file with --out")
-    expect(
-        path.parent.is_dir() or out is None,
-        f"{path.parent}: is no folder; make it, or name another file with --out",
-    )
     write_text(path, page(open_run(run, storage)))
     return path
 

@@ -27,7 +27,7 @@ def statements(opened: OpenedRun) -> list[Statement]:
     found += _of_accuracy(opened)
     if len(opened.front):
         run = Run(opened.config, opened.folder, opened.front, opened.problem)
-        found += [("Guards and limits", _sentence(line)) for line in guard_lines(run)]
+        found += [("Guards and limits", _sentence(line)) for line in guard_lines(run, every=True)]
     return found
 
 

@@ -63,8 +63,9 @@ def open_data(
         InputError: nothing there, a rule of the format is broken, damaged images under `stop`, an
             image that is in both parts.
     """
-    kind, _, size = name.partition(":")
-    if kind in SOURCES and not Path(name).exists():
+    expect_data(name)
+    if _is_made(name):
+        kind, _, size = name.partition(":")
         whole, validation = SOURCES[kind](size, side, share, seed)
     else:
         whole, validation = _stored(Path(name))
@@ -77,6 +78,20 @@ def open_data(
     return Data(
         name, train.images, held.images, train.corrupt + held.corrupt, _fingerprint(train, held)
     )
+
+
+def expect_data(name: str) -> None:
+    """Raise InputError where nothing is of a data set's name; nothing of it is opened."""
+    path = Path(name)
+    expect(
+        _is_made(name) or path.is_dir() or (path.suffix in TABLES and path.is_file()),
+        f"data '{path}': no such folder or table; give a folder with a folder for each class, a"
+        f" {' or '.join(TABLES)} file, or one of {', '.join(SOURCES)}",
+    )
+
+
+def _is_made(name: str) -> bool:
+    return name.partition(":")[0] in SOURCES and not Path(name).exists()
 
 
 def _drawn(name: str, whole: Checked, share: float, seed: int) -> Data:
@@ -99,13 +114,8 @@ def _fingerprint(*parts: Checked) -> str:
 
 
 def _stored(path: Path) -> Pair:
-    if path.suffix in TABLES and path.is_file():
+    if path.is_file():
         return read_table(path)
-    expect(
-        path.is_dir(),
-        f"data '{path}': no such folder or table; give a folder with a folder for each class, a"
-        f" {' or '.join(TABLES)} file, or one of {', '.join(SOURCES)}",
-    )
     return read_saved(path) if is_saved(path) else read_folder(path)
 
 
