@@ -22,6 +22,7 @@ from palmette.train.ranking import Interval as Interval
 from palmette.train.ranking import best_of as best_of
 from palmette.train.ranking import kendall as kendall
 from palmette.train.ranking import order_by_distance as order_by_distance
+from palmette.train.ranking import within as within
 from palmette.train.recipe import Recipe as Recipe
 from palmette.train.recipe import load_recipe as load_recipe
 from palmette.train.recipe import recipes as recipes

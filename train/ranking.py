@@ -88,8 +88,18 @@ def best(truth: Floats, share: float = 0.2) -> Pairs:
     return inside[:, None] & inside[None, :]
 
 
+def within(groups: Sequence[str]) -> Pairs:
+    """Pairs (n, n) of one group, such as a training recipe; a blank is of no group."""
+    named = np.asarray(groups, dtype=object)
+    found: Pairs = (named[:, None] == named[None, :]) & (named != "")[:, None]
+    return found
+
+
 def order_by_distance(
-    estimate: Floats, truth: Floats, edges: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+    estimate: Floats,
+    truth: Floats,
+    edges: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
+    pairs: Pairs | None = None,
 ) -> pd.DataFrame:
     """How often the estimate orders a pair as the truth does, by how far apart its estimates are.
 
@@ -101,6 +111,7 @@ def order_by_distance(
         estimate: (n,), of networks.
         truth: (n,).
         edges: of the distances, rising from 0; the last class has no end.
+        pairs: symmetric (n, n), the pairs that count; default all.
 
     Raises:
         InputError: lists of two lengths, or edges that don't rise from 0, so that pairs were lost.
@@ -112,7 +123,8 @@ def order_by_distance(
         len(edges) > 0 and edges[0] == 0 and bool(np.all(np.diff(edges) > 0)),
         f"edges: must rise from 0, got {', '.join(f'{edge:g}' for edge in edges) or 'none'}",
     )
-    first, second = np.triu_indices(len(truth), 1)
+    every = np.ones((len(truth), len(truth)), dtype=np.bool_)
+    first, second = np.nonzero(np.triu(every if pairs is None else pairs, 1))
     by_estimate = estimate[first] - estimate[second]
     agrees = (1 + np.sign(by_estimate) * np.sign(truth[first] - truth[second])) / 2
     place = np.searchsorted(np.asarray(edges), np.abs(by_estimate), side="right") - 1

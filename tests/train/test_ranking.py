@@ -20,6 +20,7 @@ from palmette.train.ranking import (
     order_by_distance,
     resamples,
     with_interval,
+    within,
 )
 
 Numbers = st.lists(st.integers(0, 6), min_size=8, max_size=8)
@@ -99,6 +100,15 @@ def test_pairs_are_ordered_by_how_far_apart_they_are() -> None:
     found = order_by_distance(estimate, truth, (0.0, 0.5, 1.0))
     assert found["pairs"].tolist() == [1, 0, 2] and found["to"].tolist() == [0.5, 1.0, np.inf]
     assert found["right"].tolist()[0] == 0.0 and found["right"].tolist()[2] == 1.0
+
+
+def test_pairs_of_two_groups_or_of_none_do_not_count() -> None:
+    pairs = within(["a", "b", "a", "", ""])
+    assert np.argwhere(np.triu(pairs, 1)).tolist() == [[0, 2]]
+    estimate, truth = np.array([70.0, 71.0, 72.0, 73.0, 74.0]), np.array([2.0, 9.0, 1.0, 3.0, 4.0])
+    assert kendall(estimate, truth, pairs) == -1.0 < kendall(estimate, truth)
+    found = order_by_distance(estimate, truth, (0.0, 1.5), pairs)
+    assert found["pairs"].tolist() == [0, 1] and found["right"].tolist()[1] == 0.0
 
 
 def test_a_tie_counts_one_half() -> None:
