@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -42,3 +44,15 @@ def test_figures_are_means_over_draws_with_their_standard_error(
 def test_one_draw_has_no_standard_error(benchmark: ModuleType) -> None:
     with pytest.raises(InputError, match="--draws: must be at least 2, got 1"):
         benchmark.measure(1, "mnasnet")
+
+
+def test_the_means_are_written_with_their_command(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    metrics = {name: 0.8 for name in benchmark.NAMES} | {f"{n}_error": 0.1 for n in benchmark.NAMES}
+    monkeypatch.setattr(benchmark, "measure", lambda draws, space: {"draws": draws, **metrics})
+    out = tmp_path / "figures.json"
+    monkeypatch.setattr(sys, "argv", ["selected_coverage.py", "--draws", "3", "--out", str(out)])
+    assert benchmark.main() == 0
+    command = "python benchmarks/selected_coverage.py --draws 3 --space mobilenet_v2"
+    assert json.loads(out.read_text("utf-8")) == {"command": command, "draws": 3, **metrics}

@@ -3,7 +3,8 @@
 A figure is marked with where it is from, behind it: `3.6 %<!-- figure: SOURCE -->`. A source is a
 place in one of these, a path of keys:
 
-* `NAME.json`, `NAME.csv`: what a benchmark left in `results/`;
+* `NAME.json`, `NAME.csv`: what a benchmark left in `results/`, or else a file that is shipped, in
+  the `data/` of one of the folders;
 * `NAME.md/TABLE`: the table of `docs/NAME.md` behind the mark of that name: a figure stands in one
   place, others repeat it;
 * `targets`: what `palmette targets --json` prints;
@@ -69,14 +70,22 @@ def tables(name: str) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def path_of(name: str) -> str:
+    """Where a file of figures stands: in `results/`, or else in the one folder that ships it."""
+    if (ROOT / "results" / name).is_file():
+        return f"results/{name}"
+    (path,) = ROOT.glob(f"*/data/{name}")
+    return str(path.relative_to(ROOT))
+
+
 def opened(name: str) -> Any:
     """What a source without further sources behind it holds."""
     if name.endswith(".md"):
         return tables(f"docs/{name}")
     if name.endswith(".csv"):
-        lines = text(f"results/{name}").splitlines()
+        lines = text(path_of(name)).splitlines()
         return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-    return json.loads(text(f"results/{name}"))
+    return json.loads(text(path_of(name)))
 
 
 def number(value: object) -> float:
@@ -192,6 +201,13 @@ def test_a_changed_figure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (wrong("page", sources) == []) is holds, (shown, source)
     with pytest.raises(AssertionError, match="2 rows"):
         value_at(sources["made"], "rows/share")
+
+
+def test_a_source_is_a_file_of_results_or_else_one_that_is_shipped() -> None:
+    assert path_of("rank_card.json") == "results/rank_card.json"  # shipped too
+    assert path_of("accuracy_prior.json") == "train/data/accuracy_prior.json"
+    with pytest.raises(ValueError, match="not enough values"):
+        path_of("nothing.json")
 
 
 ERROR_ROW = re.compile(r"^\| `(\S+@\S+)` \| (\d+) \| ([\d.]+) \| (\d+) \|", re.MULTILINE)
