@@ -22,6 +22,7 @@ from palmette.space.search_space import SearchSpace as SearchSpace
 from palmette.space.search_space import presets as presets
 from palmette.space.tasks import with_task as with_task
 from palmette.space.third_party import third_party_files as third_party_files
+from palmette.space.third_party import third_party_folder as third_party_folder
 from palmette.space.zoo import MOBILENET_LIKE as MOBILENET_LIKE
 from palmette.space.zoo import ZOO as ZOO
 from palmette.space.zoo import load as load
