@@ -97,7 +97,19 @@ def find_target(name: str) -> Target:
         if name in (str(target), target.alias):
             return target
     known = ", ".join(TARGETS)
-    raise InputError(f"target '{name}' is unknown; known: {known} (the part after @ may be left)")
+    near = _alike(name)
+    raise InputError(
+        f"target '{name}' is unknown; {near}known: {known} (the part after @ may be left)"
+    )
+
+
+def _alike(name: str) -> str:
+    """The known targets whose names are written nearly so, as a question."""
+    from difflib import get_close_matches
+
+    names = [*TARGETS, *(target.alias for target in TARGETS.values())]
+    found = list(dict.fromkeys(find_target(n).alias for n in get_close_matches(name, names, 2)))
+    return f"did you mean {' or '.join(found)}? " if found else ""
 
 
 def _nearest(name: str) -> str:
@@ -118,9 +130,10 @@ def parse_target(name: str) -> Target:
     found = _NAME.fullmatch(name)
     if found is None:
         raise InputError(
-            f"target '{name}' must be device/unit@runtime, such as iphone-15/ane@coreml-ios18, in"
-            f" lower case, with the unit cpu, gpu or ane; {_nearest(name)} (of those known the part"
-            " after @ may be left; palmette targets lists them)"
+            f"target '{name}' is unknown; {_alike(name)}{_nearest(name)} (the part after @ may be"
+            " left; palmette targets lists them); a target of your own timings must be"
+            " device/unit@runtime, in lower case, with the unit cpu, gpu or ane, such as"
+            " iphone-16/ane@coreml-ios18 (docs/timing.md)"
         )
     device, unit, runtime = found.groups()
     return Target(device, unit, runtime, "", "", PEAK_TMACS[unit])

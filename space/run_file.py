@@ -13,6 +13,13 @@ from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
 from palmette.space.toml import to_toml
 
+KINDS = {
+    "palmette/run": "a search",
+    "palmette/target-runs": "a search on several targets",
+    "palmette/training": "a training",
+}
+"""What the formats of run files are of."""
+
 
 def expect_begun(path: Path, what: str = "run") -> None:
     """Raise InputError where the folder of a run file has none."""
@@ -72,6 +79,8 @@ def read_run_file(
             f"{path}: is of format {found}, this palmette reads {file_format}; use the palmette"
             " that wrote it, or run it anew"
         )
+    kind, wanted = (KINDS.get(str(f).partition("@")[0]) for f in (found, file_format))
+    expect(kind in (None, wanted), f"{path.parent}: is {kind}; what is asked for here is {wanted}")
     if not (
         isinstance(about, dict) and about.get("format") == file_format and isinstance(config, dict)
     ):

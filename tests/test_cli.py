@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from palmette import cli
 from palmette.export import verify_weights
@@ -152,6 +154,8 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.txt").write_text("mine")
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "run.toml").write_text('[run]\nformat = "palmette/training@1"\n')
     (tmp_path / "corrupt").mkdir()
     (tmp_path / "corrupt" / "run.toml").write_text('[run]\nformat = "palmette/run@1"\n')
     (tmp_path / "norun").mkdir()
@@ -281,6 +285,21 @@ def test_a_mistake_in_a_name_or_a_place_is_told_before_anything_slow_is_opened(
     assert len(told) == len(AT_ONCE) and all(line.startswith("error: ") for line in told)
 
 
+def commands(group: Any) -> Iterator[Any]:
+    """Every command below a group."""
+    for command in group.commands.values():
+        yield from commands(command) if hasattr(command, "commands") else [command]
+
+
+def test_no_help_holds_what_the_terminal_shows_as_a_picture() -> None:
+    """`:factory:` would be one."""
+    told = [command.help for command in commands(typer.main.get_command(cli.app))]
+    for command in commands(typer.main.get_command(cli.app)):
+        told += [getattr(parameter, "help", None) for parameter in command.params]
+    assert len(told) > 300
+    assert not [text for text in told if re.search(r":[a-z_]+:", text or "")]
+
+
 @pytest.mark.parametrize("arguments", [[], ["zoo"], ["space"], ["latency"]])
 def test_a_group_without_a_command_prints_its_help_and_no_error(
     palmette: Palmette, arguments: list[str]
@@ -349,7 +368,11 @@ MISTAKES = {
     "search --resume corrupt --seed 0": "--seed: can't be changed when a run goes on",
     # targets, spaces and predictors
     "search --target iphone-99/ane --budget-ms 1": KNOWN,
-    "search --target iphone-13/npu --budget-ms 1": "known of iphone-13: iphone-13/ane (of those",
+    "search --target iphone-13/npu --budget-ms 1": "known of iphone-13: iphone-13/ane (the part",
+    "search --target iphone13/ane --budget-ms 1": "is unknown; did you mean iphone-13/ane or ",
+    "report training": "training: is a training; what is asked for here is a search",
+    "search --resume training": "training: is a training; what is asked for here is a search",
+    "train --resume corrupt": "corrupt: is a search; what is asked for here is a training",
     "search --target iphone-13/ane@coreml-ios13 --budget-ms 1": KNOWN,
     f"{BUDGET} 6 --space secret": "space 'secret' is unknown; known: efficientnet_lite, fbnet, ",
     f"{BUDGET} 6 --space missing.toml": "missing.toml: cannot be read",
@@ -566,6 +589,20 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     )
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
     assert (done.stdout, done.stderr) == (b"[", b"")
+
+
+def test_an_interrupt_before_a_run_began_promises_no_folder(
+    palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = listing(files)
+    monkeypatch.setattr("palmette.search.run", interrupt)
+    answer = palmette(*SEARCH, "--budget-ms", "6")
+    assert answer.code == 130
+    assert answer.err == "interrupted; go on with: the same command; nothing was kept yet\n"
+    assert listing(files) == before
 
 
 def test_an_interrupt_names_the_folder_to_go_on_with(

@@ -20,4 +20,5 @@ def latency_app(
 
     written = write_source(out)
     answer = {"folder": str(out), "script": str(out / SCRIPT), "files": len(written)}
-    print(json.dumps(answer) if as_json else f"{out}: {len(written)} files; run {out / SCRIPT}")
+    told = f"{out}: {len(written)} files; on a Mac with Xcode and XcodeGen run {out / SCRIPT}"
+    print(json.dumps(answer) if as_json else told)

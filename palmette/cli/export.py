@@ -30,7 +30,8 @@ def export_command(
     archs: Annotated[
         list[str],
         typer.Argument(
-            metavar="ARCH...", help="Zoo name, .json file or architecture text; several: functions."
+            metavar="ARCH...",
+            help="Zoo name, .json file, text or module.py:factory; several: functions.",
         ),
     ],
     target: TargetName,
@@ -89,7 +90,7 @@ def export_command(
         bool, typer.Option("--bgr", help="With --keras: it was trained with blue first.")
     ] = False,
     unproven: Annotated[
-        bool, typer.Option("--unproven", help="Of module.py:factory: pass what can't be compared.")
+        bool, typer.Option("--unproven", help="Of a factory's module: pass what can't be compared.")
     ] = False,
     as_json: Json = False,
 ) -> None:

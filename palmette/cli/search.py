@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.door import check_new_run, check_run
+from palmette.cli.door import check_new_run, check_run, tell_interrupted
 from palmette.cli.goals import (
     EACH,
     asked_goals,
@@ -203,7 +202,7 @@ def search(
                 assert target is not None and budget_ms is not None
                 runs = [engine.run(target, budget_ms, folder, **how, **options)]
     except KeyboardInterrupt:
-        print(f"interrupted; go on with: palmette search --resume {folder}", file=sys.stderr)
+        tell_interrupted(folder, f"palmette search --resume {folder}")
         raise typer.Exit(130) from None
     packages = [engine.export_pick(run) if export_pick else None for run in runs]
     if several:

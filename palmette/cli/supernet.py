@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.door import tell_interrupted
 from palmette.cli.output import counting, print_table
 from palmette.cli.subjects import Json, read_architecture
 
@@ -90,9 +90,8 @@ def train_command(
                 )
     except KeyboardInterrupt:
         folder = resume or out
-        print(
-            f"interrupted; go on with: palmette supernet train --resume {folder}", file=sys.stderr
-        )
+        assert folder is not None
+        tell_interrupted(folder, f"palmette supernet train --resume {folder}")
         raise typer.Exit(130) from None
     last = done.history[-1]
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.completion import complete_network
-from palmette.cli.door import RUN, check_new_run, check_run
+from palmette.cli.door import RUN, check_new_run, check_run, tell_interrupted
 from palmette.cli.output import listed, note, print_table
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, read_architecture
@@ -161,8 +160,11 @@ def train(
                 begin = _beginner(quantise)
                 answer = partial(_print, begin(architecture, data, keys, out, **common))
     except KeyboardInterrupt:
-        again = f"palmette train --resume {resume or out}" if run is None else "the same command"
-        print(f"interrupted; go on with: {again}", file=sys.stderr)
+        folder = run or resume or out
+        assert folder is not None
+        tell_interrupted(
+            folder, f"palmette train --resume {folder}" if run is None else "the same command"
+        )
         raise typer.Exit(130) from None
     answer(as_json)
 

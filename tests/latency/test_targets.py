@@ -57,5 +57,11 @@ def test_a_malformed_name_is_no_target(name: str) -> None:
         parse_target(name)
 
 
+@pytest.mark.parametrize("name", ["iphone13/ane", "iphone-13/ane@coreml-ios15", "iPhone-13/ane"])
+def test_a_name_that_is_nearly_one_is_asked_about(name: str) -> None:
+    with pytest.raises(InputError, match="did you mean iphone-13/ane"):
+        find_target(name)
+
+
 def test_the_short_name_of_a_phone_belongs_to_its_core_ml_target() -> None:
     assert str(find_target("iphone-xs/gpu")) == "iphone-xs/gpu@coreml-ios13"

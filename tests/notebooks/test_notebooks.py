@@ -68,11 +68,17 @@ def children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def clean_run(name: str, work: Path) -> nbformat.NotebookNode:
-    """A notebook with its outputs, run in a new folder; raises the error of a failing cell."""
+def clean_run(name: str, work: Path, change: tuple[str, str] = ("", "")) -> nbformat.NotebookNode:
+    """A notebook with its outputs, run in a new folder; raises the error of a failing cell.
+
+    What is changed is text of the first cell of code.
+    """
     work.mkdir()
     before, seconds = sorted(FOLDER.rglob("*")), children_seconds()
     notebook = read(name)
+    first = code_cells(notebook)[0]
+    assert change[0] in first.source
+    first.source = first.source.replace(*change)
     NotebookClient(
         notebook,
         timeout=900,
@@ -148,6 +154,13 @@ def test_a_notebook_runs_and_writes_nothing_into_the_repository(
     if cells:
         draw({file: figure_of(notebook, cell) for file, cell in cells.items()}, jupyter_home)
     assert all(1_000 < file.stat().st_size < MOST_PICTURE_BYTES for file in cells)
+
+
+@pytest.mark.slow
+def test_the_first_notebook_answers_for_another_phone_too(jupyter_home: Path) -> None:
+    """One whose runtime has another format of packages."""
+    another = ('"iphone-13/ane", 0.9', '"iphone-11/ane", 6.0')
+    clean_run("1_which_backbone.ipynb", jupyter_home / "work", another)
 
 
 @pytest.mark.slow

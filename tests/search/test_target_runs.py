@@ -195,7 +195,7 @@ def test_targets_with_and_without_their_own_budget_and_weight() -> None:
         ("iphone-11/ane,iphone-xs/gpu=3", None, "each", False, "iphone-11/ane has no budget"),
         ("iphone-11/ane=six,iphone-xs/gpu=3", None, "each", False, "must have a number, got 'six'"),
         ("iphone-11/ane=6,", None, "each", False, "an empty name"),
-        ("iphone-11/ane=6,nokia/cpu=3", None, "each", False, "'nokia/cpu' must be device/unit"),
+        ("iphone-11/ane=6,nokia/cpu=3", None, "each", False, "'nokia/cpu' is unknown"),
         ("iphone-11/ane=6", None, "each", False, "at least two"),
         ("iphone-11/ane=6,iphone-xs/gpu=3", "iphone-x/cpu=1", "weighted", False, "is none of"),
         ("iphone-11/ane=6,iphone-xs/gpu=3", "iphone-11/ane=1", "worst", False, "--join weighted"),

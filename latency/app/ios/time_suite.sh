@@ -36,7 +36,12 @@ quietly() {
   "$@" >>"$log" 2>&1 || fail "$reason; $log says why"
 }
 
+check_mac() {
+  command -v xcrun >/dev/null || fail "xcrun is missing: this runs on a Mac with Xcode"
+}
+
 list_phones() {
+  check_mac
   say "devices (the identifier stands in the last brackets):"
   xcrun xctrace list devices 2>&1 | sed '/== Simulators ==/,$d'
 }
@@ -64,6 +69,7 @@ check_owner() {
 
 check_tools() {
   local tool
+  check_mac
   for tool in xcrun xcodebuild xcodegen; do
     command -v "$tool" >/dev/null ||
       fail "$tool is missing; install Xcode itself (not only its command line tools) and XcodeGen"
