@@ -1,6 +1,7 @@
 """Imports run one way, and the packages open without torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,4 +123,23 @@ def test_the_packages_open_without_torch() -> None:
     light = [package for package in PACKAGES if package not in OPEN_TORCH]
     done = subprocess.run([sys.executable, "-c", OPEN, *light], capture_output=True, check=False)
     assert len(light) > 25 and set(PACKAGES) > OPEN_TORCH
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+LATE = """
+import importlib, sys
+names = sys.argv[1:]
+for name in names:
+    for module in [module for module in sys.modules if module.split(".")[0] == "palmette"]:
+        del sys.modules[module]  # each as if it were asked for first
+    getattr(importlib.import_module("palmette.latency"), name)
+"""
+
+
+def test_every_name_of_latency_can_be_the_first_that_is_asked_for() -> None:
+    """Those that are opened late are imported in any order, and cycles would show in one alone."""
+    text = (ROOT / "latency" / "__init__.py").read_text("utf-8")
+    names = re.findall(r"import (\w+) as \1", text)
+    assert {"LATENCY", "read_timings", "LatencyPredictor", "TARGETS"} <= set(names)
+    done = subprocess.run([sys.executable, "-c", LATE, *names], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
