@@ -69,6 +69,15 @@ class CostNode:
             return replace(self, children=())
         return replace(self, children=tuple(child.cut(depth - 1) for child in self.children))
 
+    def without(self, least_ms: float) -> CostNode:
+        """The tree without its row of changes of unit and rows of less than some milliseconds."""
+        kept = (
+            child.without(least_ms)
+            for child in self.children
+            if child.level != "crossings" and child.ms >= least_ms
+        )
+        return replace(self, children=tuple(kept))
+
     def folded(self, most: int = MOST_ROWS) -> CostNode:
         """The tree in which nodes of many children keep the dearest, and the others are one row."""
         children = [child.folded(most) for child in self.children]

@@ -953,6 +953,33 @@ def test_a_check_for_people_explains_what_is_apart_and_nothing_else(palmette: Pa
     assert "efficientnet_edgetpu_s" in out and " - " in out  # nobody printed its MACs
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"format": "palmette/measurements@1"}', "palmette latency import t.csv"),
+        ('{"format": "palmette/predictor@1"}', "--predictor t.csv"),
+        ('[{"ms": 1}, {"ms": 2}]', "palmette latency import"),
+    ],
+)
+def test_a_fit_says_what_a_json_file_is_and_which_command_takes_it(
+    palmette: Palmette, files: Path, content: str, words: str
+) -> None:
+    (files / "t.csv").write_text(content)
+    for command in ("latency fit t.csv --out o", "latency validate t.csv"):
+        answer = palmette(*command.split())
+        assert (answer.code, answer.out) == (2, "")
+        assert "t.csv: is JSON" in answer.err and words in answer.err
+        assert "comma" not in answer.err
+
+
+def test_an_explanation_names_what_made_a_network_leave_and_no_row_of_nothing(
+    palmette: Palmette,
+) -> None:
+    out = palmette("explain", "mobilenet_v3_small", "--target", "iphone-11/ane").out
+    assert "gates (squeeze-and-excitation) put it on iphone-11/gpu" in out
+    assert " 0.0000 " not in out and "it leaves the unit and comes back" in out
+
+
 def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(
     palmette: Palmette, files: Path
 ) -> None:

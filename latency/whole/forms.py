@@ -122,6 +122,12 @@ class Family:
     unpriced: tuple[str, ...] = ()
 
 
+FEATURE_WORDS = {
+    "gates": "gates (squeeze-and-excitation)",
+    "moves": "moved channels (shuffles, slices)",
+}
+"""Features by which a network leaves its unit, in words."""
+
 FAMILIES: dict[str, Family] = {
     "cpu-2020": Family(("cpu_linear", "cpu_roofline")),
     "gpu-2020": Family(("gpu_linear", "gpu_roofline")),

@@ -20,7 +20,14 @@ from palmette.latency.stored import listed, number, text
 from palmette.latency.targets import ELEMENT_FLOOR_MS, TARGETS, Target, parse_target
 from palmette.latency.whole.features import FEATURES
 from palmette.latency.whole.fitting import Design, fit_prices
-from palmette.latency.whole.forms import FAMILIES, FORMS, Form, family_of, floor_ms
+from palmette.latency.whole.forms import (
+    FAMILIES,
+    FEATURE_WORDS,
+    FORMS,
+    Form,
+    family_of,
+    floor_ms,
+)
 from palmette.space import OpTable
 
 Floats = NDArray[np.float64]
@@ -117,7 +124,8 @@ class TargetModel:
         if not feature:
             return "native"
         state = next(s for s in self.states if s.feature == feature)
-        return f"fallback: {feature} put it on {state.components[0].target.alias}"
+        words = FEATURE_WORDS.get(feature, feature)
+        return f"fallback: {words} put it on {state.components[0].target.alias}"
 
     def split(self, ops: OpTable) -> tuple[Floats, float]:
         """Milliseconds of each op of a network, shape (ops,), and of the network.

@@ -7,6 +7,7 @@ imported. What a file holds is read later.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 TARGET_RUNS = "targets.toml"
@@ -60,3 +61,45 @@ def check_new_run(folder: Path) -> None:
     from palmette.space.run_file import expect_free
 
     expect_free(folder, "driver.lock")
+
+
+_OTHERS = {
+    "measurements": "measurements of a device; make them a table: palmette latency import FILE",
+    "predictor": "a predictor, fitted already; ask it: palmette predict ARCH --predictor FILE",
+    "architecture": "a network; predict it: palmette predict FILE --target TARGET",
+}
+"""Name in the format of a JSON file -> what it is, and the command that takes it."""
+
+
+def check_tables(tables: Sequence[Path] | None) -> None:
+    """Raise InputError for tables of timings that cannot be opened, or are JSON."""
+    from palmette.space.files import expect_readable
+
+    for table in tables or ():
+        expect_readable(table)
+        _check_table(table)
+
+
+def _check_table(path: Path) -> None:
+    """Raise InputError for a JSON file in place of a table of timings; says what it is.
+
+    A file counts as JSON if it begins as an object or a list does, as no header of a table can.
+    """
+    import json
+
+    from palmette.space.errors import InputError
+
+    with path.open("rb") as file:
+        if file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+            return
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError:
+        data = None
+    form = str(data.get("format", "")) if isinstance(data, dict) else ""
+    words = _OTHERS.get(form.removeprefix("palmette/").partition("@")[0], "")
+    words = words.replace("FILE", str(path)) or (
+        "results of a device come into a table by palmette latency import"
+    )
+    named = f" ({form})" if form else ""
+    raise InputError(f"{path}: is JSON{named}, where a table of timings in CSV is needed: {words}")

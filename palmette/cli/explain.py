@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from palmette.search.explain import Explanation
 
 SHOWN_OPS = 10
+LEAST_SHOWN_MS = 0.00005
+"""What is less is 0.0000 ms as printed."""
 SHOWN_DEPTH, ALL_DEPTHS = 2, 3
 VERDICTS = {True: "yes", False: "no", None: "not known without converting (--convert)"}
 
@@ -72,6 +74,7 @@ def explain(
         print(json.dumps({**found.to_dict(), "tree": tree, "quantity": predictor.quantity_}))
     else:
         tree_shown = found.tree.cut(depth or SHOWN_DEPTH)
+        tree_shown = tree_shown.without(0.0 if unfolded else LEAST_SHOWN_MS)
         _print(arch, found, tree_shown if unfolded else tree_shown.folded())
         if predictor.quantity_ != LATENCY:
             print(f"all milliseconds are {predictor.quantity_} ones")
@@ -98,12 +101,16 @@ def _print(arch: str, found: Explanation, tree: CostNode) -> None:
     report, whole = found.report, found.ms
     print(f"{arch} on {found.target}: {whole:.3g} ms predicted")
     print_costs(tree)
+    crossings = next((row.text for row in found.tree.children if row.level == "crossings"), "")
+    if crossings and not crossings.startswith("none"):
+        print(f"it leaves the unit and comes back, which has no price of its own: {crossings}")
     print_table(
         "The dearest ops",
         ["op", "ms", "share", "in"],
         [
             [op, f"{ms:.4f}", f"{ms / whole:.1%}", place]
             for place, op, ms in found.costliest(SHOWN_OPS)
+            if ms >= LEAST_SHOWN_MS
         ],
     )
     if found.advice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from palmette.cli.door import check_tables
 from palmette.cli.output import listed, note, print_table, status
 from palmette.cli.subjects import Json
 
@@ -51,7 +52,6 @@ def latency_fit(
     """Fit predictors to tables of timings; one JSON file per target."""
     from palmette.latency.targets import parse_target
     from palmette.space.errors import expect
-    from palmette.space.files import expect_readable
 
     expect(target is not None or like is None, "--like: needs --target, the one to be fitted")
     if target is None:
@@ -59,8 +59,7 @@ def latency_fit(
     else:
         expect(out.suffix == ".json", f"--out: with --target it is a .json file, got {out}")
         parse_target(target)
-    for table in tables or ():
-        expect_readable(table)
+    check_tables(tables)
     from palmette.latency import LATENCY, SUSTAINED, fit
 
     rows = given_timings(tables)
@@ -86,6 +85,7 @@ def latency_validate(
     as_json: Json = False,
 ) -> None:
     """Score predictors on networks they never saw, beside baselines in the same folds."""
+    check_tables(tables)
     from palmette.latency.validation.validate import report
 
     rows = given_timings(tables)

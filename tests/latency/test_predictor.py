@@ -254,7 +254,10 @@ def test_an_interval_widens_outside_what_was_timed(
 def test_the_state_and_the_class_are_named(shipped: dict[str, LatencyPredictor]) -> None:
     ane = shipped[ANE]
     assert ane.state_of("mobilenet_v2") == "native"
-    assert ane.state_of("mnasnet_a1") == "fallback: gates put it on iphone-11/gpu"
+    assert (
+        ane.state_of("mnasnet_a1")
+        == "fallback: gates (squeeze-and-excitation) put it on iphone-11/gpu"
+    )
     assert ane.state_of("shufflenet_v2_1.5") == "fallback: moves put it on iphone-11/cpu"
     assert shipped[MODERN].state_of("mnasnet_a1") == "native"
     assert (ane.class_of("mobilenet_v2"), ane.class_of("resnet50")) == ("mobile", "other")

@@ -119,6 +119,19 @@ def test_folding_keeps_the_dearest_in_their_order_and_the_sum() -> None:
     assert flat(4).folded(6) == flat(4)
 
 
+def test_rows_that_round_to_nothing_and_changes_of_unit_can_be_left_out() -> None:
+    tree = explain(load("mobilenet_v3_small"), load_predictor(NEW)).tree
+    shown = tree.without(0.00005)
+    rows = [node for _, node in shown.walk()]
+    assert all(node.ms >= 0.00005 and node.level != "crossings" for node in rows)
+    left = [n for _, n in tree.walk() if n.ms >= 0.00005]
+    assert [node.name for node in rows] == [node.name for node in left]
+    assert any(node.level == "op" and node.ms < 0.00005 for _, node in tree.walk())
+    assert {n.level for _, n in tree.without(0.0).walk()} == {n.level for _, n in tree.walk()} - {
+        "crossings"
+    }
+
+
 def test_cutting_leaves_the_levels_that_were_asked_for() -> None:
     tree = explain(load("mobilenet_v2"), load_predictor(NEW)).tree
     for depth in (1, 2, 3):
