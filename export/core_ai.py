@@ -16,6 +16,7 @@ from palmette.export.errors import ExportError
 from palmette.export.fold import Folded, fold_batch_norm, stored_module
 from palmette.space.architecture import IMAGE_CHANNELS, Architecture
 from palmette.space.errors import InputError, expect
+from palmette.space.installing import pip_install
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,9 +75,7 @@ def _converter() -> Any:
             warnings.simplefilter("ignore")  # it says that this torch is newer than its own
             import coreai_torch
     except ImportError:
-        raise InputError(
-            "Core AI: needs coreai-torch; install palmette[coreai] with pip's --pre"
-        ) from None
+        raise InputError(f"Core AI: needs coreai-torch; {pip_install('coreai', '--pre')}") from None
     return coreai_torch
 
 

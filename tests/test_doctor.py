@@ -15,6 +15,7 @@ import pytest
 
 from palmette.cli import machine, machine_places, machine_tools, main, requirements, tried
 from palmette.cli.machine_row import Row
+from palmette.space.installing import pip_install
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,9 +68,9 @@ def test_a_missing_extra_comes_with_its_line_for_pip(monkeypatch: pytest.MonkeyP
     asked = {"": ["numpy>=2"], "coreai": ["nothing-such>=1"], "host": ["numpy>=99"]}
     monkeypatch.setattr(machine, "requirements", lambda: asked)
     rows = {row.what: row for row in machine.rows()}
-    assert rows["[coreai]"].remedy == "pip install --pre 'palmette[coreai]'"
+    assert rows["[coreai]"].remedy == pip_install("coreai", "--pre")
     assert rows["[coreai]"].detail == "nothing-such is not installed"
-    assert rows["[host]"].remedy == "pip install 'palmette[host]'"
+    assert rows["[host]"].remedy == pip_install("host")
     assert rows["[host]"].detail.endswith("needed is >=99")
     assert not rows["[host]"].stops
 

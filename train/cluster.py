@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from palmette.space.errors import InputError, expect
+from palmette.space.installing import pip_install
 from palmette.train.ray_connection import LOCAL as LOCAL
 
 MOST_WORKERS = 4096
@@ -37,7 +38,7 @@ class Cluster:
         """Raise InputError unless Ray is installed and a batch can be cut into equal parts."""
         expect(
             not self.workers or find_spec("ray") is not None,
-            "--ray-workers: needs ray; install palmette[ray]",
+            f"--ray-workers: needs ray; {pip_install('ray')}",
         )
         if self.workers and batch % self.workers:
             lower = batch // self.workers * self.workers

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
 from palmette.space.files import expect_file
+from palmette.space.installing import pip_install
 from palmette.space.same_padding import same_padded
 from palmette.train.device import Normalisation
 from palmette.train.weights import TrainedWeights, with_classes
@@ -143,7 +144,7 @@ def _arrays(path: Path) -> Arrays:
 
         return load_file(path)
     except ImportError:
-        raise InputError(f"{path}: needs palmette[train] (safetensors)") from None
+        raise InputError(f"{path}: needs safetensors; {pip_install('train')}") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: is truncated or no {path.suffix} file ({error})") from None
     except Exception as error:  # safetensors has an error of its own

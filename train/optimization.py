@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from palmette.space.errors import InputError
+from palmette.space.installing import pip_install
 from palmette.train.recipe import Optimizer, Schedule
 
 if TYPE_CHECKING:
@@ -92,5 +93,5 @@ def training_libraries() -> tuple[Any, Any]:
         import timm.scheduler
         import torchvision
     except ImportError as error:
-        raise InputError(f"training needs {error.name}; install palmette[train]") from None
+        raise InputError(f"training needs {error.name}; {pip_install('train')}") from None
     return torchvision, timm

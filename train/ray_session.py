@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palmette.space.errors import InputError
+from palmette.space.installing import pip_install
 from palmette.train.cluster import (
     Cluster,
     Machine,
@@ -70,5 +71,5 @@ def _ray() -> Any:
         import ray
         import ray.train.torch
     except ImportError as error:
-        raise InputError(f"workers of Ray need {error.name}; install palmette[ray]") from None
+        raise InputError(f"workers of Ray need {error.name}; {pip_install('ray')}") from None
     return ray

@@ -31,6 +31,7 @@ from palmette.latency.chains import Chain
 from palmette.latency.host.subjects import Subject, build_subject
 from palmette.space import InputError
 from palmette.space.errors import expect
+from palmette.space.installing import pip_install
 
 Call = Callable[[], object]
 Sample = Callable[[], float]
@@ -108,7 +109,7 @@ def _need_onnx() -> None:
             importlib.import_module(name)
     except ImportError as error:
         raise InputError(
-            f"onnxruntime: needs the package {error.name}; pip install 'palmette[host]'"
+            f"onnxruntime: needs the package {error.name}; {pip_install('host')}"
         ) from None
 
 

@@ -19,6 +19,7 @@ from palmette.latency.op_lists import network_ops, shipped_names
 from palmette.latency.per_op.kernels import kernel_from_text
 from palmette.space import ZOO, Architecture, InputError, load
 from palmette.space.errors import expect
+from palmette.space.installing import pip_install
 from palmette.space.modules.reparameterise import reparameterise
 
 Subject = tuple[str, str]
@@ -95,9 +96,7 @@ def published_module(text: str) -> tuple[nn.Module, int]:
     try:
         return network.build(), network.resolution
     except ImportError as error:
-        raise InputError(
-            f"network '{text}': needs {error.name}; pip install 'palmette[train]'"
-        ) from None
+        raise InputError(f"network '{text}': needs {error.name}; {pip_install('train')}") from None
 
 
 _BUILDERS = {"op": _op, "chain": _chain, "network": _network}

@@ -14,6 +14,7 @@ from palmette.cli.machine_places import folder_rows, storage_rows
 from palmette.cli.machine_row import Row
 from palmette.cli.machine_tools import coremltools_rows, torch_rows, xcode_rows
 from palmette.cli.requirements import name_of, requirements, trouble, version_of, wanted_python
+from palmette.space.installing import pip_install
 
 PRERELEASES = ("coreai",)
 """Extras of which only pre-releases exist."""
@@ -27,7 +28,7 @@ def rows() -> Iterator[Row]:
         except ImportError as error:  # a doctor is asked when packages are missing
             what = check.__name__.strip("_").removesuffix("_rows")
             detail = f"can't be told: {error.name or 'a package'} is not installed"
-            yield Row(what, "broken", detail, "pip install palmette", True)
+            yield Row(what, "broken", detail, pip_install(), True)
 
 
 def _python() -> Iterator[Row]:
@@ -49,11 +50,9 @@ def _dependencies() -> Iterator[Row]:
         if found:
             wrong.append(found)
         right += not found
-    remedy = "pip install --upgrade palmette" if wrong else ""
+    remedy = pip_install("", "--upgrade") if wrong else ""
     if not wrong and not right:
-        yield Row(
-            "packages", "missing", "palmette itself is not installed", "pip install palmette", True
-        )
+        yield Row("packages", "missing", "palmette itself is not installed", pip_install(), True)
         return
     detail = "; ".join(wrong) or f"all {right} that palmette needs, in the versions it needs"
     yield Row("packages", "broken" if wrong else "works", detail, remedy, True)
@@ -66,8 +65,8 @@ def _extras() -> Iterator[Row]:
             continue
         wrong = [found for line in lines if (found := trouble(line))]
         there = ", ".join(f"{name_of(line)} {version_of(name_of(line))}" for line in lines)
-        pre = "--pre " if extra in PRERELEASES else ""
-        remedy = f"pip install {pre}'palmette[{extra}]'" if wrong else ""
+        options = ("--pre",) if extra in PRERELEASES else ()
+        remedy = pip_install(extra, *options) if wrong else ""
         yield Row(f"[{extra}]", "missing" if wrong else "works", "; ".join(wrong) or there, remedy)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from palmette.cli.machine_row import Row
 from palmette.cli.requirements import version_of
+from palmette.space.installing import pip_install
 
 ANSWER_S = 5.0
 """Most seconds that a program may take to answer."""
@@ -23,7 +24,7 @@ def torch_rows() -> Iterator[Row]:
     """Version, cores, and the GPU."""
     version = version_of("torch")
     if version is None:
-        yield Row("torch", "missing", "not installed", "pip install palmette", True)
+        yield Row("torch", "missing", "not installed", pip_install(), True)
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = os.environ.get("OMP_NUM_THREADS")
@@ -71,7 +72,7 @@ def coremltools_rows() -> Iterator[Row]:
     """Conversion, and prediction."""
     version = version_of("coremltools")
     if version is None:
-        yield Row("coremltools", "missing", "not installed", "pip install palmette", True)
+        yield Row("coremltools", "missing", "not installed", pip_install(), True)
         return
     folder = Path(str(metadata.distribution("coremltools").locate_file("coremltools")))
     library = next(folder.glob("libmilstoragepython*"), None)

@@ -15,6 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from palmette.search.ledger.watched import watched
 from palmette.space.errors import InputError
+from palmette.space.installing import pip_install
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -50,9 +51,7 @@ def dashboard(place: Path | str, host: str, port: int) -> Iterator[WSGIServer]:
     try:
         from optuna_dashboard import wsgi
     except ImportError:
-        raise InputError(
-            "dashboard: needs optuna-dashboard; pip install 'palmette[dashboard]'"
-        ) from None
+        raise InputError(f"dashboard: needs optuna-dashboard; {pip_install('dashboard')}") from None
     with watched(place) as storage:
         pages = reading(wsgi(storage))
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from palmette.search.ledger.lease import PERIOD_S, DatabaseLease, FolderLease, Lease, LeaseLost
 from palmette.search.ledger.place import database, is_url, masked
 from palmette.space.errors import InputError, expect
+from palmette.space.installing import pip_install
 
 if TYPE_CHECKING:
     import optuna
@@ -165,9 +166,7 @@ def connected(url: URL, within_s: float = CONNECT_S) -> Engine:
         # asked before each use: after a restart of the server the old connections are dead
         engine = create_engine(url, connect_args=_connect_args(url), pool_pre_ping=True)
     except ImportError:
-        raise InputError(
-            f"{masked(url)}: needs psycopg; pip install 'palmette[postgresql]'"
-        ) from None
+        raise InputError(f"{masked(url)}: needs psycopg; {pip_install('postgresql')}") from None
     failures: list[str] = ["no answer"]
 
     def connect() -> None:

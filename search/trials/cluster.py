@@ -17,6 +17,7 @@ from palmette.search.trials.measuring import in_one_line
 from palmette.search.trials.ray_task import Board, Key, check, measure
 from palmette.search.trials.task import Evaluator, Outcome, Task, WorkerHealth
 from palmette.space.errors import InputError, expect
+from palmette.space.installing import pip_install
 from palmette.train.ray_connection import connect, last_line
 
 FLAG = "--ray"
@@ -273,5 +274,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise InputError(f"{FLAG}: needs ray; install palmette[ray]") from None
+        raise InputError(f"{FLAG}: needs ray; {pip_install('ray')}") from None
     return ray

@@ -61,7 +61,7 @@ def test_a_batch_that_workers_cannot_share_leaves_nothing_behind(tmp_path: Path)
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"--ray-workers: needs ray; install palmette\[ray\]"):
+    with pytest.raises(InputError, match=r"--ray-workers: needs ray; pip install -e .*\[ray\]"):
         Cluster(2).expect_fits(32)
     Cluster(0).expect_fits(32)
 

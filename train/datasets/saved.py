@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from palmette.space.errors import InputError, expect
+from palmette.space.installing import pip_install
 from palmette.train.datasets.images import Labels, Pixels, decode
 
 MARKS = ("dataset_dict.json", "state.json")
@@ -60,7 +61,7 @@ def read_saved(folder: Path) -> tuple[SavedImages, SavedImages | None]:
         import datasets
     except ImportError:
         raise InputError(
-            f"{folder}: a saved data set needs Hugging Face datasets; install palmette[data]"
+            f"{folder}: a saved data set needs Hugging Face datasets; {pip_install('data')}"
         ) from None
     try:
         found = datasets.load_from_disk(str(folder))

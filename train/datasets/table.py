@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palmette.space.errors import InputError, expect
+from palmette.space.installing import pip_install
 from palmette.train.datasets.images import FileImages, Labels
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path)
     except ImportError:
         raise InputError(
-            f"{path}: Parquet needs pyarrow; install palmette[data], or give a .csv file"
+            f"{path}: Parquet needs pyarrow; {pip_install('data')}, or give a .csv file"
         ) from None
     except (OSError, ValueError) as error:  # pandas's and pyarrow's own errors derive from these
         reason = " ".join(str(error).split())

@@ -287,7 +287,7 @@ def test_a_missing_package_is_refused_with_the_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with (
-        pytest.raises(InputError, match=r"palmette\[host\]"),
+        pytest.raises(InputError, match=r"pip install -e .*\[host\]"),
         opened("host/cpu@onnxruntime"),
     ):
         pass

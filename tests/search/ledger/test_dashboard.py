@@ -119,7 +119,7 @@ def test_the_extra_is_named_where_the_dashboard_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with (
-        pytest.raises(InputError, match=r"pip install 'palmette\[dashboard\]'"),
+        pytest.raises(InputError, match=r"pip install -e .*\[dashboard\]'"),
         dashboard(tmp_path, "127.0.0.1", 0),
     ):
         raise AssertionError("served")

@@ -150,7 +150,7 @@ def test_a_database_that_is_not_there_is_told_within_ten_seconds(
 def test_the_extra_is_named_where_its_driver_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with (
-        pytest.raises(InputError, match=r"pip install 'palmette\[postgresql\]'"),
+        pytest.raises(InputError, match=r"pip install -e .*\[postgresql\]'"),
         opened("postgresql://me@127.0.0.1/d"),
     ):
         raise AssertionError("driven")

@@ -39,7 +39,7 @@ def save(folder: Path, columns: dict[str, Any], features: Any) -> None:
 @pytest.mark.skipif(HAS_DATASETS, reason="datasets is there")
 def test_without_the_library_the_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
-    with pytest.raises(InputError, match=r"install palmette\[data\]"):
+    with pytest.raises(InputError, match=r"pip install -e .*\[data\]"):
         open_data(str(tmp_path))
 
 

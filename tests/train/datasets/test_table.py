@@ -68,7 +68,7 @@ def test_a_name_that_the_names_lack_is_refused(folder: Path) -> None:
 @pytest.mark.skipif(HAS_PYARROW, reason="pyarrow is there")
 def test_parquet_without_pyarrow_names_the_extra(folder: Path) -> None:
     (folder / "table.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputError, match=r"install palmette\[data\]"):
+    with pytest.raises(InputError, match=r"pip install -e .*\[data\]"):
         read_table(folder / "table.parquet")
 
 
