@@ -11,14 +11,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from palmette.space import SearchSpace, compile_space, presets
+from palmette.space.files import write_text
 from palmette.space.modules import meta_network
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "compile_spaces.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +53,8 @@ def compilation(name: str) -> Compilation:
     return Compilation(name, len(compiled.block_params), first, used, cached)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a line for each preset."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--space", action="append", choices=presets())
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    names = options.space or presets()
-    first = SearchSpace.preset(names[0])
-    meta_network(first.decode(first.cardinalities * 0))  # torch is imported outside the clock
+def measure(names: Sequence[str]) -> dict[str, Any]:
+    """Figures of some presets, a line printed for each."""
     rows = []
     for name in names:
         rows.append(compilation(name))
@@ -64,9 +64,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f" ({row.first_process_s:.1f} s of the process), cached {row.cached_s:.2f} s",
             flush=True,
         )
+    return {
+        "slowest_s": max(row.first_s for row in rows),
+        "slowest_process_s": max(row.first_process_s for row in rows),
+        "spaces": [asdict(row) for row in rows],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--space", action="append", choices=presets(), help="default: all presets")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON file for the figures")
+    parser.add_argument("--json", action="store_true", help="figures as JSON on the last line")
+    options = parser.parse_args(arguments)
+    names = options.space or presets()
+    first = SearchSpace.preset(names[0])
+    meta_network(first.decode(first.cardinalities * 0))  # torch is imported outside the clock
+    load_before = os.getloadavg()[0]
+    figures = measure(names)
+    chosen = [f"--space {name}" for name in options.space or ()]
+    about = {
+        "command": " ".join(["python benchmarks/compile_spaces.py", *chosen]),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "load": round(load_before, 2),
+        "versions": {name: version(name) for name in ("numpy", "torch")},
+    }
+    write_text(options.out, json.dumps({**about, **figures}, indent=1) + "\n")
     if options.json:
-        slowest = max(row.first_s for row in rows)
-        print(json.dumps({"slowest_s": slowest, "spaces": [asdict(row) for row in rows]}))
+        print(json.dumps(figures))
 
 
 if __name__ == "__main__":

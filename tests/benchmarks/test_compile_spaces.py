@@ -1,0 +1,46 @@
+"""The benchmark of compiling: one real space, and the file of made ones."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "compile_spaces.py"
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script as a module; its dataclass looks itself up by name."""
+    spec = importlib.util.spec_from_file_location("compile_spaces", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "compile_spaces", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_slowest_preset_is_written_with_its_command(
+    benchmark: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = {
+        "mnasnet": benchmark.Compilation("mnasnet", 7, 3.0, 2.5, 0.1),
+        "mobilenet_v2": benchmark.Compilation("mobilenet_v2", 9, 2.0, 1.5, 0.2),
+    }
+    monkeypatch.setattr(benchmark, "compilation", made.__getitem__)
+    out = tmp_path / "figures.json"
+    benchmark.main(["--space", "mobilenet_v2", "--space", "mnasnet", "--out", str(out), "--json"])
+    found = json.loads(out.read_text("utf-8"))
+    assert found["command"].endswith("compile_spaces.py --space mobilenet_v2 --space mnasnet")
+    assert (found["slowest_s"], found["slowest_process_s"]) == (3.0, 2.5)
+    assert [row["name"] for row in found["spaces"]] == ["mobilenet_v2", "mnasnet"]
+    assert found["spaces"][0]["cached_s"] == 0.2 and found["cores"] > 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed.items() <= found.items()
