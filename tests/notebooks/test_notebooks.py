@@ -19,7 +19,7 @@ import pytest
 from nbclient import NotebookClient
 
 from palmette.space.look import page
-from palmette.space.third_party import VARIABLE
+from palmette.space.third_party import BESIDE, VARIABLE
 from tests.browser import chromium
 
 ROOT = Path(__file__).parents[2]
@@ -176,4 +176,5 @@ def test_a_notebook_runs_where_nobody_has_the_shared_data(
     notebook = clean_run(name, jupyter_home / "work")
     printed = [output.get("text", "") for cell in code_cells(notebook) for output in cell.outputs]
     # beside the copy: whoever reads it knows where the tables go
-    assert str(alone.parent / "shared" / "data") in "".join(printed).splitlines()
+    looked_for = alone.parent / BESIDE.relative_to(ROOT.resolve().parent)
+    assert str(looked_for) in "".join(printed).splitlines()
