@@ -151,7 +151,7 @@ def meta_network(architecture: Architecture) -> Network:
 
 
 def _initialise(module: nn.Module) -> None:
-    """Weights as in MobileNetV2 and EfficientNet: He over the fan out, classifier uniform."""
+    """He over the fan out, classifier uniform, as in MobileNetV2 and EfficientNet; SSD's own."""
     if isinstance(module, nn.Conv2d):
         fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
         nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))
@@ -161,3 +161,5 @@ def _initialise(module: nn.Module) -> None:
         bound = 1.0 / math.sqrt(module.out_features)
         nn.init.uniform_(module.weight, -bound, bound)
         nn.init.zeros_(module.bias)
+    elif isinstance(module, detection.SingleShot):
+        module.draw_predictors()

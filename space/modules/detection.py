@@ -13,6 +13,8 @@ from palmette.space.blocks.detection import SSD, Detector, SSDLite
 from palmette.space.modules.layers import ConvBnAct, plane
 
 BOX = 4
+PREDICTOR_DEVIATION = 0.03
+"""Of fresh weights of the predictors' convolutions, as torchvision draws those of SSDLite."""
 
 
 class SingleShot(nn.Module):
@@ -44,6 +46,16 @@ class SingleShot(nn.Module):
             predictor(block, width, boxes * (1 + block.classes)) for width, boxes in each
         )
         self.boxes = nn.ModuleList(predictor(block, width, boxes * BOX) for width, boxes in each)
+
+    def draw_predictors(self) -> None:
+        """Draw weights with which a fresh network's boxes are about as large as their anchors.
+
+        He's rule looks at the few outputs of a predictor, not at its many inputs: its offsets are
+        up to 60, and boxes, whose sizes are exponentials of these, magnify every rounding.
+        """
+        for module in (*self.scores.modules(), *self.boxes.modules()):
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, 0.0, PREDICTOR_DEVIATION)
 
     def forward(self, *maps: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Scores and boxes, as the class says, of maps of an image of `size` px."""

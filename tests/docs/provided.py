@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from palmette.space import load
 from tests.docs.pages import fenced
 
 PER_CLASS = 5
+PARTS = ("expand", "depthwise", "project")
+"""Of an inverted residual, as Keras names its layers."""
 MACHINE = {"machine": "iPhone15,4", "os_version": "18.1", "os_build": "22B83"}
 """What the synthetic phone's rows say instead, to stand for an iPhone 15."""
 
@@ -44,20 +47,53 @@ def space() -> None:
     Path("my_space.toml").write_text(fenced("docs/howto/own_space.md", "toml")[0])
 
 
+def keras() -> None:
+    """MobileNetV2 as `keras.applications` names its layers, with fresh weights."""
+    from torch import nn
+
+    blocks = [f"block_{number}_{part}" for number in range(1, 17) for part in PARTS]
+    names = ["Conv1", *(f"expanded_conv_{part}" for part in PARTS[1:]), *blocks, "Conv_1"]
+    norms = {"Conv1": "bn_Conv1", "Conv_1": "Conv_1_bn"}
+    keys = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean"}
+    keys["running_var"] = "moving_variance"
+    layers = list(load("mobilenet_v2").build().modules())
+    arrays = {}
+    for name, conv in zip(names, (x for x in layers if isinstance(x, nn.Conv2d)), strict=True):
+        order = (2, 3, 1, 0) if conv.groups == 1 else (2, 3, 0, 1)
+        arrays[f"{name}/kernel"] = conv.weight.detach().permute(order).numpy()
+    for name, norm in zip(names, (x for x in layers if isinstance(x, nn.BatchNorm2d)), strict=True):
+        layer = norms.get(name, f"{name}_BN")
+        values = norm.state_dict()
+        arrays |= {f"{layer}/{theirs}": values[ours].numpy() for ours, theirs in keys.items()}
+    (last,) = (x for x in layers if isinstance(x, nn.Linear))
+    arrays["predictions/kernel"] = last.weight.detach().T.numpy()
+    arrays["predictions/bias"] = last.bias.detach().numpy()
+    np.savez("mobilenet_v2.npz", **arrays)
+
+
 MADE: dict[str, Callable[[], None]] = {
     "photos": photos,
     "mine.py": function,
     "module.py": module,
     "my_space.toml": space,
+    "mobilenet_v2.npz": keras,
 }
 """What a page finds in its folder -> what makes it, in the folder."""
 RUN = {
+    "runs/mine": "palmette search --target iphone-11/ane --budget-ms 6 --out runs/mine",
+    "runs/photos": (
+        "palmette train mobilenet_v2 --data photos --recipe mobilenet --out runs/photos"
+    ),
+    "photos.mlpackage": (
+        "palmette export mobilenet_v2 --weights runs/photos/best.safetensors"
+        " --target iphone-13/ane --out photos"
+    ),
     "runs/first": "palmette search --target iphone-13/ane --budget-ms 0.9 --out runs/first",
     "runs/small": (
         "palmette search --target iphone-13/ane --budget-ms 0.9 --macs-m 400 --out runs/small"
     ),
 }
-"""What the tutorial makes for pages about reading runs -> the command."""
+"""What a page takes from another one, README.md or the tutorial -> the command that makes it."""
 
 
 def shortened(plan: Path) -> None:

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torchvision.models import segmentation
 from torchvision.models.detection.ssdlite import SSDLiteHead
 
-from palmette.space import Architecture
+from palmette.space import Architecture, load
 from palmette.space.anchors import anchors_of, decode, encode
 from palmette.space.blocks import HEADS, parse_block
 from palmette.space.modules import build_part
+from palmette.space.tasks import with_task
 
 BACKBONE = (
     "96x128 stem_k3_s2_c8_relu | ds_r1_k3_s2_c12_relu | ds_r1_k3_s2_c16_relu | ds_r1_k3_s2_c24_relu"
@@ -122,6 +123,16 @@ def test_anchors_follow_the_image_that_comes_in() -> None:
         _, boxes = module.eval()(images(1, 3, 80, 144))
     placed = torch.tensor(anchors_of(other), dtype=torch.float32)
     torch.testing.assert_close(boxes[0], placed)
+
+
+def test_boxes_of_a_fresh_detector_are_about_as_large_as_their_anchors() -> None:
+    """Sizes are exponentials of offsets: large ones would magnify every rounding of an export."""
+    architecture = with_task(load("mobilenet_v2"), "ssdlite")
+    with torch.no_grad():
+        scores, boxes = architecture.build().eval()(images(1, 3, *architecture.resolution))
+    placed = torch.tensor(anchors_of(architecture), dtype=torch.float32)
+    assert (boxes[0, :, 2:] / placed[:, 2:]).log().abs().max() < 0.5
+    assert scores.std() > 0.005
 
 
 def predictors(theirs: nn.Module, ours: nn.ModuleList) -> None:
