@@ -31,7 +31,7 @@ def connect(ray: Any, address: str, flag: str, cores: int) -> None:
         cores: that `local` shall have.
 
     Raises:
-        InputError: another form; no such cluster.
+        InputError: another form; no such cluster; one of this process's own that starts too late.
     """
     own: dict[str, Any] = {}
     if address == LOCAL:
@@ -47,6 +47,13 @@ def connect(ray: Any, address: str, flag: str, cores: int) -> None:
                 " the cluster's token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
             ) from None
         raise InputError(f"{flag} {address}: no Ray cluster there ({last_line(error)})") from None
+    except Exception as error:
+        if type(error) is not Exception:  # Ray raises a bare one if its servers take 30 s
+            raise
+        raise InputError(
+            f"{flag} {address}: Ray did not start in time ({last_line(error)}); try again when the"
+            " machine is less busy"
+        ) from None
 
 
 def probe(address: str, flag: str) -> None:

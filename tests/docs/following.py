@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.docs.provided import PLAN
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -33,6 +35,10 @@ FOLLOWED = {
         left=("runs/first/report.html", "runs/digits/best.safetensors", "digits.mlpackage"),
         printed="weights proven",
     ),
+    "docs/halving.md": Page(
+        ("photos", "few.toml", "mine.py", "runs/first", "runs/mine"),
+        left=("runs/first/halving.csv", "runs/mine/trained.csv", "runs/photos/rungs.csv"),
+    ),
     "docs/howto/cluster.md": Page(("mine.py",)),
     "docs/howto/own_accuracy.md": Page((), {"mine.py": ("python", 0), "digits.toml": ("toml", 0)}),
     "docs/howto/own_network.md": Page(
@@ -49,6 +55,11 @@ FOLLOWED = {
     "docs/concepts/proofs.md": Page(),
     "docs/compression.md": Page(("photos", "runs/photos", "photos.mlpackage")),
     "docs/doctor.md": Page(),
+    "docs/drift.md": Page(
+        ("before.csv", "after.csv", "mine.csv", "table.csv", "runs/first", "runs/small"),
+        left=("shared/SHA256SUMS",),
+    ),
+    "docs/expensive.md": Page(("photos", "few.toml")),
     "docs/explain.md": Page(),
     "docs/export.md": Page(
         ("photos", "runs/photos", "runs/mine", "module.py", "mobilenet_v2.npz"),
@@ -57,11 +68,15 @@ FOLLOWED = {
     ),
     "docs/exportability.md": Page(("module.py",)),
     "docs/families.md": Page(),
+    "docs/latency.md": Page(),
     "docs/limits.md": Page(),
+    "docs/phone.md": Page(),
     "docs/planning.md": Page(("my_space.toml",)),
     "docs/report.md": Page(("runs/first", "runs/small")),
     "docs/scale.md": Page(("mine.py",), before=(BY_FUNCTION + "runs/mine",)),
-    "docs/search.md": Page(("photos", "mine.py", "my_space.toml")),
+    "docs/search.md": Page(("photos", "few.toml", "mine.py", "my_space.toml", "runs/super")),
+    "docs/suite.md": Page(("table.csv",), before=(PLAN,)),
+    "docs/supernet.md": Page(("photos", "network.json"), printed="weights proven"),
     "docs/synthetic.md": Page(
         (),
         {"afternoon.toml": ("toml", 0)},
@@ -78,10 +93,15 @@ CUT: tuple[tuple[str, str, str, int], ...] = (
     ("search", "--targets", "--evaluations", 1000),
     ("search", "--trials", "--trials", 5),
     ("search", "--accuracy function:", "--trials", 5),
-    ("search", "--accuracy", "--shortlist", 3),
+    ("search", "--accuracy proxy:", "--trials", 5),
+    ("search", "--accuracy supernet:", "--trials", 5),
+    ("search", "--shortlist", "--shortlist", 3),
     ("train", "--data", "--epochs", 1),
     ("train", "--data photos", "--batch", 4),
     ("train", "--run", "--picks", 2),
+    ("supernet train", "--data", "--epochs", 1),
+    ("supernet train", "--data photos", "--batch", 4),
+    ("supernet evaluate", "--random", "--random", 2),
     ("latency plan", "--space mobilenet_v2", "--minutes", 2),
     ("confirm", "", "--winners", 1),
     ("confirm", "", "--seeds", 2),
@@ -92,27 +112,31 @@ CUT: tuple[tuple[str, str, str, int], ...] = (
 INSTEAD = {
     "--ray auto": "--workers 1",
     "--ray-workers 2": "",
+    "proxy:quick@9x1": "proxy:few.toml@3x0.2",
+    "proxy:quick ": "proxy:few.toml@1x0.2 ",
     "/shared/photos --out /shared/run --ray-workers 8 --ray-address auto": "photos --out runs/all",
     "--gpus-per-trial 1 --cpus-per-trial 4": "",
     "--predictor mine.json --budget-ms 0.8": "--predictor mine.json --budget-ms 0.8 --extrapolate",
 }
-"""What can't be had here -> what is run in its place. There is no cluster (tests/search/trials and
-tests/train/test_ray.py run Ray, which gives its servers 30 s to start: too few where all processors
-are busy), and of the plan is timed what takes seconds, too little to tell activations apart."""
+"""What can't be had here -> what is run in its place. There is no cluster, and Ray gives its
+servers 30 s to start, too few where all processors are busy (tests/search/trials and
+tests/train/test_ray.py run it). Photos are too few for a batch of `quick`. Of the plan is timed
+what takes seconds, too little to tell activations apart."""
 
 NOT_RUN = {
     "palmette dashboard": "serves until it is stopped; tests/search/ledger/test_dashboard.py",
-    "palmette search --target iphone-13/ane --budget-ms 0.9 --accuracy supernet:": (
-        "takes a supernet, which takes hours; tests/train/supernet makes a small one"
-    ),
-    "palmette search --target iphone-13/ane --budget-ms 0.9 --accuracy proxy:": (
-        "trains by hundreds of photos; tests/train/test_proxy.py"
-    ),
     "palmette compress mobilenet_v2 --weights runs/photos/best.safetensors --data photos --sweep": (
         "minutes of palettes; tests/export/compression sweeps a small network"
     ),
     "palmette doctor --thorough": "limits of time that a busy machine breaks; tests/test_doctor.py",
     "palmette latency validate": "more than a minute of fits; tests/test_cli.py runs it",
+    "palmette latency measure suite --on mac": "a Mac; tests/latency/devices",
+    "palmette latency measure picks --on": "a Mac and an iPhone; tests/latency/devices",
+    "palmette latency fit --out predictors": "a minute; tests/latency/test_fit_targets.py",
+    "palmette latency import ops.csv.gz": (
+        "timings that are not shipped; tests/latency/foreign/test_importing.py has some like these"
+    ),
+    "palmette latency fit xs.csv": "the same timings; tests/latency/per_op/test_shipped.py",
     "palmette latency synthetic plan.csv --out first/results.csv  ": "the afternoon runs it",
     "palmette latency synthetic suite --out results.csv --units cpuOnly": (
         "takes packages of a suite; howto/time_your_iphone.md makes and times some"
@@ -121,13 +145,6 @@ NOT_RUN = {
 """Begin of a line -> why a test can't run it where it stands."""
 
 PARSED = {
-    "docs/expensive.md": "trains by hundreds of photos; tests/search/expensive, tests/train",
-    "docs/drift.md": "two tables that a phone gave on two days; tests/latency/test_drift.py",
-    "docs/halving.md": "hours of training; tests/search/test_halving_runs.py",
-    "docs/latency.md": "op timings that are not shipped; tests/latency/test_fit_targets.py",
-    "docs/phone.md": "a Mac's steps; the others are those of howto/time_your_iphone.md",
-    "docs/suite.md": "three suites of one plan; tests/latency/suite",
-    "docs/supernet.md": "hours of training; tests/train/supernet",
     "docs/timing.md": "tables of the reader's own; tests/latency/foreign, tests/latency/host",
 }
 """Page that is parsed only -> why, and what tests its commands or their functions."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from palmette.space import load
+from palmette.space import SearchSpace, load
+from palmette.train.weights import with_classes
 from tests.docs.pages import fenced
 
 PER_CLASS = 5
 PARTS = ("expand", "depthwise", "project")
 """Of an inverted residual, as Keras names its layers."""
-MACHINE = {"machine": "iPhone15,4", "os_version": "18.1", "os_build": "22B83"}
-"""What the synthetic phone's rows say instead, to stand for an iPhone 15."""
+IPHONE_13 = {"machine": "iPhone14,5", "os_version": "16.6", "os_build": "20G75"}
+IPHONE_15 = {"machine": "iPhone15,4", "os_version": "18.1", "os_build": "22B83"}
+"""What the synthetic phone's rows say instead, to stand for a phone."""
 
 
 def photos() -> None:
@@ -71,18 +73,35 @@ def keras() -> None:
     np.savez("mobilenet_v2.npz", **arrays)
 
 
+def recipe() -> None:
+    """The recipe `quick` for a handful of photos."""
+    Path("few.toml").write_text('format = "palmette/recipe@1"\nepochs = 1\nbatch = 4\n')
+
+
+def network() -> None:
+    """A network of a supernet's space, with the classes of the photos."""
+    space = SearchSpace.preset("mobilenet_v2")
+    found = space.decode(space.sample(1, np.random.default_rng(0))[0])
+    Path("network.json").write_text(with_classes(found, 2).to_json())
+
+
 MADE: dict[str, Callable[[], None]] = {
     "photos": photos,
     "mine.py": function,
     "module.py": module,
     "my_space.toml": space,
     "mobilenet_v2.npz": keras,
+    "few.toml": recipe,
+    "network.json": network,
 }
 """What a page finds in its folder -> what makes it, in the folder."""
 RUN = {
     "runs/mine": "palmette search --target iphone-11/ane --budget-ms 6 --out runs/mine",
     "runs/photos": (
         "palmette train mobilenet_v2 --data photos --recipe mobilenet --out runs/photos"
+    ),
+    "runs/super": (
+        "palmette supernet train mobilenet_v2 --data photos --recipe mobilenet --out runs/super"
     ),
     "photos.mlpackage": (
         "palmette export mobilenet_v2 --weights runs/photos/best.safetensors"
@@ -94,6 +113,11 @@ RUN = {
     ),
 }
 """What a page takes from another one, README.md or the tutorial -> the command that makes it."""
+PLAN = (
+    "palmette latency plan --space mobilenet_v2 --target iphone-13/ane --minutes 20 --out plan.csv"
+)
+TABLES = {"table.csv": 0, "mine.csv": 0, "before.csv": 1, "after.csv": 2}
+"""Tables of an iPhone 13 -> which afternoon; all of one plan."""
 
 
 def shortened(plan: Path) -> None:
@@ -112,11 +136,11 @@ def shortened(plan: Path) -> None:
         csv.writer(file, lineterminator="\n").writerows([header, *kept])
 
 
-def as_iphone(results: Path) -> None:
-    """Rows of the synthetic phone as if an iPhone 15 had written them."""
+def as_iphone(results: Path, phone: Mapping[str, str]) -> None:
+    """Rows of the synthetic phone as if a phone had written them."""
     with results.open(newline="") as file:
         rows = list(csv.DictReader(file))
     with results.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, **MACHINE} for row in rows)
+        writer.writerows({**row, **phone} for row in rows)

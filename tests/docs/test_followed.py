@@ -63,13 +63,25 @@ def timed(line: str) -> None:
         results = Path(name)
         if name in line and not results.exists() and suite.is_dir():
             run(["latency", "synthetic", str(suite), "--out", name])
-            provided.as_iphone(results)
+            provided.as_iphone(results, provided.IPHONE_15)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What several pages need, made once."""
     return tmp_path_factory.mktemp("provided")
+
+
+def table(name: str) -> None:
+    """A timing table of a whole plan, as an iPhone 13 would have timed it."""
+    folder = Path(name).with_suffix("")
+    results = folder / "results.csv"
+    if not Path("plan.csv").exists():
+        run(shorter(provided.PLAN))
+    seed = str(provided.TABLES[name])
+    run(["latency", "synthetic", "plan.csv", "--out", str(results), "--seed", seed])
+    provided.as_iphone(results, provided.IPHONE_13)
+    run(["latency", "import", str(results), "--suite", str(folder), "--out", name])
 
 
 def make(name: str, store: Path) -> Path:
@@ -79,6 +91,8 @@ def make(name: str, store: Path) -> Path:
             patch.chdir(store)
             if name in provided.RUN:
                 run(shorter(provided.RUN[name]))
+            elif name in provided.TABLES:
+                table(name)
             else:
                 provided.MADE[name]()
     return store / name
