@@ -57,7 +57,7 @@ FOLLOWED = {
     "docs/doctor.md": Page(),
     "docs/drift.md": Page(
         ("before.csv", "after.csv", "mine.csv", "table.csv", "runs/first", "runs/small"),
-        left=("shared/SHA256SUMS",),
+        left=("shared/SHA256SUMS", "by_name/SHA256SUMS"),
     ),
     "docs/expensive.md": Page(("photos", "few.toml")),
     "docs/explain.md": Page(),
@@ -116,6 +116,7 @@ INSTEAD = {
     "proxy:quick ": "proxy:few.toml@1x0.2 ",
     "/shared/photos --out /shared/run --ray-workers 8 --ray-address auto": "photos --out runs/all",
     "--gpus-per-trial 1 --cpus-per-trial 4": "",
+    "--budget-ms 1.5 --predictor warm.json": "--budget-ms 1.5 --predictor warm.json --extrapolate",
     "--predictor mine.json --budget-ms 0.8": "--predictor mine.json --budget-ms 0.8 --extrapolate",
 }
 """What can't be had here -> what is run in its place. There is no cluster, and Ray gives its
@@ -127,6 +128,9 @@ NOT_RUN = {
     "palmette dashboard": "serves until it is stopped; tests/search/ledger/test_dashboard.py",
     "palmette compress mobilenet_v2 --weights runs/photos/best.safetensors --data photos --sweep": (
         "minutes of palettes; tests/export/compression sweeps a small network"
+    ),
+    "palmette compress runs/w8a8/best.safetensors": (
+        "two classes of noise leave outputs that its proof refuses; tests/export/quantised"
     ),
     "palmette doctor --thorough": "limits of time that a busy machine breaks; tests/test_doctor.py",
     "palmette latency validate": "more than a minute of fits; tests/test_cli.py runs it",
