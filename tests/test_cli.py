@@ -832,6 +832,18 @@ def test_a_task_is_predicted_with_its_backbone(palmette: Palmette) -> None:
     assert few["ops"][-1]["op"] == "linear 1280 -> 10"
 
 
+def test_a_training_tells_a_log_file_how_it_stands(
+    palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["palmette.cli.train"], "EVERY_S", 0.0)
+    small = "8x8 stem_k3_s2_c8_relu | ds_r1_k3_s1_c16_relu | head_c32_relu"
+    answer = palmette("train", small, "--data", "digits", "--epochs", "1", "--out", "run")
+    lines = answer.err.splitlines()
+    steps = [int(line.split(", ")[1].split("/")[1]) for line in lines]
+    assert len(lines) == steps[0] and lines[0].startswith("epoch 1/1, step 1/")
+    assert re.fullmatch(r"epoch 1/1, step \d+/\d+, loss \d+\.\d+, \d+ img/s", lines[-1])
+
+
 def test_a_trained_network_is_exported_with_its_weights(palmette: Palmette, files: Path) -> None:
     small = "8x8 stem_k3_s2_c8_relu | ds_r1_k3_s1_c16_relu | head_c32_relu"
     run = ("--data", "digits", "--epochs", "1", "--device", "cpu", "--out", "run", "--json")

@@ -175,6 +175,7 @@ def _print_one(done: Compressed, as_json: bool) -> None:
     }
     if not as_json:
         print(listed(answer))
+        print("accuracy: not measured; --sweep with --weights and --data does that")
         return
     answer["layers"] = [
         {

@@ -223,13 +223,16 @@ def _answer_several(
     print_target_runs(runs, str(folder))
     for package in packages:
         if package is not None:
-            print(f"Core ML package: {package}")
+            print(f"Core ML package: {package} ({UNTRAINED})")
 
 
 def _summary(run: Run, package: Path | None) -> dict[str, Any]:
     from palmette import search as engine
 
     return {**engine.summary(run), "package": str(package) if package else None}
+
+
+UNTRAINED = "fresh weights, to be timed; train it, then palmette export --weights"
 
 
 def expect_alone(context: typer.Context, *allowed: str) -> None:
@@ -282,7 +285,7 @@ def _print_run(run: Run, package: Path | None) -> None:
     print(f"the pick: {run.pick.to_text()}")
     print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
     if package is not None:
-        print(f"Core ML package: {package}")
+        print(f"Core ML package: {package} ({UNTRAINED})")
     print(
         f"next: palmette report {shlex.quote(str(run.folder.path))} (how sure this is, on a page)"
     )

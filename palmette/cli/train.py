@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +16,7 @@ import typer
 from palmette.cli.completion import complete_network
 from palmette.cli.door import RUN, check_new_run, check_run, tell_interrupted
 from palmette.cli.output import listed, note, print_table
+from palmette.cli.progress import EVERY_S
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, read_architecture
 
@@ -258,7 +261,7 @@ def _cluster(workers: int | None, address: str | None) -> Cluster | None:
 
 @contextmanager
 def _progress() -> Iterator[tuple[Callable[[State], None], Callable[[str, int, int], None]]]:
-    """One bar on standard error, if somebody looks on, for training and for checking images."""
+    """On standard error, for training and for checking images: a bar, or lines in a log file."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -267,9 +270,17 @@ def _progress() -> Iterator[tuple[Callable[[State], None], Callable[[str, int, i
     off = not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=off) as bar:
         task = bar.add_task("", total=None, more="")
+        due = time.monotonic() + EVERY_S
 
         def watch(state: State) -> None:
-            best = f"best {state.top1:.1%}"
+            nonlocal due
+            best = "" if math.isnan(state.top1) else f"best {state.top1:.1%}"
+            if off and time.monotonic() >= due:
+                due = time.monotonic() + EVERY_S
+                at = f"epoch {state.epoch}/{state.epochs}, step {state.step}/{state.steps}"
+                speed = f"{state.images_per_s:.0f} img/s"
+                told = [at, f"loss {state.loss:.3f}", best, speed]
+                console.print(", ".join(filter(None, told)), soft_wrap=True)
             bar.update(
                 task,
                 description=f"epoch {state.epoch}/{state.epochs}",

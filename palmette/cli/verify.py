@@ -143,6 +143,8 @@ def _print(verdict: Verdict, mac_script: Path | None) -> None:
         others = {k: v for k, v in gate.figures.items() if k not in ("error", "tolerance") and v}
         if others:
             print(f"{gate.name}: " + ", ".join(f"{k} {_number(v)}" for k, v in others.items()))
+        if others.get("top1_agreement") is not None:
+            print("  top1_agreement: equal best classes, on images of noise, not on yours")
     print("not proven here:")
     for line in verdict.unproven:
         print(f"- {line}")
