@@ -11,7 +11,7 @@ RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "installing into $(VENV): 2 to 10 minutes and 7 GB, once; pip says nothing meanwhile"
+	@echo "installing into $(VENV): 2 to 10 minutes and 7 GB, once; pip says nothing meanwhile, and warns of folders at the end"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,data,tensorboard,ray,postgresql,dashboard,notebooks]" --group dev --group docs
