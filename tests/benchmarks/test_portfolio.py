@@ -72,12 +72,3 @@ def test_a_stored_proof_of_weights_adds_up(benchmark: ModuleType) -> None:
         losses = [loss for loss in found["least_worst_loss"].values() if loss is not None]
         assert losses == sorted(losses, reverse=True) and losses[-1] == 0.0
         assert found["three_suffice"] == (found["worst_loss_of_three"] <= 0.5)
-
-
-def test_the_documented_losses_are_the_stored_ones(benchmark: ModuleType) -> None:
-    stored = json.loads((benchmark.RESULTS / "portfolio.json").read_text("utf-8"))
-    page = (benchmark.RESULTS.parent / "docs" / "bundle.md").read_text("utf-8")
-    for rule in benchmark.RULES:
-        losses = list(stored[rule]["least_worst_loss"].values())[:7]
-        cells = " | ".join(f"{loss:.2f}" for loss in losses)
-        assert f"| **{stored[rule]['fewest']}** | {cells} |" in page

@@ -84,6 +84,13 @@ FOLLOWED = {
         printed="enter the front",
     ),
     "docs/targets.md": Page(),
+    "docs/timing.md": Page(
+        (
+            *("suite", "results.csv", "placement.csv", "one.mlperf", "two.mlperf", "report.mlperf"),
+            *("timed.json", "timings.csv", "foreign.csv", "my_map.toml", "few.csv", "networks.csv"),
+        ),
+        left=("left_out.csv", "host.json"),
+    ),
     "docs/tasks.md": Page(),
     "docs/training.md": Page(("photos",), printed="weights proven"),
 }
@@ -112,11 +119,15 @@ CUT: tuple[tuple[str, str, str, int], ...] = (
 INSTEAD = {
     "--ray auto": "--workers 1",
     "--ray-workers 2": "",
+    "--out host.csv": "--subjects networks.csv --rounds 3 --out host.csv",
     "proxy:quick@9x1": "proxy:few.toml@3x0.2",
     "proxy:quick ": "proxy:few.toml@1x0.2 ",
     "/shared/photos --out /shared/run --ray-workers 8 --ray-address auto": "photos --out runs/all",
     "--gpus-per-trial 1 --cpus-per-trial 4": "",
     "--budget-ms 1.5 --predictor warm.json": "--budget-ms 1.5 --predictor warm.json --extrapolate",
+    "--predictor my-phone.json --budget-ms 3": (
+        "--predictor my-phone.json --budget-ms 3 --extrapolate"
+    ),
     "--predictor mine.json --budget-ms 0.8": "--predictor mine.json --budget-ms 0.8 --extrapolate",
 }
 """What can't be had here -> what is run in its place. There is no cluster, and Ray gives its
@@ -141,17 +152,15 @@ NOT_RUN = {
         "timings that are not shipped; tests/latency/foreign/test_importing.py has some like these"
     ),
     "palmette latency fit xs.csv": "the same timings; tests/latency/per_op/test_shipped.py",
+    "palmette latency import seed_latency.csv": (
+        "figures that are not shipped; tests/latency/test_published.py"
+    ),
     "palmette latency synthetic plan.csv --out first/results.csv  ": "the afternoon runs it",
     "palmette latency synthetic suite --out results.csv --units cpuOnly": (
         "takes packages of a suite; howto/time_your_iphone.md makes and times some"
     ),
 }
 """Begin of a line -> why a test can't run it where it stands."""
-
-PARSED = {
-    "docs/timing.md": "tables of the reader's own; tests/latency/foreign, tests/latency/host",
-}
-"""Page that is parsed only -> why, and what tests its commands or their functions."""
 
 PHONE = {
     "phone/results.csv": Path("suite"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,7 +13,10 @@ from PIL import Image
 
 from palmette.space import SearchSpace, load
 from palmette.train.weights import with_classes
-from tests.docs.pages import fenced
+from tests.docs.pages import ROOT, fenced
+from tests.latency.foreign.conftest import report
+
+MAPS = ROOT / "latency" / "data" / "maps"
 
 PER_CLASS = 5
 PARTS = ("expand", "depthwise", "project")
@@ -85,7 +90,57 @@ def network() -> None:
     Path("network.json").write_text(with_classes(found, 2).to_json())
 
 
-MADE: dict[str, Callable[[], None]] = {
+def few() -> None:
+    """README's table of three networks."""
+    Path("few.csv").write_text(fenced("README.md", "csv")[0])
+
+
+def networks() -> None:
+    """Small networks of four families, to be timed on this machine."""
+    names = ("mobilenet_v1_0.25", "mobilenet_v2_0.35", "mobilenet_v3_small", "shufflenet_v2_0.5")
+    rows = ["subject_kind,subject", *(f"network,{name}@64x64" for name in names)]
+    Path("networks.csv").write_text("\n".join(rows))
+
+
+def example_map() -> None:
+    """The commented map, as a user copies it."""
+    shutil.copyfile(MAPS / "example.toml", "my_map.toml")
+
+
+def spreadsheet(name: str) -> Callable[[], None]:
+    """The file that the commented map is of: it stands in its first comment."""
+    lines = (MAPS / "example.toml").read_text("utf-8").splitlines()
+    rows = [line.removeprefix("#").strip() for line in lines if line.startswith("#     ")]
+    return lambda: Path(name).write_text("\n".join(rows))
+
+
+def of_the_suite(name: str) -> Callable[[], None]:
+    """What an iPhone 15 gave of the folder `suite`."""
+    return lambda: shutil.copyfile(Path("suite") / name, name)
+
+
+def package_of_the_suite() -> str:
+    """File name of a network."""
+    with Path("suite/manifest.csv").open(newline="") as file:
+        return next(row["file"] for row in csv.DictReader(file) if row["subject_kind"] == "network")
+
+
+def xcode(name: str) -> Callable[[], None]:
+    """Xcode's report of a network of the suite."""
+    return lambda: report(Path(), name, modelMetadata={"fileName": package_of_the_suite()})
+
+
+def coremltools() -> None:
+    """What coremltools measured of a network of the suite."""
+    timed = {"units": "cpuAndNeuralEngine", "samples": [0.6, 0.58, 0.62, 0.6, 0.7]}
+    data = {
+        **{"format": "palmette/measurements@1", "machine": "iPhone16,1", "os_version": "18.1"},
+        "measurements": [{"package": package_of_the_suite(), **timed}],
+    }
+    Path("timed.json").write_text(json.dumps(data))
+
+
+MADE: dict[str, Callable[[], object]] = {
     "photos": photos,
     "mine.py": function,
     "module.py": module,
@@ -93,6 +148,13 @@ MADE: dict[str, Callable[[], None]] = {
     "mobilenet_v2.npz": keras,
     "few.toml": recipe,
     "network.json": network,
+    "few.csv": few,
+    "networks.csv": networks,
+    "my_map.toml": example_map,
+    **{name: spreadsheet(name) for name in ("timings.csv", "foreign.csv")},
+    **{name: of_the_suite(name) for name in ("results.csv", "placement.csv")},
+    **{f"{name}.mlperf": xcode(f"{name}.mlperf") for name in ("one", "two", "report")},
+    "timed.json": coremltools,
 }
 """What a page finds in its folder -> what makes it, in the folder."""
 RUN = {
@@ -116,6 +178,8 @@ RUN = {
 PLAN = (
     "palmette latency plan --space mobilenet_v2 --target iphone-13/ane --minutes 20 --out plan.csv"
 )
+SUITE = "suite"
+"""A folder with what an iPhone 15 gave of a plan: of the manifest of packages, not of packages."""
 TABLES = {"table.csv": 0, "mine.csv": 0, "before.csv": 1, "after.csv": 2}
 """Tables of an iPhone 13 -> which afternoon; all of one plan."""
 

@@ -258,7 +258,10 @@ def test_the_state_and_the_class_are_named(shipped: dict[str, LatencyPredictor])
         ane.state_of("mnasnet_a1")
         == "fallback: gates (squeeze-and-excitation) put it on iphone-11/gpu"
     )
-    assert ane.state_of("shufflenet_v2_1.5") == "fallback: moves put it on iphone-11/cpu"
+    assert (
+        ane.state_of("shufflenet_v2_1.5")
+        == "fallback: moved channels (shuffles, slices) put it on iphone-11/cpu"
+    )
     assert shipped[MODERN].state_of("mnasnet_a1") == "native"
     assert (ane.class_of("mobilenet_v2"), ane.class_of("resnet50")) == ("mobile", "other")
 

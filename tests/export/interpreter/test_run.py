@@ -16,7 +16,7 @@ from palmette.export.suppression import suppress
 from palmette.export.weights import program_operations
 from palmette.space import Architecture, InputError
 
-LEAST = 0.68
+LEAST = 0.8
 """Score that some boxes of the small detector reach, but fewer than a program can give."""
 
 
@@ -70,6 +70,9 @@ def test_suppression_in_the_program_runs_and_agrees_with_torchs(
 ) -> None:
     options = ExportOptions(suppression=Suppression("program", 0.4, LEAST), system=system)
     module = trained(detector)
+    with torch.no_grad():  # the scores of a fresh detector are nearly alike
+        for name, value in module.named_parameters():
+            value *= 20 if "scores" in name and value.dim() == 4 else 1
     path = export(detector, tmp_path / "x", options=options, module=module)
     seen: dict[str, Tensor] = {}
 
