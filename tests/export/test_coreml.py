@@ -338,6 +338,7 @@ def test_the_folder_imports_without_torch_and_the_converter() -> None:
     assert done.stdout == "set()\n"
 
 
+@pytest.mark.sweep
 def test_mobilenet_v3_small_is_exported_and_proven(
     kind: str, tmp_path: Path, trained: Callable[..., nn.Module]
 ) -> None:

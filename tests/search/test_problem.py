@@ -253,6 +253,7 @@ def test_choices_that_no_timing_of_the_target_shows_are_barred_by_name(
     }
 
 
+@pytest.mark.sweep
 def test_a_barred_choice_is_on_no_front_of_the_preset() -> None:
     space = SearchSpace.preset("mobilenet_v2")
     problem = pose(space, load_predictor("iphone-11/ane"), Limits(6.0))

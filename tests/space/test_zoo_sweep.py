@@ -116,7 +116,8 @@ def test_counts_are_the_published_ones_or_the_row_says_why(name: str) -> None:
 # What is built from it
 
 
-@pytest.mark.parametrize("size", [pytest.param(SQUARE, marks=pytest.mark.sweep), OBLONG])
+@pytest.mark.sweep
+@pytest.mark.parametrize("size", [SQUARE, OBLONG])
 def test_images_of_any_shape_run_through_the_promised_maps_with_the_traced_macs(
     built: Built, size: tuple[int, int]
 ) -> None:

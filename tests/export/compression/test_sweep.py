@@ -34,6 +34,7 @@ def swept(
     return sweep(source, out, images=images, rule=Rule(100.0), least_values=least)
 
 
+@pytest.mark.sweep
 def test_every_scheme_is_proven_and_has_a_row(swept: Sweep) -> None:
     assert [row.scheme for row in swept.rows] == ["none", *SCHEMES]
     assert {path.name for path in swept.folder.iterdir()} == {
@@ -46,6 +47,7 @@ def test_every_scheme_is_proven_and_has_a_row(swept: Sweep) -> None:
     assert all(0 < row.weight_error < 1 and row.output_error > 0 for row in swept.rows[1:])
 
 
+@pytest.mark.sweep
 def test_the_source_is_the_measure(swept: Sweep) -> None:
     none = swept.rows[0]
     assert (none.weight_error, none.output_error, none.agreement, none.loss) == (0, 0, 1, 0)
@@ -53,6 +55,7 @@ def test_the_source_is_the_measure(swept: Sweep) -> None:
         assert row.loss == pytest.approx(none.top1 - row.top1)
 
 
+@pytest.mark.sweep
 def test_errors_grow_as_bits_go(swept: Sweep) -> None:
     rows = {row.scheme: row for row in swept.rows}
     palettes = [rows[f"palette{bits}"].weight_error for bits in (8, 6, 4, 3, 2, 1)]
@@ -61,6 +64,7 @@ def test_errors_grow_as_bits_go(swept: Sweep) -> None:
     assert rows["sparse50"].weight_error < rows["sparse75"].weight_error
 
 
+@pytest.mark.sweep
 def test_the_table_has_the_rows_and_the_page_the_pick(swept: Sweep) -> None:
     with (swept.folder / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -70,6 +74,7 @@ def test_the_table_has_the_rows_and_the_page_the_pick(swept: Sweep) -> None:
     assert f"Picked: {swept.pick.scheme}. Rule: the smallest that loses at most 100 points" in page
 
 
+@pytest.mark.sweep
 def test_a_bound_that_all_keep_picks_the_smallest(swept: Sweep) -> None:
     assert swept.pick.mb == min(row.mb for row in swept.rows)
     assert swept.package is not None and swept.package.is_dir()

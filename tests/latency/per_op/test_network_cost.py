@@ -141,6 +141,7 @@ def test_kernels_are_predicted_by_models_that_never_saw_their_fold() -> None:
     assert not np.allclose(before[~own], after[~own], rtol=0.5)
 
 
+@pytest.mark.sweep
 def test_a_chosen_model_predicts_fresh_networks() -> None:
     networks = timed()
     best = choose(fit_networks(networks, ("parametric", "power")), every(networks))
@@ -168,6 +169,7 @@ def test_the_chosen_model_has_the_least_held_out_network_error() -> None:
     assert choose(models, nothing).name == "power"
 
 
+@pytest.mark.sweep
 def test_models_that_networks_cannot_tell_apart_are_told_apart_by_kernels_of_unseen_shapes() -> (
     None
 ):

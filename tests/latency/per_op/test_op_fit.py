@@ -161,6 +161,7 @@ def test_networks_that_were_timed_whole_show_sides_of_images_too() -> None:
 # Chains
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("with_ops", [True, False], ids=["with ops", "chains alone"])
 def test_a_planted_phone_is_recovered_from_chains(
     small: CompiledSpace, made_phone_of: Any, made_table: Read, with_ops: bool

@@ -14,6 +14,8 @@ from palmette.latency.validation.tables import tables
 from palmette.latency.validation.validate import Validation, report, run
 from palmette.space.look import INK, PLOTLY_FILE
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.fixture(scope="module")
 def modern(timings: pd.DataFrame) -> pd.DataFrame:

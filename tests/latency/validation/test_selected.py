@@ -55,6 +55,7 @@ def test_made_timings_are_the_truth_times_an_error_of_the_class(timed: Timed) ->
     assert not any(family == "ane-ios16" for family, _, _ in made.fits)
 
 
+@pytest.mark.sweep
 def test_intervals_hold_on_selected_networks_nearly_as_often_as_on_random_ones(
     outcomes: list[Outcome],
 ) -> None:

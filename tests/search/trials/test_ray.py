@@ -98,6 +98,7 @@ def test_a_cluster_that_starts_too_late_is_told_in_one_line() -> None:
         connect(SimpleNamespace(init=init), "local", "--ray", 2)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_a_port_of_another_program_is_told_within_ten_seconds(words: bytes) -> None:
     pytest.importorskip("ray")
