@@ -40,12 +40,16 @@ def train(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Folder, saved data set, .csv or .parquet, digits, procedural."),
+        typer.Option(
+            help="Needed, but with --resume: folder, data set, .csv, .parquet, digits, procedural."
+        ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or .toml.")] = "quick",
-    out: Annotated[Path | None, typer.Option(help="Folder of the run.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Likewise; the rate scales with it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; needed with ARCH.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="In place of the recipe's epochs.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="In place of the recipe's batch; the rate scales with it.")
+    ] = None,
     share: Annotated[
         float, typer.Option("--val-share", help="Of validation, where data have no split.")
     ] = 0.2,
