@@ -15,9 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from palmette.latency.chains import Chain
 from palmette.latency.host.ops import build_ops
-from palmette.latency.op_lists import network_ops, shipped_names
+from palmette.latency.op_lists import named_architecture, shipped_names
 from palmette.latency.per_op.kernels import kernel_from_text
-from palmette.space import ZOO, Architecture, InputError, load
+from palmette.space import ZOO, InputError
 from palmette.space.errors import expect
 from palmette.space.installing import pip_install
 from palmette.space.modules.reparameterise import reparameterise
@@ -55,27 +55,11 @@ def _chain(text: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
 
 
 def _network(text: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    architecture = architecture_of(text)
+    architecture = named_architecture(text)
     if architecture is not None:
         return _folded(architecture.build(), (3, *architecture.resolution))
     module, resolution = published_module(text)
     return _folded(module, (3, resolution, resolution))
-
-
-def architecture_of(text: str) -> Architecture | None:
-    """Architecture that a network's text gives or names; None if the zoo has no such name.
-
-    Raises:
-        InputError: an architecture text or a resolution that cannot be.
-    """
-    if "|" in text:
-        return Architecture.from_text(text)
-    name, at, size = text.partition("@")
-    if name not in ZOO:
-        return None
-    network_ops(text)  # knows the rules for a resolution
-    zoo = load(name)
-    return zoo.with_resolution(*map(int, size.split("x"))) if at else zoo
 
 
 def published_module(text: str) -> tuple[nn.Module, int]:

@@ -155,10 +155,11 @@ def _drawn() -> Iterator[None]:
 
 def _network(job: Job, path: Path) -> Built:
     from palmette.export.own_module import export_module
-    from palmette.latency.host.subjects import architecture_of, published_module
+    from palmette.latency.host.subjects import published_module
+    from palmette.latency.op_lists import named_architecture
     from palmette.latency.suite.values import random_input, settle
 
-    architecture = architecture_of(job.subject)
+    architecture = named_architecture(job.subject)
     if architecture is not None:
         return _architecture(job, architecture, path)
     with _drawn():

@@ -70,7 +70,7 @@ check_owner() {
 check_tools() {
   local tool
   check_mac
-  for tool in xcrun xcodebuild xcodegen; do
+  for tool in xcodebuild xcodegen; do
     command -v "$tool" >/dev/null ||
       fail "$tool is missing; install Xcode itself (not only its command line tools) and XcodeGen"
   done
