@@ -8,7 +8,6 @@ in `steps`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,21 +96,11 @@ def _constant(op: Operation, known: dict[str, Operation], key: str) -> NDArray[A
     return known[value].attributes["val"] if isinstance(value, str) else value
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What belongs to a rounding of a package."""
-
-    at: int
-    """Number of the module's rounding."""
-    added: bool
-    """Whether it is behind an addition, with or without a ReLU: there the converter divides all
-    scales by that of one input."""
-
-
-def matching(program: Program, final: Any) -> dict[str, Match]:
+def matching(program: Program, final: Any) -> dict[str, int]:
     """Which rounding of the module each of the package's is, by the op's name; in order.
 
-    Two in a row that are the same may be one.
+    Two in a row that are the same may be one. Behind an addition, with or without a ReLU, the
+    converter divides all scales by that of one of its inputs.
 
     Raises:
         ExportError: there is no such order.
@@ -120,7 +109,7 @@ def matching(program: Program, final: Any) -> dict[str, Match]:
     makers = {value.name: op for op in program.operations for value in op.outputs}
     wanted = _roundings(final)
     ops = [op for op in program.operations if op.kind == "quantize"]
-    matched: dict[str, Match] = {}
+    matched: dict[str, int] = {}
     at = 0
     for op in ops:
         made = makers[str(op.inputs["input"][0])]
@@ -130,7 +119,7 @@ def matching(program: Program, final: Any) -> dict[str, Match]:
             if at == 0 or wanted[at] != wanted[at - 1]:
                 raise ExportError(f"{op.where}: does not round as the module does there")
             at += 1
-        matched[op.name] = Match(at, added)
+        matched[op.name] = at
         at += 1
     while 0 < at < len(wanted) and wanted[at] == wanted[at - 1]:
         at += 1

@@ -101,7 +101,7 @@ def _compare_weights(path: Path, final: nn.Module, plan: Plan) -> dict[str, Any]
 def _compare_run(
     path: Path, final: nn.Module, plan: Plan, images: Sequence[Tensor]
 ) -> dict[str, Any]:
-    from palmette.export.quantised.steps import MOST_ADDED, compare_steps  # brings torch
+    from palmette.export.quantised.steps import MOST_STEPS, compare_steps  # brings torch
 
     found = compare_steps(path, final, plan, images)
-    return {"error": found.farthest, "tolerance": MOST_ADDED, "output_error": found.output_error}
+    return {"error": found.farthest, "tolerance": MOST_STEPS, "output_error": found.output_error}
