@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.output import note, print_table, say, status
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def latency_plan(
     columns = ["what", "count", "min", "% of time", "why"]
     print_table(title, columns, explain(found))
     for line in _sums(found):
-        print(line)
+        say(line)
     if out is None:
         note("no --out: the plan was not written")
 

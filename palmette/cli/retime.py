@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.output import at_confidence, note, print_table, say, status
 
 if TYPE_CHECKING:
     from palmette.search import Retimed
@@ -68,10 +68,11 @@ def _print(found: Retimed) -> None:
         ["network", "predicted", "measured", "ratio", "now", "at conf.", "top-1", "front"],
         [_cells(row) for row in shown],
     )
+    say(at_confidence(run.config.confidence))
     if len(shown) < len(rows):
         print(f"{len(rows) - len(shown)} more that were not timed are in {run.folder.retimed.name}")
     for line in found.lines():
-        print(line)
+        say(line)
     (pick,) = (row for row in rows if row["pick"])
     print(f"the pick: {pick['architecture']}")
     print(f"written: {run.folder.retimed}")

@@ -130,13 +130,13 @@ def _print(answer: dict[str, list[dict[str, Any]]]) -> None:
         ("Blocks", "blocks", "block"),
         ("A change of units, there and back", "transfers", "chain"),
     ):
-        columns = ["target", *([name] if name else []), "ms", "80 % interval"]
+        columns = ["target", "ms", "80 % interval", name]
         cells = [
             [
                 row["target"],
-                *([row[name]] if name else []),
                 f"{row['ms']:.3g}" + (" with the op itself" if row.get("with_op") else ""),
                 _interval(row),
+                row[name] if name else "",
             ]
             for row in answer[key]
         ]
@@ -145,15 +145,15 @@ def _print(answer: dict[str, list[dict[str, Any]]]) -> None:
     cells = [
         [
             row["target"],
-            row["subject"],
             str(row["times"]),
             f"{100 * (row['largest'] - 1):.1f} %" + (" drifted" if row["flagged"] else ""),
             f"{row['last_to_first']:.3f}",
+            row["subject"],
         ]
         for row in answer["drift"]
     ]
     if cells:
-        columns = ["target", "subject", "times", "farthest from median", "last to first"]
+        columns = ["target", "times", "off median", "last to first", "subject"]
         print_table("Timed again and again", columns, cells)
 
 
