@@ -850,6 +850,18 @@ def test_a_trained_network_is_exported_with_its_weights(palmette: Palmette, file
     found = palmette("train", small, *run).json
     assert found["epochs"] == 1 and 0 < found["top1"] < 1 and found["skipped_images"] == 0
     assert palmette("train", "--resume", "run", "--json").json == found
+    told = palmette("train", "--resume", "run")
+    assert told.err == "run: was finished already; nothing was trained\n"
+    lines = dict(line.split(": ", 1) for line in told.out.splitlines())
+    assert lines["top1"] == f"{100 * found['top1']:.1f} %" and "top5" in lines
+    assert lines["images"] == "1438 to train on, 359 to validate with"
+    assert lines["classes"] == "10 (0, 1, 2, 3, 4, 5, 6, 7, ...)"
+    assert lines["next"].startswith("palmette export run/best.safetensors --target TARGET --out ")
+    script = "import sys; from palmette.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    alone = subprocess.run(
+        [sys.executable, "-c", script, "train", "--resume", "run"], capture_output=True, text=True
+    )
+    assert "palmette.train.trained" in alone.stdout and " torch " not in alone.stdout
     out = ("--target", "iphone-11/ane", "--out", "net", "--weights", found["weights"])
     answer = palmette("export", small, *out)
     assert answer.code == 0 and "weights proven" in answer.out
