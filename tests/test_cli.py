@@ -332,12 +332,15 @@ MISTAKES = {
     f"{BUDGET} -1": "budget_ms: must be a positive number, got -1",
     f"{BUDGET} 0": "budget_ms: must be a positive number, got 0",
     f"{BUDGET} inf": "budget_ms: must be a positive number, got inf",
-    f"{BUDGET} abc": "Invalid value for '--budget-ms'",
+    f"{BUDGET} abc": "--budget-ms: must be a number, got 'abc'",
+    f"{BUDGET} 0.9ms": "got '0.9ms'; write 0.9, the unit is in the option's name",
+    "search --target iphone-13/ane --budget 0.9": "milliseconds are given with --budget-ms",
+    f"{BUDGET} 6 --timeout 30s": "--timeout: must be a number, got '30s'; write 30, without a unit",
     f"{BUDGET} 0.1": "the fastest network of space 'space' takes ",
     f"{BUDGET} 6 --confidence 1.5": "confidence: must be above 0.5 and below 1, got 1.5",
     f"{BUDGET} 6 --confidence nan": "confidence: must be above 0.5 and below 1, got nan",
     f"{BUDGET} 6 --evaluations 0": "evaluations: at least 1000, got 0",
-    f"{BUDGET} 6 --evaluations 1e6": "Invalid value for '--evaluations'",
+    f"{BUDGET} 6 --evaluations 1e6": "--evaluations: must be a whole number, got '1e6'",
     f"{BUDGET} 6 --shortlist 0": "shortlist: at least 3, got 0",
     f"{BUDGET} 6 --seed -1": "seed: must not be negative, got -1",
     f"{BUDGET} 6 --lam nan": "lam: must be from 0 to 10, got nan",
@@ -1014,8 +1017,10 @@ def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(
     assert list(found) == ["iphone-13/ane@coreml-ios16"]
     (predictor,) = (files / "out").iterdir()
     assert json.loads(predictor.read_text("utf-8"))["timed_ms"]["mobilenet_v2"] == 0.73
-    palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped")
+    told = palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped").out
     (dropped,) = (files / "dropped").iterdir()
+    searched = f"--target {next(iter(found))} --predictor dropped/{dropped.name}"
+    assert f"next: palmette search {searched} --budget-ms MS (" in told
     assert "timed_ms" not in json.loads(dropped.read_text("utf-8"))
     answer = palmette(
         *("search", "--target", "iphone-13/ane", "--budget-ms", "0.8", "--space", "space.toml"),

@@ -37,8 +37,9 @@ def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
         f" better, {counts['anchor']} of them timed again and again:"
         f" {plan.seconds / 60:.1f} minutes"
     )
-    if out is None:
-        note("no --out: the plan was not written")
+    from palmette.cli.plan import say_plan_next
+
+    say_plan_next(out)
 
 
 def rank_anew(folder: Path, timings: Sequence[Path], as_json: bool) -> None:

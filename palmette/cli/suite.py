@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palmette.cli.output import counting, note, print_table
+from palmette.cli.output import counting, note, print_table, say_next
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -67,12 +68,19 @@ def latency_suite(
         "units": list(found.settings.units),
         "seconds": found.seconds,
     }
+    if as_json:
+        print(json.dumps(answer))
+        return
     print(
-        json.dumps(answer)
-        if as_json
-        else f"{out}: {answer['packages']} packages ({found.kept} were there),"
+        f"{out}: {answer['packages']} packages ({found.kept} were there),"
         f" {answer['timings']} timings on {', '.join(found.settings.units)} in about"
         f" {found.seconds / 60:.0f} minutes, {answer['left_out']} left out"
+    )
+    folder = shlex.quote(str(out))
+    say_next("palmette latency app --out app", "the source of the app that times them, for a Mac")
+    say_next(
+        f"palmette latency import results.csv --suite {folder} --out table.csv",
+        "of what the app wrote",
     )
 
 
