@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from palmette.cli.door import check_searched
-from palmette.cli.output import at_confidence, print_table, say
+from palmette.cli.output import at_confidence, print_table, say, say_next
 
 if TYPE_CHECKING:
     from palmette.search import Goal, Run
@@ -197,4 +198,6 @@ def print_target_runs(runs: list[Run], folder: str) -> None:
     say("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
     for run in runs:
         print(f"  {run.folder.path}  {run.pick.to_text()}")
-    print(f"all runs: {folder} (one app for all of them: palmette bundle RUN...)")
+    print(f"all runs: {folder}")
+    folders = " ".join(shlex.quote(str(run.folder.path)) for run in runs)
+    say_next(f"palmette bundle {folders}", "the fewest networks that serve all, for one app")

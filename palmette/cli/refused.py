@@ -17,10 +17,11 @@ ELSEWHERE = {"--budget": "milliseconds are given with --budget-ms"}
 
 def refusal(error: typer.TyperException) -> str:
     """What to print of an error in the command line."""
-    cause, option = error.__cause__, getattr(error, "param", None)
-    if option is None or not hasattr(cause, "errors"):
+    errors = getattr(error.__cause__, "errors", None)  # pydantic's, which reads the values
+    option = getattr(error, "param", None)
+    if option is None or errors is None:
         return error.format_message()
-    name, found = option.opts[0], cause.errors()[0]
+    name, found = option.opts[0], errors()[0]
     if found["type"] not in NUMBERS:
         rule = error.message.removeprefix("Value error, ").rstrip(".")
         return f"{name}: {rule}" + (f"; {ELSEWHERE[name]}" if name in ELSEWHERE else "")

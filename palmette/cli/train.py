@@ -383,7 +383,7 @@ def _print_front(done: TrainedFront, as_json: bool) -> None:
     for line in done.lines():
         say(line)
     print(f"table: {done.run.folder.trained_table}; weights: {done.run.folder.trained}")
-    best = done.table.loc[done.table["real_top1"].idxmax()]
+    best = max(done.table.to_dict("records"), key=lambda row: float(row["real_top1"]))
     weights = done.run.folder.path / str(best["weights"])
     target = "TARGET" if done.run.config.goals else done.run.config.target  # of several: each
     say_next(
