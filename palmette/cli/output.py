@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 FIGURE = re.compile(r"[-+×÷/x ]*\d[\d.,]*(e[-+]?\d+)?( .*|%)?")
 """A cell that is a figure: `0.642`, `+4.2 ± 1.0`, `×/÷ 1.15`, `17`."""
@@ -53,7 +53,7 @@ def print_table(
     console = Console(stderr=to_stderr, width=width, markup=False, emoji=False, highlight=False)
     out = sys.stderr if to_stderr else sys.stdout
     with console.capture() as captured:
-        console.print(title, style="bold")
+        console.print(_folded(title, out), style="bold")
         console.print(table)
     for line in captured.get().splitlines():
         print(line.rstrip(), file=out)
@@ -86,9 +86,14 @@ def _are_figures(cells: list[str]) -> bool:
 def say(line: str, to_stderr: bool = False) -> None:
     """A sentence of the answer; on a terminal it is folded at words, elsewhere it is one line."""
     out = sys.stderr if to_stderr else sys.stdout
-    if out.isatty():
-        line = textwrap.fill(line, _width(), break_long_words=False, break_on_hyphens=False)
-    print(line, file=out)
+    print(_folded(line, out), file=out)
+
+
+def _folded(line: str, out: TextIO) -> str:
+    """A line as it is, or in lines of a terminal that are parted at spaces alone."""
+    if not out.isatty():
+        return line
+    return textwrap.fill(line, _width(), break_long_words=False, break_on_hyphens=False)
 
 
 def at_confidence(confidence: float) -> str:
