@@ -70,6 +70,8 @@ class TrainedFront:
             f" real ones of whole trainings on '{self.data}'",
         }[rung]
         return [
+            "predicted ms: of the network with the data's number of classes; the search's are those"
+            " of its head as it was searched",
             f"real top-1: after the last epoch, which nothing chose, on {self.images} images",
             f"{height}; real less estimated {agreement.mean_difference:+.1f} points in the mean",
             *agreement.lines(self.images),

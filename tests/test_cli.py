@@ -332,12 +332,15 @@ MISTAKES = {
     f"{BUDGET} -1": "budget_ms: must be a positive number, got -1",
     f"{BUDGET} 0": "budget_ms: must be a positive number, got 0",
     f"{BUDGET} inf": "budget_ms: must be a positive number, got inf",
-    f"{BUDGET} abc": "Invalid value for '--budget-ms'",
+    f"{BUDGET} abc": "--budget-ms: must be a number, got 'abc'",
+    f"{BUDGET} 0.9ms": "got '0.9ms'; write 0.9, the unit is in the option's name",
+    "search --target iphone-13/ane --budget 0.9": "milliseconds are given with --budget-ms",
+    f"{BUDGET} 6 --timeout 30s": "--timeout: must be a number, got '30s'; write 30, without a unit",
     f"{BUDGET} 0.1": "the fastest network of space 'space' takes ",
     f"{BUDGET} 6 --confidence 1.5": "confidence: must be above 0.5 and below 1, got 1.5",
     f"{BUDGET} 6 --confidence nan": "confidence: must be above 0.5 and below 1, got nan",
     f"{BUDGET} 6 --evaluations 0": "evaluations: at least 1000, got 0",
-    f"{BUDGET} 6 --evaluations 1e6": "Invalid value for '--evaluations'",
+    f"{BUDGET} 6 --evaluations 1e6": "--evaluations: must be a whole number, got '1e6'",
     f"{BUDGET} 6 --shortlist 0": "shortlist: at least 3, got 0",
     f"{BUDGET} 6 --seed -1": "seed: must not be negative, got -1",
     f"{BUDGET} 6 --lam nan": "lam: must be from 0 to 10, got nan",
@@ -850,6 +853,18 @@ def test_a_trained_network_is_exported_with_its_weights(palmette: Palmette, file
     found = palmette("train", small, *run).json
     assert found["epochs"] == 1 and 0 < found["top1"] < 1 and found["skipped_images"] == 0
     assert palmette("train", "--resume", "run", "--json").json == found
+    told = palmette("train", "--resume", "run")
+    assert told.err == "run: was finished already; nothing was trained\n"
+    lines = dict(line.split(": ", 1) for line in told.out.splitlines())
+    assert lines["top1"] == f"{100 * found['top1']:.1f} %" and "top5" in lines
+    assert lines["images"] == "1438 to train on, 359 to validate with"
+    assert lines["classes"] == "10 (0, 1, 2, 3, 4, 5, 6, 7, ...)"
+    assert lines["next"].startswith("palmette export run/best.safetensors --target TARGET --out ")
+    script = "import sys; from palmette.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    alone = subprocess.run(
+        [sys.executable, "-c", script, "train", "--resume", "run"], capture_output=True, text=True
+    )
+    assert "palmette.train.trained" in alone.stdout and " torch " not in alone.stdout
     out = ("--target", "iphone-11/ane", "--out", "net", "--weights", found["weights"])
     answer = palmette("export", small, *out)
     assert answer.code == 0 and "weights proven" in answer.out
@@ -1002,8 +1017,10 @@ def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(
     assert list(found) == ["iphone-13/ane@coreml-ios16"]
     (predictor,) = (files / "out").iterdir()
     assert json.loads(predictor.read_text("utf-8"))["timed_ms"]["mobilenet_v2"] == 0.73
-    palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped")
+    told = palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped").out
     (dropped,) = (files / "dropped").iterdir()
+    searched = f"--target {next(iter(found))} --predictor dropped/{dropped.name}"
+    assert f"next: palmette search {searched} --budget-ms MS (" in told
     assert "timed_ms" not in json.loads(dropped.read_text("utf-8"))
     answer = palmette(
         *("search", "--target", "iphone-13/ane", "--budget-ms", "0.8", "--space", "space.toml"),

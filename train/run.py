@@ -29,6 +29,10 @@ IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), 0.2258
 """The usual means of ImageNet; the deviation is the mean of its usual three."""
 
 
+TRAINING_IMAGES, VALIDATION_IMAGES = "training_images", "validation_images"
+"""How many there were; beside the weights."""
+
+
 class Run:
     """A training in its folder, seen from one process: the only one, or one of several workers.
 
@@ -156,6 +160,10 @@ class Run:
         """Write the weights of the epoch that has just ended."""
         row = history[-1]
         about = {key: row[key] for key in ("epoch", "val_loss", "top1", "top5")}
+        about |= {
+            TRAINING_IMAGES: len(self.data.train),
+            VALIDATION_IMAGES: len(self.data.validation),
+        }
         tensors = learner.learned.state_dict()
         weights = TrainedWeights(
             self.architecture, self.data.classes, self.normalisation, tensors, about

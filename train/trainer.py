@@ -7,7 +7,7 @@ random derives from seed and position, and the position is in the checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,9 @@ from palmette.train.config import Config
 from palmette.train.datasets import Data, open_data
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.recipe import Recipe
-from palmette.train.run import Run, best_epoch
+from palmette.train.run import Run
 from palmette.train.run_folder import TrainingFolder
+from palmette.train.trained import Trained as Trained
 from palmette.train.weights import with_classes
 
 if TYPE_CHECKING:
@@ -31,24 +32,6 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 600.0
 SHARE = 0.2
 """Of validation, where data have no split."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A finished training; `history` has a row for each epoch."""
-
-    folder: TrainingFolder
-    architecture: Architecture
-    history: tuple[dict[str, float], ...]
-    skipped: int
-    """Images that were left out as damaged."""
-    images: int
-    """Of validation."""
-
-    @property
-    def best(self) -> dict[str, float]:
-        """Row of the epoch whose weights are in `best.safetensors`."""
-        return self.history[best_epoch(list(self.history))]
 
 
 def train(
@@ -204,8 +187,16 @@ def _expect_alone(until: int | None, cluster: Cluster | None) -> None:
 def finished(run: Run, session: Session | None = None) -> Trained:
     """Train to the last epoch, by a session's workers if there is one."""
     history = run.finish(session)
-    skipped, images = len(run.data.corrupt), len(run.data.validation)
-    return Trained(run.folder, run.architecture, tuple(history), skipped, images)
+    data = run.data
+    return Trained(
+        run.folder,
+        run.architecture,
+        tuple(history),
+        len(data.corrupt),
+        len(data.validation),
+        len(data.train),
+        data.classes,
+    )
 
 
 def open_for(config: Config, recipe: Recipe, checking: Checking | None) -> Data:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.export import Network, normalisation
-from palmette.cli.output import counting, listed, print_table, status
+from palmette.cli.output import counting, listed, print_table, say, status
 from palmette.cli.subjects import Json, expect_no_more, read_task
 
 if TYPE_CHECKING:
@@ -216,8 +216,9 @@ def _print_sweep(done: Sweep, as_json: bool) -> None:
     print_table("Sizes; relative errors of weights and outputs", columns, cells)
     for row in done.rows:
         if row.note:
-            print(f"{row.scheme}: {row.note}")
-    print(f"* the pick: {done.rule}\ntable and picture: {done.folder}")
+            say(f"{row.scheme}: {row.note}")
+    say(f"* the pick: {done.rule}")
+    print(f"table and picture: {done.folder}")
 
 
 def _cell(value: float, form: str) -> str:

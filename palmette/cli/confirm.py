@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from palmette.cli.output import print_table
+from palmette.cli.output import print_table, say
 from palmette.cli.subjects import Json
 
 
@@ -58,5 +58,6 @@ def confirm(
         ["network", time, "won by", "fresh mean", "standard error", "seeds"],
         rows,
     )
-    print("\n".join(found.confirmed.words()))
+    for line in found.confirmed.words():
+        say(line)
     print(f"the pick: {answer['pick']}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from palmette.cli.door import check_searched
-from palmette.cli.output import print_table
+from palmette.cli.output import at_confidence, print_table, say, say_next
 
 if TYPE_CHECKING:
     from palmette.search import Goal, Run
@@ -189,12 +190,14 @@ def print_target_runs(runs: list[Run], folder: str) -> None:
                 f"{pick['ms_at_confidence']:.3g}",
                 f"{pick['top1']:.1f}",
                 f"{pick['params_m']:.1f}",
-                str(len(run.front)),
             ]
         )
-    columns = ["target", "budget", "pick", "ms", "at conf.", "top-1", "M par.", "on front"]
+    columns = ["target", "budget", "pick", "ms", "at conf.", "top-1", "M par."]
     print_table(f"a front for each of {len(runs)} targets", columns, rows)
-    print("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
+    say(at_confidence(runs[0].config.confidence))
+    say("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
     for run in runs:
         print(f"  {run.folder.path}  {run.pick.to_text()}")
-    print(f"all runs: {folder} (one app for all of them: palmette bundle RUN...)")
+    print(f"all runs: {folder}")
+    folders = " ".join(shlex.quote(str(run.folder.path)) for run in runs)
+    say_next(f"palmette bundle {folders}", "the fewest networks that serve all, for one app")

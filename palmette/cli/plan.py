@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.output import note, print_table, say, say_next, status
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
@@ -74,9 +75,16 @@ def latency_plan(
     columns = ["what", "count", "min", "% of time", "why"]
     print_table(title, columns, explain(found))
     for line in _sums(found):
-        print(line)
+        say(line)
+    say_plan_next(out)
+
+
+def say_plan_next(out: Path | None) -> None:
+    """What follows a plan: packages of it, once it is written."""
     if out is None:
-        note("no --out: the plan was not written")
+        note("no --out: the plan was not written; give --out FILE.csv")
+    else:
+        say_next(f"palmette latency suite {shlex.quote(str(out))} --out suite", "packages to time")
 
 
 def _of_run(

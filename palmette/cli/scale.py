@@ -18,6 +18,7 @@ from palmette.cli.shrink import (
     described,
     estimates,
     expect_json,
+    print_columns,
     print_network,
     write_json,
 )
@@ -101,4 +102,5 @@ def scale(
     )
     if fit:
         print(f"alpha {given.alpha:g}, beta {given.beta:g}, gamma {given.gamma:g}")
+    print_columns(confidence, lam)
     print_network(found.architecture, predictor)

@@ -19,7 +19,7 @@ from palmette.cli.goals import (
     expect_asked,
     print_target_runs,
 )
-from palmette.cli.output import print_table
+from palmette.cli.output import print_table, say, say_next
 from palmette.cli.subjects import Json, MaybeTarget
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ def search(
         str | None, typer.Option(help="Images that it is measured on.", **ACCURACY)
     ] = None,
     lam: Annotated[
-        float, typer.Option(help="Standard deviations that the score gives up.", **ACCURACY)
+        float,
+        typer.Option(
+            help="Standard deviations taken off an estimate before networks are ranked.", **ACCURACY
+        ),
     ] = 0.5,
     recipe: Annotated[
         str | None, typer.Option(help="Training recipe of the prior.", **ACCURACY)
@@ -281,14 +284,12 @@ def _print_run(run: Run, package: Path | None) -> None:
     if any(row[-1] == "over" for row in rows):
         print("over: over the budget, as timed where it was, else at that confidence")
     for line in guard_lines(run):
-        print(line)
+        say(line)
     print(f"the pick: {run.pick.to_text()}")
     print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
     if package is not None:
         print(f"Core ML package: {package} ({UNTRAINED})")
-    print(
-        f"next: palmette report {shlex.quote(str(run.folder.path))} (how sure this is, on a page)"
-    )
+    say_next(f"palmette report {shlex.quote(str(run.folder.path))}", "how sure this is, on a page")
     for what, command in steps(run.folder.path, run.problem):
         if command.startswith("palmette train"):  # the page has all of them
-            print(f"next: {command} ({what.partition(': ')[2]})")
+            say_next(command, what.partition(": ")[2])

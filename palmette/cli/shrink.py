@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.output import at_confidence, note, print_table, say, status
 from palmette.cli.subjects import (
     Arch,
     Json,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Budget = Annotated[float, typer.Option("--budget-ms", help="Milliseconds of one image.")]
 Confidence = Annotated[float, typer.Option(help="That the budget is kept.")]
-Lam = Annotated[float, typer.Option(help="Standard deviations off the accuracy.")]
+Lam = Annotated[float, typer.Option(help="Standard deviations taken off the accuracy: the score.")]
 RecipeName = Annotated[str | None, typer.Option(help="Training recipe; default the mean.")]
 OutJson = Annotated[
     Path | None, typer.Option("--out", metavar="FILE.json", help="Write the network as JSON.")
@@ -84,6 +84,7 @@ def shrink(
             for row in found.path.to_dict("records")
         ],
     )
+    print_columns(confidence, lam)
     print_network(found.architecture, predictor)
 
 
@@ -101,6 +102,12 @@ def estimates(row: Mapping[Any, Any]) -> list[str]:
         f"{row['params_m']:.2f}",
         f"{row['macs_m']:.0f}",
     ]
+
+
+def print_columns(confidence: float, lam: float) -> None:
+    """What columns of `ESTIMATES` hold that their heads don't tell."""
+    say(at_confidence(confidence))
+    say(f"score: estimated top-1 less {lam:g} of its standard deviations (--lam)")
 
 
 def print_network(network: Architecture, predictor: LatencyPredictor) -> None:

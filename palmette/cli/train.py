@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import typer
 
 from palmette.cli.completion import complete_network
 from palmette.cli.door import RUN, check_new_run, check_run, tell_interrupted
-from palmette.cli.output import listed, note, print_table
+from palmette.cli.output import listed, note, print_table, say, say_next
 from palmette.cli.progress import EVERY_S
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, read_architecture
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from palmette.train.epochs import State
     from palmette.train.recipe import Recipe
     from palmette.train.trainer import Trained
+
+
+SHOWN_CLASSES = 8
+"""Names of classes that are printed."""
 
 
 def train(
@@ -214,8 +219,14 @@ def _beginner(quantise: bool) -> Callable[..., Trained]:
 
 
 def _resumed(out: Path, cluster: Cluster | None, common: dict[str, Any]) -> Trained:
-    """The training in a folder, gone on with as it began."""
+    """The training in a folder, gone on with as it began; of a finished one the end."""
     from palmette.space.errors import expect
+    from palmette.train.trained import read_finished
+
+    found = read_finished(out)
+    if found is not None:
+        note(f"{out}: was finished already; nothing was trained")
+        return found
     from palmette.train import quantised, trainer
 
     if not quantised.is_quantised(out):
@@ -311,10 +322,41 @@ def _print(done: Trained, as_json: bool) -> None:
         "architecture": done.architecture.to_text(),
         "weights": str(done.folder.best),
         "skipped_images": done.skipped,
+        "training_images": done.training_images,
+        "validation_images": done.images,
+        "classes": list(done.classes),
     }
     if done.skipped:
         note(f"{done.skipped} images can't be decoded and were left out: {done.folder.left_out}")
-    print(json.dumps(answer) if as_json else listed(answer))
+    if as_json:
+        print(json.dumps(answer))
+        return
+    print(listed(_told(done)))
+    weights = shlex.quote(str(done.folder.best))
+    config, _ = done.folder.read()
+    if config.get("quantised"):
+        say_next(f"palmette compress {weights} --out NAME", "a Core ML package of these weights")
+    else:
+        say_next(
+            f"palmette export {weights} --target TARGET --out NAME",
+            "a Core ML package of these weights; palmette targets lists targets",
+        )
+
+
+def _told(done: Trained) -> dict[str, str]:
+    """The answer as people read it."""
+    best, count = done.best, len(done.classes)
+    names = ", ".join(done.classes[:SHOWN_CLASSES]) + (", ..." if count > SHOWN_CLASSES else "")
+    return {
+        "top1": f"{100 * best['top1']:.1f} %",
+        **({"top5": f"{100 * best['top5']:.1f} %"} if count > 5 else {}),  # else all are among 5
+        "val_loss": f"{best['val_loss']:.3f}",
+        "best_epoch": f"{best['epoch']:.0f} of {len(done.history)}",
+        "images": f"{done.training_images} to train on, {done.images} to validate with",
+        "classes": f"{count} ({names})",
+        "architecture": done.architecture.to_text(),
+        "weights": str(done.folder.best),
+    }
 
 
 def _print_front(done: TrainedFront, as_json: bool) -> None:
@@ -335,13 +377,21 @@ def _print_front(done: TrainedFront, as_json: bool) -> None:
     rung = done.run.problem.accuracy.rung
     print_table(
         f"estimated by the {rung}, real on '{done.data}'; in brackets 80 % intervals",
-        ["network", "predicted ms", "estimated top-1", "real top-1", "difference"],
+        ["network", "predicted ms", "estimated top-1", "real top-1", "apart"],
         rows,
     )
-    print("\n".join(done.lines()))
+    for line in done.lines():
+        say(line)
     print(f"table: {done.run.folder.trained_table}; weights: {done.run.folder.trained}")
+    best = max(done.table.to_dict("records"), key=lambda row: float(row["real_top1"]))
+    weights = done.run.folder.path / str(best["weights"])
+    target = "TARGET" if done.run.config.goals else done.run.config.target  # of several: each
+    say_next(
+        f"palmette export {shlex.quote(str(weights))} --target {target} --out NAME",
+        "a Core ML package of the one that came out best",
+    )
 
 
 def _span(row: dict[Any, Any], value: str, low: str, high: str, form: str) -> str:
     numbers = [form.format(row[name]) for name in (value, low, high)]
-    return "{} ({} to {})".format(*numbers)
+    return "{} ({}-{})".format(*numbers)
