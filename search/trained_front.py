@@ -21,7 +21,7 @@ from palmette.search.agreement import Agreement
 from palmette.search.run import Run, resume
 from palmette.search.run_folder import RunFolder
 from palmette.search.trials.function import FUNCTION
-from palmette.space.errors import expect
+from palmette.space.errors import expect, expect_some
 from palmette.space.files import write_text
 from palmette.space.lock import held
 from palmette.train.estimates import Measured
@@ -119,7 +119,7 @@ def train_front(
         InputError: the run is not finished, it names no data, a network was trained otherwise
             before, or as `train.trainer.train`.
     """
-    expect(picks >= 1, f"picks: at least 1, got {picks}")
+    expect_some("--picks", picks)
     run, name = finished_search(folder, data)
     found = run.folder
     trainings: dict[str, Trained] = {}

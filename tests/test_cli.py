@@ -248,8 +248,75 @@ AT_ONCE = (
     "explain mobilenet_v2",
     "predict mobilenet_v2 --target iphone-99/ane",
     "predict mobilenet_v2 --predictor missing.json",
+    "predict mobilenet_v2 --target iphone-13/ane --confidence 2",
+    *(
+        f"search --target iphone-13/ane --budget-ms {words}"
+        for words in (
+            "-1",
+            "0",
+            "nan",
+            "1 --confidence 1.5",
+            "1 --evaluations 0",
+            "1 --trials 0",
+            "1 --shortlist 0",
+            "1 --seed -1",
+            "1 --lam nan",
+            "1 --package-mb -3",
+            "1 --params-m nan",
+            "1 --precision int3",
+            "1 --sampler magic",
+            "1 --reward magic",
+            "1 --epochs 0",
+            "1 --workers 0",
+            "1 --timeout 0",
+            "1 --gpus-per-trial 1",
+            "1 --study mine",
+            "1 --recipe magic",
+            "1 --start missing.csv",
+            "1 --space full/file.toml",
+        )
+    ),
+    "search --targets iphone-13/ane=1,iphone-11/ane=-2",
+    "search --targets iphone-13/ane=1,iphone-11/ane=2 --confidence 2",
+    "search --targets iphone-13/ane=1,iphone-11/ane=2 --join worst --lam 20",
+    "search --targets iphone-13/ane=1,iphone-11/ane=2 --join weighted --weights iphone-11/ane=nan",
+    "train mobilenet_v2 --data digits --out r --epochs 0",
+    "train mobilenet_v2 --data digits --out r --batch 0",
+    "train mobilenet_v2 --data digits --out r --val-share 2",
+    "train mobilenet_v2 --data digits --out r --seed -1",
+    "train mobilenet_v2 --data digits --out r --device tpu",
+    "train mobilenet_v2 --data digits --out r --checkpoint-seconds -1",
+    "train mobilenet_v2 --data digits --out r --ray-workers -1",
+    "train --run run --picks 0",
+    "train --run run --picks 0 --successive-halving",
+    "supernet train mobilenet_v2 --data digits --out r --epochs 0",
+    "supernet train mobilenet_v2 --data digits --out r --val-share 2",
+    "supernet train mobilenet_v2 --data nowhere --out r",
+    "supernet train secret --data digits --out r",
+    "supernet train --resume nowhere",
+    "shrink mobilenet_v2 --target iphone-13/ane --budget-ms -1",
+    "shrink mobilenet_v2 --target iphone-13/ane --budget-ms 1 --confidence 2",
+    "shrink mobilenet_v2 --target iphone-13/ane --budget-ms 1 --lam nan",
+    "scale mobilenet_v2 --target iphone-13/ane --budget-ms inf",
+    "scale mobilenet_v2 --target iphone-13/ane --budget-ms 1 --alpha 0",
+    "confirm nowhere",
+    "confirm run --winners 0",
+    "confirm run --seeds 0",
+    "confirm run --timeout 0",
+    "bundle nowhere",
+    "bundle run --confidence 2",
+    "bundle run --max-loss -1",
+    "bundle run --backbones 0",
+    "latency plan --space mobilenet_v2 --target iphone-13/ane --minutes 0",
+    "latency plan --space mobilenet_v2 --target iphone-13/ane --minutes 1 --seed -1",
+    "latency plan --space secret --target iphone-13/ane",
+    "latency plan --run nowhere",
+    "latency suite full/file --out r --processes 0",
+    "latency suite missing.csv --out r",
+    "compress mobilenet_v2 --sweep --data digits --out r --val-share 2",
+    "compress mobilenet_v2 --sweep --data digits --out r --images 0",
 )
-"""Mistakes in a name or a place, which are told before anything slow is opened."""
+"""Mistakes in a name, a place or a number, which are told before anything slow is opened."""
 REFUSED = """
 import sys
 from palmette.cli import main
@@ -267,7 +334,7 @@ print("every one")
 """
 
 
-def test_a_mistake_in_a_name_or_a_place_is_told_before_anything_slow_is_opened(
+def test_a_mistake_in_a_name_a_place_or_a_number_is_told_before_anything_slow_is_opened(
     tmp_path: Path,
 ) -> None:
     for name in ("full/file", "run/run.toml"):
@@ -389,8 +456,8 @@ MISTAKES = {
     "zoo show secret": "network 'secret' is not in the zoo; known: mobilenet_v1",
     # networks
     f"{PREDICT} iphone-99/ane": KNOWN,
-    f"{PREDICT} iphone-13/ane --confidence 1.5": "confidence must be above 0.5",
-    f"{PREDICT} iphone-13/ane --confidence nan": "confidence must be above 0.5",
+    f"{PREDICT} iphone-13/ane --confidence 1.5": "confidence: must be above 0.5",
+    f"{PREDICT} iphone-13/ane --confidence nan": "confidence: must be above 0.5",
     f"{PREDICT} iphone-13/ane --resolution 192": "--resolution: is for --task and for",
     f"{PREDICT} iphone-13/ane --task yolo": "task 'yolo' is unknown; known: classifier, features",
     f"{PREDICT} iphone-13/ane --classes 3": "--classes: needs --task, such as --task classifier",

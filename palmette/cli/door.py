@@ -6,7 +6,6 @@ imported. What a file holds is read later.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,13 +46,6 @@ def check_run(folder: Path, several: bool = False) -> None:
 
     if not (several and (folder / TARGET_RUNS).is_file()):
         expect_begun(folder / RUN)
-
-
-def tell_interrupted(folder: Path, again: str) -> None:
-    """Say on standard error what goes on with an interrupted run, or that it had not begun."""
-    begun = any((folder / name).is_file() for name in (RUN, TARGET_RUNS))
-    words = again if begun else "the same command; nothing was kept yet"
-    print(f"interrupted; go on with: {words}", file=sys.stderr)
 
 
 def check_new_run(folder: Path) -> None:
