@@ -24,6 +24,7 @@ from palmette.search.trials.function import FUNCTION
 from palmette.space.errors import expect, expect_some
 from palmette.space.files import write_text
 from palmette.space.lock import held
+from palmette.train.datasets import anywhere
 from palmette.train.estimates import Measured
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def trained_row(
         return train(architecture_of(row), data, recipe, place, watch=watch, **options)
     teacher = options.get("teacher")
     asked = {
-        "data": data,
+        "data": anywhere(data),
         "share": options.get("share", SHARE),
         "seed": options.get("seed", 0),
         "teacher": None if teacher is None else str(teacher.absolute()),
@@ -234,6 +235,7 @@ def trained_row(
 def _expect_same(folder: Any, asked: dict[str, Any], recipe: Recipe) -> None:
     """Raise InputError if a training was begun with other options or another recipe."""
     stored, followed = folder.read()
+    stored["data"] = anywhere(str(stored["data"]))  # an older palmette kept it as it was typed
     remedy = f"give the same, or remove {folder.path}, and the network is trained anew"
     for key, value in asked.items():
         expect(

@@ -545,8 +545,8 @@ MISTAKES = {
     "train --resume r": "r: holds no training",
     "train --resume r --epochs 3": "--epochs: can't be changed when a run goes on",
     # supernets
-    "supernet train": "supernet train: give SPACE, --data and --out, or --resume FOLDER alone",
-    "supernet train fbnet --resume r": "or --resume FOLDER alone",
+    "supernet train": "supernet train: give SPACE, --data and --out, or --resume FOLDER",
+    "supernet train fbnet --resume r": "or --resume FOLDER, and --data",
     "supernet train secret --data digits --out r": "space 'secret' is unknown; known: ",
     "supernet train repvit_like --data digits --out r": "stage2 can't share weights: block 'rv'",
     "supernet train fbnet --data digits --out r --schedule no": "schedule 'no': no such schedule",

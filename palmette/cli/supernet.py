@@ -66,8 +66,13 @@ def train_command(
     from palmette.train.supernet import load_schedule
 
     given = (space_name, data, out)
-    if (resume is None) == any(value is None for value in given) or (resume and any(given)):
-        raise InputError("supernet train: give SPACE, --data and --out, or --resume FOLDER alone")
+    if (resume is None) == any(value is None for value in given) or (
+        resume and (space_name or out)
+    ):
+        raise InputError(
+            "supernet train: give SPACE, --data and --out, or --resume FOLDER, and --data if they"
+            " moved"
+        )
     keys = load_recipe(recipe).changed(
         epochs=epochs, batch=batch, compute__deterministic=deterministic
     )
@@ -91,7 +96,7 @@ def train_command(
             "checking": tell,
         }
         if resume is not None:
-            done = resume_supernet(resume, **more)
+            done = resume_supernet(resume, data=data, **more)
         else:
             assert space is not None and data is not None and out is not None
             done = train_supernet(

@@ -42,7 +42,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Needed, but with --resume: folder, data set, .csv, .parquet, digits, procedural."
+            help="Folder, data set, .csv, .parquet, digits, procedural; with --resume if moved."
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or .toml.")] = "quick",
@@ -113,7 +113,7 @@ def train(
     )
     if resume is not None:
         expect_alone(
-            context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
+            context, "resume", "data", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
         )
     elif run is not None:
         expect(
@@ -165,7 +165,7 @@ def train(
             "checking": checking,
         }
         if resume is not None:
-            answer = partial(_print, _resumed(resume, cluster, common))
+            answer = partial(_print, _resumed(resume, cluster, common | {"data": data}))
         elif run is not None:
             common |= {**options, "cluster": cluster}
             train_run = _halve_front if successive_halving else _train_front
