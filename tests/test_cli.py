@@ -18,6 +18,7 @@ import typer
 from palmette import cli
 from palmette.export import verify_weights
 from palmette.latency import TARGETS, load_predictor, published_timings
+from palmette.latency.timings import REQUIRED
 from palmette.space import ZOO, Architecture, load
 from palmette.space.zoo import FAMILY_OF
 from palmette.train.weights import read_weights
@@ -1032,12 +1033,20 @@ def test_a_check_for_people_explains_what_is_apart_and_nothing_else(palmette: Pa
     assert "efficientnet_edgetpu_s" in out and " - " in out  # nobody printed its MACs
 
 
+NEEDED = ", ".join(REQUIRED)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ('{"format": "palmette/measurements@1"}', "palmette latency import t.csv"),
         ('{"format": "palmette/predictor@1"}', "--predictor t.csv"),
         ('[{"ms": 1}, {"ms": 2}]', "palmette latency import"),
+        (
+            '{"model": "a", "ms": 1}',
+            f"as CSV, a row each, with the columns {NEEDED}",
+        ),
+        ('{"format": "palmette/space@1"}', "it has no format that palmette knows"),
     ],
 )
 def test_a_fit_says_what_a_json_file_is_and_which_command_takes_it(
@@ -1049,6 +1058,26 @@ def test_a_fit_says_what_a_json_file_is_and_which_command_takes_it(
         assert (answer.code, answer.out) == (2, "")
         assert "t.csv: is JSON" in answer.err and words in answer.err
         assert "comma" not in answer.err
+
+
+def test_an_export_says_that_a_package_was_replaced(
+    palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = files / "m.mlpackage"
+    module = sys.modules["palmette.cli.export"]
+    monkeypatch.setattr(module, "_export", lambda *_: (package, [1.0]))
+    line = ("export", "mobilenet_v2", "--target", "iphone-13/ane", "--out", "m")
+    assert ": weights proven; 1 ms predicted" in palmette(*line).out
+    package.mkdir()
+    (package / "Manifest.json").write_text("{}")
+    assert ": replaced; weights proven; 1 ms predicted" in palmette(*line).out
+
+
+def test_json_that_is_cut_is_told_as_such(palmette: Palmette, files: Path) -> None:
+    (files / "t.csv").write_text('{"format":')
+    answer = palmette("latency", "fit", "t.csv", "--out", "o")
+    assert (answer.code, answer.out) == (2, "")
+    assert "t.csv: is neither a table in CSV nor whole JSON" in answer.err
 
 
 def test_an_explanation_names_what_made_a_network_leave_and_no_row_of_nothing(
