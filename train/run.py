@@ -10,6 +10,7 @@ from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
 from palmette.train.config import Config
 from palmette.train.datasets import Data, class_weights, pixel_statistics
+from palmette.train.options import expect_checkpoints
 from palmette.train.recipe import Recipe
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.weights import FORMAT, TrainedWeights, read_weights, write_weights
@@ -67,6 +68,7 @@ class Run:
     ) -> None:
         from palmette.train.device import find_device
 
+        expect_checkpoints(checkpoint_seconds)
         self.until = recipe.epochs if until is None else min(until, recipe.epochs)
         self.folder, self.config, self.recipe, self.data = folder, config, recipe, data
         self.checkpoint_seconds, self.workers = checkpoint_seconds, workers

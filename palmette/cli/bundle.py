@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from palmette.cli.door import check_run
 from palmette.cli.output import at_confidence, print_table, say, say_next, status
 from palmette.cli.subjects import Json
 
@@ -33,10 +34,17 @@ def bundle(
     as_json: Json = False,
 ) -> None:
     """Choose the fewest backbones that serve every phone, and pack them for an app."""
-    from palmette.search.bundle import choose, open_fleet, report, write_bundle
+    from palmette.latency.budget import expect_confidence
+    from palmette.search.bundle.losses import expect_asked
     from palmette.space.errors import expect
 
+    for run in runs:
+        check_run(run, several=True)
+    expect_confidence(confidence)
+    expect_asked(max_loss, backbones)
     expect(out is not None or not weights, "--weights: are for the packages; give --out too")
+    from palmette.search.bundle import choose, open_fleet, report, write_bundle
+
     names = [name.strip() for name in (phones or "").split(",") if name.strip()]
     with status("reading the runs"):
         portfolio = choose(open_fleet(runs, names, confidence), max_loss, backbones)

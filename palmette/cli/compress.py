@@ -60,8 +60,12 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Compress the weights of a package, and prove what is stored."""
+    from palmette.space.errors import expect, expect_some
+    from palmette.train.options import expect_share
+
+    expect_share(share)
+    expect_some("images", count)
     from palmette.export import compression
-    from palmette.space.errors import expect
 
     if subject.endswith(".safetensors"):
         expect(scheme in (None, W8A8) and not sweep, f"{subject}: is of the scheme {W8A8} alone")

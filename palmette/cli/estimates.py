@@ -79,7 +79,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
+    from palmette.latency.budget import expect_confidence
+
     check_target("predict", target, predictor_file)
+    expect_confidence(confidence)
     ops = read_ops(arch, resolution, task, classes)
     from palmette.latency import LATENCY
 

@@ -111,7 +111,7 @@ def export_command(
     if weights is not None:
         expect_file(weights)
     if functions is None:  # their format is one of its own
-        _check_place(out, found, kind)
+        replaced = _check_place(out, found, kind)
     from palmette.latency import load_predictor
 
     predictor = load_predictor(target)
@@ -143,17 +143,22 @@ def export_command(
         print(json.dumps({"package": str(path), "predicted_ms": ms[0], "target": str(found)}))
     else:
         each = " and ".join(f"{value:.3g} ms" for value in ms)
-        print(f"{path}: weights proven; {each} predicted on {found}")
+        print(f"{path}: {replaced}weights proven; {each} predicted on {found}")
 
 
-def _check_place(out: Path, target: Target, kind: str | None) -> None:
-    """Raise InputError where a package of the target's format, or of another, can't go."""
+def _check_place(out: Path, target: Target, kind: str | None) -> str:
+    """What is said of a package that one of the target's format, or of another, replaces.
+
+    Raises:
+        InputError: none can go there.
+    """
     from palmette.export.formats import FORMATS, kind_for_runtime
     from palmette.export.place import destination
 
     kind = kind_for_runtime(target.runtime) if kind is None else kind
-    if kind in FORMATS:  # what is none is told with the other options
-        destination(out, kind)
+    if kind not in FORMATS:  # what is none is told with the other options
+        return ""
+    return "replaced; " if destination(out, kind).exists() else ""
 
 
 _OWN = ("archs", "target", "out", "kind", "labels", "resolution", "unproven", "as_json")
@@ -168,6 +173,7 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
     given = context.params
     expect_no_more(context, _OWN, "for architectures, not for a torch module")
     expect(len(given["archs"]) == 1, "module.py:factory: give one alone; a package holds one")
+    replaced = _check_place(given["out"], found, given["kind"])
     with status("converting"):
         path, ms, proof = export_own(
             given["archs"][0],
@@ -182,7 +188,7 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
         print(json.dumps(answer))
     else:
         words = "not proven" if proof == "none" else "weights proven"
-        print(f"{path}: {words}; {ms:.3g} ms predicted on {found}")
+        print(f"{path}: {replaced}{words}; {ms:.3g} ms predicted on {found}")
 
 
 def _export(

@@ -15,6 +15,7 @@ from palmette.cli.shrink import (
     Lam,
     OutJson,
     RecipeName,
+    check_limits,
     described,
     estimates,
     expect_json,
@@ -59,6 +60,7 @@ def scale(
         not fit or given == engine.Coefficients(),
         "--fit: finds alpha, beta and gamma; leave them out",
     )
+    check_limits("scale", target, predictor_file, budget_ms, confidence, lam)
     base = read_architecture(arch)
     predictor = given_predictor("scale", target, predictor_file)
     with status("scaling"):

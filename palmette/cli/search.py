@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.door import check_new_run, check_run, tell_interrupted
+from palmette.cli.door import check_new_run, check_run
 from palmette.cli.goals import (
     EACH,
     asked_goals,
     check_export,
     check_names,
+    check_options,
     default_folder,
     expect_asked,
     print_target_runs,
 )
+from palmette.cli.interrupts import interruptible, tell_interrupted
 from palmette.cli.output import print_table, say, say_next
 from palmette.cli.subjects import Json, MaybeTarget
 
@@ -174,39 +177,38 @@ def search(
         check_run(resume, several=True)
     else:
         expect_asked(target, targets, budget_ms)
-        check_names(target, targets, space, predictor, accuracy, data)
+        check_names(target, targets, space, predictor, accuracy, data, recipe, start)
         if out is not None:
             check_new_run(out)
     from palmette import search as engine
-    from palmette.cli.progress import shown
 
+    compute = engine.Compute(workers, ray, storage, study, gpus, cpus, timeout_s)
     options = {name: context.params[name] for name in CONFIG}
     goals = None
     if resume is None:
         goals = asked_goals(target, targets, budget_ms, weights, join, joint)
+        check_options(goals, join, joint, target, budget_ms, options)
+    from palmette.cli.progress import shown
+
     if export_pick:
         check_export(goals, join, resume)
     folder = resume or out or default_folder(goals, join, target, budget_ms, budget)
     several = goals is not None and join == EACH
     several = several or (resume is not None and engine.is_target_runs(resume))
-    compute = engine.Compute(workers, ray, storage, study, gpus, cpus, timeout_s)
-    try:
-        with shown() as told:
-            how: dict[str, Any] = {"compute": compute, "told": told}
-            if resume is not None and several:
-                runs = engine.resume_targets(folder, **how)
-            elif resume is not None:
-                runs = [engine.resume(resume, **how)]
-            elif goals is not None and join == "each":
-                runs = engine.run_targets(goals, folder, **how, **options)
-            elif goals is not None and join != "each":
-                runs = [engine.run_joined(goals, folder, join=join, joint=joint, **how, **options)]
-            else:
-                assert target is not None and budget_ms is not None
-                runs = [engine.run(target, budget_ms, folder, **how, **options)]
-    except KeyboardInterrupt:
-        tell_interrupted(folder, f"palmette search --resume {folder}")
-        raise typer.Exit(130) from None
+    again = f"palmette search --resume {folder}"
+    with interruptible(partial(tell_interrupted, folder, again)), shown() as told:
+        how: dict[str, Any] = {"compute": compute, "told": told}
+        if resume is not None and several:
+            runs = engine.resume_targets(folder, **how)
+        elif resume is not None:
+            runs = [engine.resume(resume, **how)]
+        elif goals is not None and join == "each":
+            runs = engine.run_targets(goals, folder, **how, **options)
+        elif goals is not None and join != "each":
+            runs = [engine.run_joined(goals, folder, join=join, joint=joint, **how, **options)]
+        else:
+            assert target is not None and budget_ms is not None
+            runs = [engine.run(target, budget_ms, folder, **how, **options)]
     packages = [engine.export_pick(run) if export_pick else None for run in runs]
     if several:
         _answer_several(runs, packages, folder, as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from palmette.cli.door import check_target
 from palmette.cli.output import at_confidence, note, print_table, say, status
 from palmette.cli.subjects import (
     Arch,
@@ -52,6 +53,7 @@ def shrink(
     from palmette import search as engine
 
     expect_json(out)
+    check_limits("shrink", target, predictor_file, budget_ms, confidence, lam)
     network = read_architecture(arch)
     predictor = given_predictor("shrink", target, predictor_file)
     with status("shrinking"):
@@ -130,6 +132,23 @@ def described(network: Architecture, out: Path | None) -> dict[str, str | None]:
         "architecture": network.to_text(),
         "out": None if out is None else str(out),
     }
+
+
+def check_limits(
+    command: str,
+    target: str | None,
+    predictor: Path | None,
+    budget_ms: float,
+    confidence: float,
+    lam: float,
+) -> None:
+    """Raise InputError for a target that is not there, or a number out of range."""
+    from palmette.latency.budget import expect_budget
+    from palmette.search import Limits
+
+    check_target(command, target, predictor)
+    expect_budget(budget_ms)
+    Limits(budget_ms, confidence, lam=lam)
 
 
 def expect_json(out: Path | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.interrupts import interruptible, tell_repeatable
 from palmette.cli.output import counting, note, print_table, say_next
 from palmette.cli.subjects import Json
 
@@ -36,19 +37,18 @@ def latency_suite(
     as_json: Json = False,
 ) -> None:
     """Make the packages of a plan, and the manifest that an app times them by."""
+    from palmette.space.errors import expect_some
+    from palmette.space.files import expect_readable
+
+    count = min(os.cpu_count() or 1, MOST_PROCESSES) if processes is None else processes
+    expect_some("--processes", count)
+    expect_readable(plan)
     from palmette.latency.planning.plan import Plan
     from palmette.latency.suite.write import write_suite
 
     rows = Plan.read(plan)
-    count = min(os.cpu_count() or 1, MOST_PROCESSES) if processes is None else processes
-    try:
-        with counting() as tell:
-            found = write_suite(
-                rows, out, modes=mode or (), processes=count, seed=seed, progress=tell
-            )
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on")
-        raise typer.Exit(130) from None
+    with interruptible(tell_repeatable), counting() as tell:
+        found = write_suite(rows, out, modes=mode or (), processes=count, seed=seed, progress=tell)
     for kind, subject, reason in found.left_out:
         note(f"left out: {kind} {subject}: {reason}")
     for subject in found.lone_chains:

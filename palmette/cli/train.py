@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.completion import complete_network
-from palmette.cli.door import RUN, check_new_run, check_run, tell_interrupted
+from palmette.cli.door import RUN, check_new_run, check_run
+from palmette.cli.interrupts import interruptible, tell_interrupted
 from palmette.cli.output import listed, note, print_table, say, say_next
 from palmette.cli.progress import EVERY_S
 from palmette.cli.search import expect_alone
@@ -46,7 +47,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Needed, but with --resume: folder, data set, .csv, .parquet, digits, procedural."
+            help="Folder, data set, .csv, .parquet, digits, procedural; with --resume if moved."
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or .toml.")] = "quick",
@@ -106,7 +107,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network on images, in a folder that survives interruption."""
-    from palmette.space.errors import InputError, expect
+    from palmette.space.errors import InputError, expect, expect_some
+    from palmette.train.options import expect_checkpoints, expect_options
     from palmette.train.recipe import load_recipe
 
     expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
@@ -116,7 +118,7 @@ def train(
     )
     if resume is not None:
         expect_alone(
-            context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
+            context, "resume", "data", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
         )
     elif run is not None:
         expect(
@@ -141,6 +143,10 @@ def train(
         compute__deterministic=deterministic,
         compute__corrupt="skip" if skip_corrupt else None,
     )
+    expect_options(share, seed, device)
+    expect_checkpoints(checkpoint_seconds)
+    if picks is not None:
+        expect_some("--picks", picks)
     cluster = _cluster(ray_workers, ray_address)
     _check_places(resume, run, data, out, (weights, teacher))
     architecture = None if arch is None else read_architecture(arch)
@@ -151,33 +157,31 @@ def train(
         "teacher": teacher,
         "halve": halve,
     }
-    try:
-        with _progress() as (watch, checking):
-            common: dict[str, Any] = {
-                "checkpoint_seconds": checkpoint_seconds,
-                "watch": watch,
-                "checking": checking,
-            }
-            if resume is not None:
-                answer = partial(_print, _resumed(resume, cluster, common))
-            elif run is not None:
-                common |= {**options, "cluster": cluster}
-                train_run = _halve_front if successive_halving else _train_front
-                answer = partial(_print_front, train_run(run, keys, data, picks, common))
-            else:
-                assert architecture is not None and data is not None and out is not None
-                common |= {**options, "weights": weights}
-                if not quantise:
-                    common |= {"timm": timm, "cluster": cluster}
-                begin = _beginner(quantise)
-                answer = partial(_print, begin(architecture, data, keys, out, **common))
-    except KeyboardInterrupt:
-        folder = run or resume or out
-        assert folder is not None
-        tell_interrupted(
-            folder, f"palmette train --resume {folder}" if run is None else "the same command"
-        )
-        raise typer.Exit(130) from None
+    folder = run or resume or out
+    assert folder is not None
+    again = "the same command" if run else f"palmette train --resume {folder}"
+    with (
+        interruptible(partial(tell_interrupted, folder, again)),
+        _progress() as (watch, checking),
+    ):
+        common: dict[str, Any] = {
+            "checkpoint_seconds": checkpoint_seconds,
+            "watch": watch,
+            "checking": checking,
+        }
+        if resume is not None:
+            answer = partial(_print, _resumed(resume, cluster, common | {"data": data}))
+        elif run is not None:
+            common |= {**options, "cluster": cluster}
+            train_run = _halve_front if successive_halving else _train_front
+            answer = partial(_print_front, train_run(run, keys, data, picks, common))
+        else:
+            assert architecture is not None and data is not None and out is not None
+            common |= {**options, "weights": weights}
+            if not quantise:
+                common |= {"timm": timm, "cluster": cluster}
+            begin = _beginner(quantise)
+            answer = partial(_print, begin(architecture, data, keys, out, **common))
     answer(as_json)
 
 
@@ -260,7 +264,9 @@ def _halve_front(
     def told(epochs: int, done: int, of: int) -> None:
         note(f"network {done} of {of} to epoch {epochs}")
 
-    found = halve_front(run, recipe, data=data, picks=picks or PICKS, told=told, **common)
+    found = halve_front(
+        run, recipe, data=data, picks=PICKS if picks is None else picks, told=told, **common
+    )
     note(found.words())
     return found.trained
 
