@@ -40,6 +40,8 @@ class Fitted:
     timings_hash: str
     compared: Mapping[str, float] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    far_off: tuple[str, ...] = ()
+    """Lines on timings far from those of the prior, of `palmette.latency.doubts`."""
     prior: str = ""
     """Full name of the target whose prices were carried over; blank: fitted by itself."""
     quantity: str = LATENCY

@@ -158,12 +158,15 @@ def _print_fits(predictors: dict[str, LatencyPredictor], out: Path, as_json: boo
             "model": predictor.model_name,
             "quantity": predictor.quantity_,
             "compared": dict(predictor.compared_),
+            "doubts": list(predictor.doubts_),
         }
         for name, predictor in predictors.items()
     }
-    for predictor in predictors.values():
+    for name, predictor in predictors.items():
         for line in predictor.left_out_:
             note(f"left out: {line}")
+        for line in predictor.doubts_:
+            note(f"warning: {name}: {line}")
     if as_json:
         print(json.dumps(rows))
         return
