@@ -484,6 +484,12 @@ def load_predictor(target: str) -> LatencyPredictor:
     return LatencyPredictor.from_json(path.read_text("utf-8"), path.name)
 
 
+def expect_target(predictor: LatencyPredictor, target: str, where: Path) -> None:
+    """Raise InputError unless the predictor of a file is of a target."""
+    timed, wanted = str(predictor.model_.target), str(parse_target(target))
+    expect(timed == wanted, f"{where}: is a predictor of {timed}, not of {wanted}")
+
+
 def file_name(target: Target, quantity: str = LATENCY) -> str:
     """Name of a target's predictor file: its full name without slashes, and what is sustained."""
     of = "" if quantity == LATENCY else f"-{quantity}"
