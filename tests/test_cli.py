@@ -503,7 +503,7 @@ MISTAKES = {
     "latency fit nan.csv --out out": "nan.csv: row 2: latency_ms",
     "latency fit network.csv --out out": "row 2: subject: network 'mobilenet_v9' is unknown",
     "latency fit unit.csv --out out": "unit.csv: row 2: target must be device/unit@runtime",
-    "latency fit --out out.json --target iphone-99/npu@x": "did you mean iphone-99/ane@x? a target is ",
+    "latency fit --out out.json --target iphone-99/npu@x": "did you mean iphone-99/ane@x? a target",
     "latency fit --out out.json --target my/ane@coreml-ios18": "the table has no timings of it",
     "latency fit --out folder --target iphone-13/ane": "--out: with --target it is a .json file",
     "latency fit --out out --like iphone-13/ane": "--like: needs --target",
