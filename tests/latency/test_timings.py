@@ -237,12 +237,15 @@ def test_row_numbers_count_blank_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "start"),
     [
-        (b"", "cannot be read as CSV (No columns to parse from file)"),
+        (b"", "is empty; a table begins with a line of its columns' names"),
         (f"{HEADER}\n".encode(), "the table has no rows"),
         (f"{HEADER}\n\n,,,,\n".encode(), "the table has no rows"),
         (f"{HEADER}\n{GOOD},x\n".encode(), "rows have more cells than the header has columns"),
         (f"{HEADER}\n{GOOD},\n{GOOD},\n".encode(), "rows have more cells than the header"),
-        (f"{HEADER}\n{GOOD}\n{GOOD},x\n".encode(), "cannot be read as CSV (Error tokenizing"),
+        (
+            f"{HEADER}\n{GOOD}\n{GOOD},x\n".encode(),
+            "row 3 has 6 cells, those before it 5; is there a",
+        ),
         (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "cannot be read as CSV ("),
         (b'"\n', "cannot be read as CSV ("),
         (f"{HEADER.replace(',', ';')}\n".encode(), "has semicolons between cells"),
