@@ -110,8 +110,8 @@ def export_command(
     architectures = [read_task(arch, task, classes) for arch in archs]
     if weights is not None:
         expect_file(weights)
-    if functions is None:  # their format is one of its own
-        replaced = _check_place(out, found, kind)
+    # of functions the format is one of its own
+    replaced = _check_place(out, found, kind) if functions is None else ""
     from palmette.latency import load_predictor
 
     predictor = load_predictor(target)
