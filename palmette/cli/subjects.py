@@ -51,13 +51,11 @@ MaybeTarget = Annotated[str | None, _TARGET]
 
 def read_architecture(text: str) -> Architecture:
     from palmette.space import Architecture, load
-    from palmette.space.errors import InputError, expect
+    from palmette.space.errors import expect
+    from palmette.space.files import read_text
 
     if text.endswith(".json"):
-        try:
-            return Architecture.from_json(Path(text).read_text("utf-8"), text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{text}: cannot be read ({error})") from None
+        return Architecture.from_json(read_text(Path(text)), text)
     expect(".py:" not in text, f"{text}: this needs an architecture, not a torch module")
     return Architecture.from_text(text) if "|" in text else load(text)
 
