@@ -9,3 +9,4 @@ from palmette.search.bundle.report import proof_lines as proof_lines
 from palmette.search.bundle.report import report as report
 from palmette.search.bundle.report import table as table
 from palmette.search.bundle.written import device_table as device_table
+from palmette.search.bundle.written import packages_in as packages_in
