@@ -71,11 +71,8 @@ def compress(
     from palmette.export.compression.schemes import runs_on
     from palmette.space.errors import expect
 
-    named = None if _is_package(subject) else read_named(subject, weights)
-    if named is None:
-        for option, given in {"--weights": weights, "--ios": ios, "--labels": labels}.items():
-            expect(given is None, f"{option}: is for ARCH; a package has its own")
-    elif named.quantised:
+    named = _read(subject, weights, ios, labels)
+    if named is not None and named.quantised:
         expect(scheme in (None, W8A8) and not sweep, f"{subject}: is of the scheme {W8A8} alone")
         expect_no_more(context, (*COMMON, *OF_EXPORT), f"of no use with the scheme {W8A8}")
         with status("converting"):
@@ -111,10 +108,16 @@ def compress(
         _print_sweep(compression.sweep(package, out, images=images, rule=rule, tell=tell), as_json)
 
 
-def _is_package(subject: str) -> bool:
+def _read(subject: str, weights: Path | None, ios: int | None, labels: str | None) -> Named | None:
+    """The network that is named; None if it is a package, which leaves nothing to choose."""
     from palmette.export import FORMATS
+    from palmette.space.errors import expect
 
-    return subject.endswith(tuple(form.suffix for form in FORMATS.values()))
+    if not subject.endswith(tuple(form.suffix for form in FORMATS.values())):
+        return read_named(subject, weights)
+    for option, given in {"--weights": weights, "--ios": ios, "--labels": labels}.items():
+        expect(given is None, f"{option}: is for ARCH; a package has its own")
+    return None
 
 
 def _system(ios: int | None, default: str) -> str:
