@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,12 @@ PROBABILITIES = f"{LABEL}_probs"
 
 
 def convert(
-    module: nn.Module, plan: Plan, folder: Path, *, single: bool = False
+    module: nn.Module,
+    plan: Plan,
+    folder: Path,
+    *,
+    single: bool = False,
+    without: Sequence[str] = (),
 ) -> tuple[Any, Path | None]:
     """Convert a folded module to Core ML.
 
@@ -44,6 +49,7 @@ def convert(
         folder: for the converter's files; the caller removes it.
         single: whether weights and arithmetic stay in single precision, as no package that is
             shipped has them (`palmette.export.gates`).
+        without: passes of the converter that are left out, for they are wrong here.
 
     Returns:
         Core ML's protobuf, and the file with an ML Program's weights: tensors of a few numbers
@@ -65,6 +71,9 @@ def convert(
         arguments["compute_precision"] = precision.FLOAT32 if single else precision.FLOAT16
         # otherwise the converter leaves its package in the system's temporary folder
         arguments["package_dir"] = str(folder / "converted.mlpackage")
+    if without:
+        arguments["pass_pipeline"] = coremltools().PassPipeline()
+        arguments["pass_pipeline"].remove_passes(set(without))
     sizes = options.sizes
     check = None if sizes is None else lambda traced: check_sizes(traced, module, sizes)
     model = run_converter(module, (example,), arguments, check)

@@ -28,8 +28,8 @@ class Branches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, sum of `widths`, H, W) to the branches' outputs side by side in the channels."""
         shares = x.split(self.widths, dim=1)
-        pairs = zip(self.branches, shares, strict=True)
-        return torch.cat([branch(share) for branch, share in pairs], dim=1)
+        # by number, for a symbolic trace can't go through them
+        return torch.cat([branch(shares[at]) for at, branch in enumerate(self.branches)], dim=1)
 
 
 def _pointwise(in_channels: int, channels: int, groups: int, act: str = "none") -> nn.Module:

@@ -53,7 +53,9 @@ FOLLOWED = {
     "docs/concepts/additivity_and_partition.md": Page(),
     "docs/concepts/intervals.md": Page(),
     "docs/concepts/proofs.md": Page(),
-    "docs/compression.md": Page(("photos", "runs/photos", "photos.mlpackage")),
+    "docs/compression.md": Page(
+        ("photos", "runs/photos", "photos.mlpackage"), left=("photos_w8a8.mlpackage",)
+    ),
     "docs/doctor.md": Page(),
     "docs/drift.md": Page(
         ("before.csv", "after.csv", "mine.csv", "table.csv", "runs/first", "runs/small"),
@@ -139,9 +141,6 @@ NOT_RUN = {
     "palmette dashboard": "serves until it is stopped; tests/search/ledger/test_dashboard.py",
     "palmette compress runs/photos/best.safetensors --data photos --sweep": (
         "minutes of palettes; tests/export/compression sweeps a small network"
-    ),
-    "palmette compress runs/w8a8/best.safetensors": (
-        "two classes of noise leave outputs that its proof refuses; tests/export/quantised"
     ),
     "palmette doctor --thorough": "limits of time that a busy machine breaks; tests/test_doctor.py",
     "palmette latency validate": "more than a minute of fits; tests/test_cli.py runs it",

@@ -102,7 +102,7 @@ def test_what_is_kept_was_judged_as_it_is_exported(undisturbed: Trained, tmp_pat
     weights = read_quantised(undisturbed.folder.best)
     assert weights.about["top1"] == undisturbed.best["top1"]
     done = export_quantised(weights.architecture, weights.tensors, tmp_path / "net")
-    assert done.path.is_dir() and done.output_error < 0.1
+    assert done.path.is_dir() and done.farthest < 0.6
 
 
 def test_a_recipe_goes_without_average_half_precision_and_compiler() -> None:
