@@ -17,6 +17,7 @@ from palmette.cli.trained import Named, read_named
 from palmette.export.interpreter import read_program
 from palmette.export.package import read_spec
 from palmette.space import Architecture, InputError
+from palmette.train import trainer
 from palmette.train.device import Normalisation
 from palmette.train.weights import (
     QUANTISED_FORMAT,
@@ -104,6 +105,23 @@ def test_the_folder_of_a_training_is_its_best_weights(ask: Ask) -> None:
     Path("run/best.safetensors").unlink()
     code, out, err = ask("export", "run", *ON)
     assert (code, out) == (2, "") and "run: holds no best.safetensors" in err
+
+
+def test_a_training_begins_with_the_weights_that_stand_for_its_network(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[Architecture, Path]] = []
+
+    def begin(architecture: Architecture, *_: object, weights: Path, **others: object) -> None:
+        begun.append((architecture, weights))
+        raise InputError("begun")
+
+    monkeypatch.setattr(trainer, "train", begin)
+    for given in (("run",), (TEXT, "--weights", "run")):
+        code, _, err = ask("train", *given, "--data", "digits", "--out", "again")
+        assert (code, err) == (2, "error: begun\n")
+    assert [weights for _, weights in begun] == [Path("run/best.safetensors")] * 2
+    assert [with_classes(network, 3) for network, _ in begun] == [NET] * 2
 
 
 @pytest.mark.parametrize(
