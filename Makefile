@@ -9,6 +9,7 @@ RUN := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 .PHONY: install demo test sweeps test-all notebooks docs bench lint
 
 install: $(STAMP)
+	@$(if $(filter install,$(MAKECMDGOALS)),echo "next: source $(BIN)/activate and then palmette doctor (what works here) or make demo (two searches)",:)
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV): 2 to 10 minutes and 7 GB, once; pip says nothing meanwhile, and warns of folders at the end"

@@ -52,7 +52,8 @@ from palmette.search.expensive.known import Known
 from palmette.search.expensive.measured import prior_of
 from palmette.search.expensive.samplers import sampler_of
 from palmette.search.front import hypervolume_share
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import SearchProblem, pose
 from palmette.space import InputError, SearchSpace, compile_space
 from palmette.space.errors import expect
 from palmette.space.files import write_text

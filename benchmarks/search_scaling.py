@@ -39,7 +39,8 @@ import numpy as np
 from palmette.latency import load_predictor
 from palmette.search.ledger import Lease, open_study
 from palmette.search.ledger.lease import FolderLease
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import SearchProblem, pose
 from palmette.search.trials.driver import Driver
 from palmette.search.trials.here import Here
 from palmette.search.trials.opening import open_executor

@@ -25,8 +25,9 @@ import numpy as np
 from palmette.latency import load_predictor
 from palmette.search.evolution import Front, evolve, groups_of
 from palmette.search.front import hypervolume, non_dominated
+from palmette.search.limits import Limits
 from palmette.search.objectives.goal import Goal
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.problem import SearchProblem, pose
 from palmette.search.proposals import thinned
 from palmette.search.start import Start, first_state
 from palmette.space import Architecture, SearchSpace, compile_space

@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING
 
 from palmette.latency.chains import Chain as Chain
+from palmette.latency.quantity import LATENCY as LATENCY
+from palmette.latency.quantity import QUANTITIES as QUANTITIES
+from palmette.latency.quantity import SUSTAINED as SUSTAINED
 from palmette.latency.targets import TARGETS as TARGETS
 from palmette.latency.targets import Target as Target
 from palmette.latency.targets import find_target as find_target
@@ -16,9 +19,6 @@ if TYPE_CHECKING:
     from palmette.latency.predictor import fit as fit
     from palmette.latency.predictor import load_predictor as load_predictor
     from palmette.latency.predictor import published_timings as published_timings
-    from palmette.latency.quantity import LATENCY as LATENCY
-    from palmette.latency.quantity import QUANTITIES as QUANTITIES
-    from palmette.latency.quantity import SUSTAINED as SUSTAINED
     from palmette.latency.timings import DISAGREEMENT as DISAGREEMENT
     from palmette.latency.timings import TELLING as TELLING
     from palmette.latency.timings import conflicts as conflicts
@@ -36,7 +36,6 @@ else:  # these open pandas and scikit-learn, and a target's name is checked befo
                 "load_predictor",
                 "published_timings",
             ),
-            "quantity": ("LATENCY", "QUANTITIES", "SUSTAINED"),
             "timings": (
                 "DISAGREEMENT",
                 "TELLING",

@@ -7,10 +7,12 @@ of its own: a phone that took 0.5 ms for some tens of calls took 1.2 ms after th
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
-from palmette.latency.timings import INCOMPLETE
 from palmette.space.errors import expect
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LATENCY = "latency"
 """Milliseconds of a call on a phone that was idle."""
@@ -34,6 +36,10 @@ def timings_of(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
     Raises:
         InputError: an unknown quantity, or no row that has it.
     """
+    import pandas as pd  # late, for the names above are asked for before anything slow is opened
+
+    from palmette.latency.timings import INCOMPLETE
+
     expect(quantity in QUANTITIES, f"quantity: must be {NAMES}, got '{quantity}'")
     if quantity == LATENCY:
         return rows

@@ -15,13 +15,23 @@ def read_csv(path: Path) -> pd.DataFrame:
     Empty rows are left out.
 
     Raises:
-        InputError: unreadable, or rows with more cells than the header has columns.
+        InputError: unreadable, no commas between cells, or rows with more cells than the header
+            has columns.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())  # pandas ends some of its messages with a new line
         raise InputError(f"{path}: cannot be read as CSV ({reason})") from None
+    header = str(table.columns[0])
+    expect(
+        not header.startswith("PK\x03\x04"),
+        f"{path}: is a workbook, as Excel keeps it; save it as CSV, with commas between cells",
+    )
+    expect(
+        len(table.columns) > 1 or ";" not in header,
+        f"{path}: has semicolons between cells; save it with commas, and with points in numbers",
+    )
     expect(
         isinstance(table.index, pd.RangeIndex),  # pandas takes surplus cells for row names
         f"{path}: rows have more cells than the header has columns; a comma too many?",

@@ -25,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from palmette.latency.budget import expect_confidence
 from palmette.latency.stored import listed, number, text, whole
 from palmette.latency.whole.features import FEATURES
 from palmette.latency.whole.model import Measured, TargetModel, fit_family
 from palmette.space import ZOO, Architecture, OpTable, load
-from palmette.space.errors import expect
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +118,7 @@ class Uncertainty:
                 ms * factor; else share below ms * factor.
             two_sided: see `confidence`.
         """
-        expect(0.5 < confidence < 1, f"confidence must be above 0.5, below 1; got {confidence}")
+        expect_confidence(confidence)
         count = np.array(self.networks)
         quantile = stdtrit(count, (1 + confidence) / 2 if two_sided else confidence)
         width = quantile * np.sqrt(1 + 1 / count)  # of each class: the quantiles are dear

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from palmette.latency import LATENCY, QUANTITIES
+from palmette.latency.budget import expect_budget
 from palmette.search.accuracy import PRIOR
+from palmette.search.limits import Limits
 from palmette.search.objectives.goal import (
     JOINED_BUDGET,
     Goal,
@@ -17,6 +19,7 @@ from palmette.search.objectives.goal import (
     joined_name,
 )
 from palmette.search.objectives.precision import HALF, read_precisions
+from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.objectives.reward import reward_of
 from palmette.space.errors import expect
 
@@ -101,10 +104,8 @@ class SearchConfig:
             f"budget: {self.budget} needs --predictor, a file of `palmette latency fit"
             f" --{self.budget}`: no published table has {self.budget} timings; time your own",
         )
-        expect(
-            0 < self.budget_ms < math.inf,
-            f"budget_ms: must be a positive number, got {self.budget_ms:g}",
-        )
+        expect_budget(self.budget_ms)
+        _ = self.limits  # which checks its numbers
         expect(self.evaluations >= 1000, f"evaluations: at least 1000, got {self.evaluations}")
         expect(self.first >= 3, f"shortlist: at least 3, got {self.first}")
         expect(self.seed >= 0, f"seed: must not be negative, got {self.seed}")
@@ -185,6 +186,17 @@ class SearchConfig:
             f"{where}: was searched by a reward, which holds no budget; search with --budget-ms"
             " alone",
         )
+
+    @property
+    def limits(self) -> Limits:
+        """What a network may cost; a reward has no hard budget.
+
+        Raises:
+            InputError: see `Limits`.
+        """
+        most = {name: getattr(self, name) for name in QUANTITY_NAMES}
+        budget_ms = math.inf if self.reward else self.budget_ms
+        return Limits(budget_ms, self.confidence, lam=self.lam, **most)
 
     @property
     def words(self) -> str:

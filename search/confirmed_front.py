@@ -15,7 +15,7 @@ from palmette.search.run import Run, opened, written
 from palmette.search.run_folder import RunFolder
 from palmette.search.trials.driver import learn_trial, told_trials
 from palmette.search.trials.progress import Snapshot
-from palmette.space.errors import expect
+from palmette.space.errors import expect, expect_some
 
 if TYPE_CHECKING:
     from palmette.search.trials.task import Executor, Outcome
@@ -68,8 +68,8 @@ def confirm_front(
         InputError: no such run, or not finished; its accuracies know no seeds; numbers below 1; as
             `resume`.
     """
-    expect(winners >= 1, f"--winners: at least 1, got {winners}")
-    expect(seeds >= 1, f"--seeds: at least 1, got {seeds}")
+    expect_some("--winners", winners)
+    expect_some("--seeds", seeds)
     found, compute = RunFolder(folder), compute or Compute()
     config, problem = reopen(found)
     rung, evaluator = problem.accuracy.rung, problem.accuracy.evaluator

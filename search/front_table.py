@@ -37,6 +37,18 @@ def check_finished(study: optuna.Study, space: SearchSpace, where: str) -> None:
         )
 
 
+def _expect_some_measured(study: optuna.Study) -> None:
+    """Raise InputError, with the last reason, if every trial failed: no budget was the matter."""
+    from palmette.search.trials.driver import AllFailed
+
+    reasons = [t.user_attrs["reason"] for t in study.trials if "reason" in t.user_attrs]
+    if reasons and not _finished(study):
+        raise AllFailed(
+            f"all {len(reasons)} trials failed, the last because: {reasons[-1]}; mend that, and"
+            " search again"
+        )
+
+
 def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
     """Non-dominated feasible trials, fastest first, with the pick and its ties marked."""
     from palmette.search.expensive.confirm import recorded
@@ -44,6 +56,7 @@ def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
 
     trials = [t for t in _finished(study) if all(v <= 0 for v in t.constraints.values())]
     if not trials:
+        _expect_some_measured(study)
         raise InputError("no finished trial keeps all limits; raise the budget")
     values = np.array([(t.values[0], -t.values[1]) for t in trials])
     best = [trials[index] for index in non_dominated(values)]

@@ -25,7 +25,7 @@ from palmette.search.trained_front import (
     trained_row,
 )
 from palmette.search.trials.task import Outcome, Task
-from palmette.space.errors import expect
+from palmette.space.errors import expect_some
 from palmette.space.files import write_text
 from palmette.space.lock import held
 from palmette.train.estimates import Measured
@@ -85,7 +85,7 @@ def halve_front(
     Raises:
         InputError: as `train_front`.
     """
-    expect(picks >= 1, f"picks: at least 1, got {picks}")
+    expect_some("--picks", picks)
     run, name = finished_search(folder, data)
     rows = along(run.front, picks).to_dict("records")
     halving = _bracket(run, rows, recipe.epochs, int(options.get("seed", 0)))

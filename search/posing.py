@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from palmette.latency import LATENCY, LatencyPredictor, load_predictor, parse_ta
 from palmette.search.accuracy import PRIOR
 from palmette.search.config import SearchConfig
 from palmette.search.objectives.pose_joined import pose_joined
-from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.objectives.reward import reward_of
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.problem import SearchProblem, pose
 from palmette.search.run_folder import RunFolder
 from palmette.search.source import Source
 from palmette.search.start import read_start
@@ -66,9 +64,7 @@ def problem_of(
         InputError: a file that can't be read, or limits that no network keeps.
     """
     space = full_space(config, folder)
-    most = {name: getattr(config, name) for name in QUANTITY_NAMES}
-    budget_ms = math.inf if config.reward else config.budget_ms
-    limits = Limits(budget_ms, config.confidence, lam=config.lam, **most)
+    limits = config.limits
     accuracy = None
     if config.accuracy != PRIOR:
         kept = folder.trainings if config.halving else None

@@ -36,6 +36,7 @@ from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import Architecture, CompiledSpace, InputError
 from palmette.space.files import write_bytes, write_text
 from palmette.train import AccuracyPrior
+from palmette.train.datasets import anywhere
 
 if TYPE_CHECKING:
     import optuna
@@ -187,9 +188,7 @@ def absolute(config: SearchConfig) -> SearchConfig:
         accuracy = f"{kind}:{Path(name).absolute()}"
     elif file is not None:
         accuracy = f"{kind}:{file.absolute()}:{name.rpartition(':')[2]}"
-    data = config.data
-    if data is not None and Path(data).exists():
-        data = str(Path(data).absolute())
+    data = None if config.data is None else anywhere(config.data)
     return replace(config, accuracy=accuracy, data=data)
 
 

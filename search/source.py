@@ -10,6 +10,7 @@ from palmette.search.trials.function import FORMS, FUNCTION, FunctionEvaluator
 from palmette.search.trials.rungs import ProxyEvaluator, SupernetEvaluator
 from palmette.space import CompiledSpace, InputError, SearchSpace
 from palmette.space.errors import expect
+from palmette.train.datasets import anywhere
 
 
 class Source:
@@ -87,7 +88,7 @@ class Source:
                 opened.classes == trained.classes,
                 f"data '{data}': have other classes than the supernet learned",
             )
-            fingerprint, name = opened.fingerprint, _anywhere(data)
+            fingerprint, name = opened.fingerprint, anywhere(data)
         self.data = data or source.name
         self.evaluator = SupernetEvaluator(
             str(path.absolute()),
@@ -114,7 +115,7 @@ class Source:
         self.space = with_classes(space, len(opened.classes))
         self.data = data
         self.evaluator = ProxyEvaluator(
-            _anywhere(data),
+            anywhere(data),
             opened.fingerprint,
             shortened(keys, fidelity),
             space.largest_side,
@@ -127,8 +128,3 @@ class Source:
         """The rung for codes of the space, compiled."""
         expected = prior_of(compiled)
         return MeasuredAccuracy(self.rung, self.id, self.space, self.evaluator, self.data, expected)
-
-
-def _anywhere(data: str) -> str:
-    """A name of data that holds in any folder."""
-    return str(Path(data).absolute()) if Path(data).exists() else data

@@ -138,10 +138,13 @@ def guard_lines(run: Run, every: bool = False) -> list[str]:
 
 def _column_lines(run: Run) -> list[str]:
     """What the columns of the table are, and when a difference is none."""
+    joined = run.problem.joined is not None  # whose confidence is told with its loads
+    confidence = "the" if joined else f"{100 * run.config.confidence:.4g} %"
     return [
         f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
-        "at conf.: time that holds with that confidence; timed: timing on this target, published or"
-        f" of the predictor's own table; vs pick: {_vs_pick(run)}",
+        f"at conf.: a network stays below this with {confidence} confidence;"
+        " timed: timing on this target, published or of the predictor's own table",
+        f"vs pick: {_vs_pick(run)}; M par.: millions of parameters",
         f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
         " best of many estimates is an optimistic one: train the shortlist before you believe it",
     ]
@@ -199,7 +202,10 @@ def _start_lines(run: Run) -> list[str]:
 
 def _vs_pick(run: Run) -> str:
     if run.problem.reward is None:
-        return "points of the score, estimate - lambda * sigma"
+        return (
+            "points of the score, which is the estimated top-1 less"
+            f" {run.config.lam:g} of its standard deviations (--lam)"
+        )
     return (
         f"% of the reward ({run.config.reward}: score * (time / {run.config.budget_ms:g})^w, w ="
         f" {run.problem.reward.alpha:g} up to there and {run.problem.reward.beta:g} above); no"

@@ -21,9 +21,10 @@ from palmette.search.agreement import Agreement
 from palmette.search.run import Run, resume
 from palmette.search.run_folder import RunFolder
 from palmette.search.trials.function import FUNCTION
-from palmette.space.errors import expect
+from palmette.space.errors import expect, expect_some
 from palmette.space.files import write_text
 from palmette.space.lock import held
+from palmette.train.datasets import anywhere
 from palmette.train.estimates import Measured
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class TrainedFront:
             f" real ones of whole trainings on '{self.data}'",
         }[rung]
         return [
+            "predicted ms: of the network with the data's number of classes; the search's are those"
+            " of its head as it was searched",
             f"real top-1: after the last epoch, which nothing chose, on {self.images} images",
             f"{height}; real less estimated {agreement.mean_difference:+.1f} points in the mean",
             *agreement.lines(self.images),
@@ -119,7 +122,7 @@ def train_front(
         InputError: the run is not finished, it names no data, a network was trained otherwise
             before, or as `train.trainer.train`.
     """
-    expect(picks >= 1, f"picks: at least 1, got {picks}")
+    expect_some("--picks", picks)
     run, name = finished_search(folder, data)
     found = run.folder
     trainings: dict[str, Trained] = {}
@@ -220,7 +223,7 @@ def trained_row(
         return train(architecture_of(row), data, recipe, place, watch=watch, **options)
     teacher = options.get("teacher")
     asked = {
-        "data": data,
+        "data": anywhere(data),
         "share": options.get("share", SHARE),
         "seed": options.get("seed", 0),
         "teacher": None if teacher is None else str(teacher.absolute()),
@@ -234,6 +237,7 @@ def trained_row(
 def _expect_same(folder: Any, asked: dict[str, Any], recipe: Recipe) -> None:
     """Raise InputError if a training was begun with other options or another recipe."""
     stored, followed = folder.read()
+    stored["data"] = anywhere(str(stored["data"]))  # an older palmette kept it as it was typed
     remedy = f"give the same, or remove {folder.path}, and the network is trained anew"
     for key, value in asked.items():
         expect(

@@ -13,3 +13,8 @@ def expect(condition: bool, message: str) -> None:
     """Raise `InputError(message)` unless the condition holds."""
     if not condition:
         raise InputError(message)
+
+
+def expect_some(name: str, count: int) -> None:
+    """Raise `InputError` unless at least one of what is named is asked for."""
+    expect(count >= 1, f"{name}: at least 1, got {count}")

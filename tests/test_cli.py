@@ -18,6 +18,7 @@ import typer
 from palmette import cli
 from palmette.export import verify_weights
 from palmette.latency import TARGETS, load_predictor, published_timings
+from palmette.latency.timings import REQUIRED
 from palmette.space import ZOO, Architecture, load
 from palmette.space.zoo import FAMILY_OF
 from palmette.train.weights import read_weights
@@ -248,8 +249,75 @@ AT_ONCE = (
     "explain mobilenet_v2",
     "predict mobilenet_v2 --target iphone-99/ane",
     "predict mobilenet_v2 --predictor missing.json",
+    "predict mobilenet_v2 --target iphone-13/ane --confidence 2",
+    *(
+        f"search --target iphone-13/ane --budget-ms {words}"
+        for words in (
+            "-1",
+            "0",
+            "nan",
+            "1 --confidence 1.5",
+            "1 --evaluations 0",
+            "1 --trials 0",
+            "1 --shortlist 0",
+            "1 --seed -1",
+            "1 --lam nan",
+            "1 --package-mb -3",
+            "1 --params-m nan",
+            "1 --precision int3",
+            "1 --sampler magic",
+            "1 --reward magic",
+            "1 --epochs 0",
+            "1 --workers 0",
+            "1 --timeout 0",
+            "1 --gpus-per-trial 1",
+            "1 --study mine",
+            "1 --recipe magic",
+            "1 --start missing.csv",
+            "1 --space full/file.toml",
+        )
+    ),
+    "search --targets iphone-13/ane=1,iphone-11/ane=-2",
+    "search --targets iphone-13/ane=1,iphone-11/ane=2 --confidence 2",
+    "search --targets iphone-13/ane=1,iphone-11/ane=2 --join worst --lam 20",
+    "search --targets iphone-13/ane=1,iphone-11/ane=2 --join weighted --weights iphone-11/ane=nan",
+    "train mobilenet_v2 --data digits --out r --epochs 0",
+    "train mobilenet_v2 --data digits --out r --batch 0",
+    "train mobilenet_v2 --data digits --out r --val-share 2",
+    "train mobilenet_v2 --data digits --out r --seed -1",
+    "train mobilenet_v2 --data digits --out r --device tpu",
+    "train mobilenet_v2 --data digits --out r --checkpoint-seconds -1",
+    "train mobilenet_v2 --data digits --out r --ray-workers -1",
+    "train --run run --picks 0",
+    "train --run run --picks 0 --successive-halving",
+    "supernet train mobilenet_v2 --data digits --out r --epochs 0",
+    "supernet train mobilenet_v2 --data digits --out r --val-share 2",
+    "supernet train mobilenet_v2 --data nowhere --out r",
+    "supernet train secret --data digits --out r",
+    "supernet train --resume nowhere",
+    "shrink mobilenet_v2 --target iphone-13/ane --budget-ms -1",
+    "shrink mobilenet_v2 --target iphone-13/ane --budget-ms 1 --confidence 2",
+    "shrink mobilenet_v2 --target iphone-13/ane --budget-ms 1 --lam nan",
+    "scale mobilenet_v2 --target iphone-13/ane --budget-ms inf",
+    "scale mobilenet_v2 --target iphone-13/ane --budget-ms 1 --alpha 0",
+    "confirm nowhere",
+    "confirm run --winners 0",
+    "confirm run --seeds 0",
+    "confirm run --timeout 0",
+    "bundle nowhere",
+    "bundle run --confidence 2",
+    "bundle run --max-loss -1",
+    "bundle run --backbones 0",
+    "latency plan --space mobilenet_v2 --target iphone-13/ane --minutes 0",
+    "latency plan --space mobilenet_v2 --target iphone-13/ane --minutes 1 --seed -1",
+    "latency plan --space secret --target iphone-13/ane",
+    "latency plan --run nowhere",
+    "latency suite full/file --out r --processes 0",
+    "latency suite missing.csv --out r",
+    "compress mobilenet_v2 --sweep --data digits --out r --val-share 2",
+    "compress mobilenet_v2 --sweep --data digits --out r --images 0",
 )
-"""Mistakes in a name or a place, which are told before anything slow is opened."""
+"""Mistakes in a name, a place or a number, which are told before anything slow is opened."""
 REFUSED = """
 import sys
 from palmette.cli import main
@@ -267,7 +335,7 @@ print("every one")
 """
 
 
-def test_a_mistake_in_a_name_or_a_place_is_told_before_anything_slow_is_opened(
+def test_a_mistake_in_a_name_a_place_or_a_number_is_told_before_anything_slow_is_opened(
     tmp_path: Path,
 ) -> None:
     for name in ("full/file", "run/run.toml"):
@@ -332,12 +400,15 @@ MISTAKES = {
     f"{BUDGET} -1": "budget_ms: must be a positive number, got -1",
     f"{BUDGET} 0": "budget_ms: must be a positive number, got 0",
     f"{BUDGET} inf": "budget_ms: must be a positive number, got inf",
-    f"{BUDGET} abc": "Invalid value for '--budget-ms'",
+    f"{BUDGET} abc": "--budget-ms: must be a number, got 'abc'",
+    f"{BUDGET} 0.9ms": "got '0.9ms'; write 0.9, the unit is in the option's name",
+    "search --target iphone-13/ane --budget 0.9": "milliseconds are given with --budget-ms",
+    f"{BUDGET} 6 --timeout 30s": "--timeout: must be a number, got '30s'; write 30, without a unit",
     f"{BUDGET} 0.1": "the fastest network of space 'space' takes ",
     f"{BUDGET} 6 --confidence 1.5": "confidence: must be above 0.5 and below 1, got 1.5",
     f"{BUDGET} 6 --confidence nan": "confidence: must be above 0.5 and below 1, got nan",
     f"{BUDGET} 6 --evaluations 0": "evaluations: at least 1000, got 0",
-    f"{BUDGET} 6 --evaluations 1e6": "Invalid value for '--evaluations'",
+    f"{BUDGET} 6 --evaluations 1e6": "--evaluations: must be a whole number, got '1e6'",
     f"{BUDGET} 6 --shortlist 0": "shortlist: at least 3, got 0",
     f"{BUDGET} 6 --seed -1": "seed: must not be negative, got -1",
     f"{BUDGET} 6 --lam nan": "lam: must be from 0 to 10, got nan",
@@ -392,8 +463,8 @@ MISTAKES = {
     "zoo show mobilnet_v2": "is not in the zoo; did you mean mobilenet_v2 or ",
     # networks
     f"{PREDICT} iphone-99/ane": KNOWN,
-    f"{PREDICT} iphone-13/ane --confidence 1.5": "confidence must be above 0.5",
-    f"{PREDICT} iphone-13/ane --confidence nan": "confidence must be above 0.5",
+    f"{PREDICT} iphone-13/ane --confidence 1.5": "confidence: must be above 0.5",
+    f"{PREDICT} iphone-13/ane --confidence nan": "confidence: must be above 0.5",
     f"{PREDICT} iphone-13/ane --resolution 192": "--resolution: is for --task and for",
     f"{PREDICT} iphone-13/ane --task yolo": "task 'yolo' is unknown; known: classifier, features",
     f"{PREDICT} iphone-13/ane --classes 3": "--classes: needs --task, such as --task classifier",
@@ -482,8 +553,8 @@ MISTAKES = {
     "train --resume r": "r: holds no training",
     "train --resume r --epochs 3": "--epochs: can't be changed when a run goes on",
     # supernets
-    "supernet train": "supernet train: give SPACE, --data and --out, or --resume FOLDER alone",
-    "supernet train fbnet --resume r": "or --resume FOLDER alone",
+    "supernet train": "supernet train: give SPACE, --data and --out, or --resume FOLDER",
+    "supernet train fbnet --resume r": "or --resume FOLDER, and --data",
     "supernet train secret --data digits --out r": "space 'secret' is unknown; known: ",
     "supernet train repvit_like --data digits --out r": "stage2 can't share weights: block 'rv'",
     "supernet train fbnet --data digits --out r --schedule no": "schedule 'no': no such schedule",
@@ -859,6 +930,18 @@ def test_a_trained_network_is_exported_with_its_weights(palmette: Palmette, file
     found = palmette("train", small, *run).json
     assert found["epochs"] == 1 and 0 < found["top1"] < 1 and found["skipped_images"] == 0
     assert palmette("train", "--resume", "run", "--json").json == found
+    told = palmette("train", "--resume", "run")
+    assert told.err == "run: was finished already; nothing was trained\n"
+    lines = dict(line.split(": ", 1) for line in told.out.splitlines())
+    assert lines["top1"] == f"{100 * found['top1']:.1f} %" and "top5" in lines
+    assert lines["images"] == "1438 to train on, 359 to validate with"
+    assert lines["classes"] == "10 (0, 1, 2, 3, 4, 5, 6, 7, ...)"
+    assert lines["next"].startswith("palmette export run/best.safetensors --target TARGET --out ")
+    script = "import sys; from palmette.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    alone = subprocess.run(
+        [sys.executable, "-c", script, "train", "--resume", "run"], capture_output=True, text=True
+    )
+    assert "palmette.train.trained" in alone.stdout and " torch " not in alone.stdout
     out = ("--target", "iphone-11/ane", "--out", "net", "--weights", found["weights"])
     answer = palmette("export", small, *out)
     assert answer.code == 0 and "weights proven" in answer.out
@@ -974,12 +1057,20 @@ def test_a_check_for_people_explains_what_is_apart_and_nothing_else(palmette: Pa
     assert "efficientnet_edgetpu_s" in out and " - " in out  # nobody printed its MACs
 
 
+NEEDED = ", ".join(REQUIRED)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ('{"format": "palmette/measurements@1"}', "palmette latency import t.csv"),
         ('{"format": "palmette/predictor@1"}', "--predictor t.csv"),
         ('[{"ms": 1}, {"ms": 2}]', "palmette latency import"),
+        (
+            '{"model": "a", "ms": 1}',
+            f"as CSV, a row each, with the columns {NEEDED}",
+        ),
+        ('{"format": "palmette/space@1"}', "it has no format that palmette knows"),
     ],
 )
 def test_a_fit_says_what_a_json_file_is_and_which_command_takes_it(
@@ -991,6 +1082,26 @@ def test_a_fit_says_what_a_json_file_is_and_which_command_takes_it(
         assert (answer.code, answer.out) == (2, "")
         assert "t.csv: is JSON" in answer.err and words in answer.err
         assert "comma" not in answer.err
+
+
+def test_an_export_says_that_a_package_was_replaced(
+    palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = files / "m.mlpackage"
+    module = sys.modules["palmette.cli.export"]
+    monkeypatch.setattr(module, "_export", lambda *_: (package, [1.0]))
+    line = ("export", "mobilenet_v2", "--target", "iphone-13/ane", "--out", "m")
+    assert ": weights proven; 1 ms predicted" in palmette(*line).out
+    package.mkdir()
+    (package / "Manifest.json").write_text("{}")
+    assert ": replaced; weights proven; 1 ms predicted" in palmette(*line).out
+
+
+def test_json_that_is_cut_is_told_as_such(palmette: Palmette, files: Path) -> None:
+    (files / "t.csv").write_text('{"format":')
+    answer = palmette("latency", "fit", "t.csv", "--out", "o")
+    assert (answer.code, answer.out) == (2, "")
+    assert "t.csv: is neither a table in CSV nor whole JSON" in answer.err
 
 
 def test_an_explanation_names_what_made_a_network_leave_and_no_row_of_nothing(
@@ -1011,8 +1122,10 @@ def test_a_fit_answers_in_json_and_its_predictors_can_be_searched_with(
     assert list(found) == ["iphone-13/ane@coreml-ios16"]
     (predictor,) = (files / "out").iterdir()
     assert json.loads(predictor.read_text("utf-8"))["timed_ms"]["mobilenet_v2"] == 0.73
-    palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped")
+    told = palmette("latency", "fit", "mine.csv", "--drop-timings", "--out", "dropped").out
     (dropped,) = (files / "dropped").iterdir()
+    searched = f"--target {next(iter(found))} --predictor dropped/{dropped.name}"
+    assert f"next: palmette search {searched} --budget-ms MS (" in told
     assert "timed_ms" not in json.loads(dropped.read_text("utf-8"))
     answer = palmette(
         *("search", "--target", "iphone-13/ane", "--budget-ms", "0.8", "--space", "space.toml"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from palmette.cli import machine, machine_places, machine_tools, main, requirements, tried
+from palmette.cli.doctor import FIRST
 from palmette.cli.machine_row import Row
 from palmette.space.installing import pip_install
 
@@ -54,6 +55,8 @@ def test_this_machine_can_do_the_main_job_and_every_extra_has_a_row(
     assert ask(monkeypatch) == 0
     out = capsys.readouterr().out
     assert "[train]" in out and "all that a search with an export needs is there" in out
+    assert f"next: {FIRST} (" in out
+    assert f"\n{FIRST}\n" in (ROOT / "docs/tutorial.md").read_text("utf-8")  # as the page begins
 
 
 def test_the_answer_needs_no_torch_and_no_coremltools() -> None:

@@ -128,18 +128,48 @@ def test_the_packages_open_without_torch() -> None:
 
 LATE = """
 import importlib, sys
-names = sys.argv[1:]
+package, *names = sys.argv[1:]
 for name in names:
     for module in [module for module in sys.modules if module.split(".")[0] == "palmette"]:
         del sys.modules[module]  # each as if it were asked for first
-    getattr(importlib.import_module("palmette.latency"), name)
+    getattr(importlib.import_module(package), name)
 """
 
 
-def test_every_name_of_latency_can_be_the_first_that_is_asked_for() -> None:
+@pytest.mark.parametrize(
+    ("folder", "some"),
+    [
+        ("latency", {"LATENCY", "read_timings", "LatencyPredictor", "TARGETS"}),
+        pytest.param(
+            "search",
+            {"SearchConfig", "Compute", "run", "summary", "transfer_matrix"},
+            marks=pytest.mark.sweep,
+        ),
+    ],
+)
+def test_every_module_of_a_package_can_be_the_first_that_is_asked_for(
+    folder: str, some: set[str]
+) -> None:
     """Those that are opened late are imported in any order, and cycles would show in one alone."""
-    text = (ROOT / "latency" / "__init__.py").read_text("utf-8")
-    names = re.findall(r"import (\w+) as \1", text)
-    assert {"LATENCY", "read_timings", "LatencyPredictor", "TARGETS"} <= set(names)
-    done = subprocess.run([sys.executable, "-c", LATE, *names], capture_output=True, check=False)
+    text = (ROOT / folder / "__init__.py").read_text("utf-8")
+    found = re.findall(r"from palmette\.(\S+) import (\w+) as \2", text)
+    assert some <= {name for _, name in found}
+    names = dict(found).values()  # one of each module
+    command = [sys.executable, "-c", LATE, f"palmette.{folder}", *names]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+SAME = """
+import sys
+import palmette.search
+import palmette.search.run, palmette.search.summary
+from palmette.search import run, summary
+assert run is sys.modules["palmette.search.run"].run is palmette.search.run
+assert summary is sys.modules["palmette.search.summary"].summary is palmette.search.summary
+"""
+
+
+def test_a_name_that_a_package_lists_is_never_the_module_of_that_name() -> None:
+    done = subprocess.run([sys.executable, "-c", SAME], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")

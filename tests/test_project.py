@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def test_what_is_not_slow_is_run_by_one_of_the_two_suites_of_continuous_integrat
     for sweep, slow in itertools.product((False, True), repeat=2):
         runs = [eval(words, {"sweep": sweep, "slow": slow}) for words in chosen]
         assert sum(runs) == (not slow)
+
+
+def test_make_install_alone_says_what_to_do_next() -> None:
+    """`make demo` builds on it, and goes on by itself."""
+    for target, told in (("install", 1), ("demo", 0)):
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+        assert done.stdout.count("next: source .venv/bin/activate") == told, target
 
 
 def test_contributing_says_what_continuous_integration_runs() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from palmette.train.cluster import LOCAL, Cluster
+from palmette.train.options import expect_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class Config:
         ray_workers: workers of Ray; 0: this process alone, without Ray.
         ray_address: of the cluster that they run on.
         quantised: whether it learns on with 8-bit weights and activations, see `train.quantised`.
+
+    Raises:
+        InputError: see `expect_options`.
     """
 
     architecture: str
@@ -41,6 +45,9 @@ class Config:
     ray_workers: int = 0
     ray_address: str = LOCAL
     quantised: bool = False
+
+    def __post_init__(self) -> None:
+        expect_options(self.share, self.seed, self.device)
 
     @property
     def cluster(self) -> Cluster | None:

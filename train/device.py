@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from palmette.space.errors import InputError, expect
+from palmette.train.options import expect_device
 from palmette.train.recipe import Compute
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -67,7 +67,7 @@ def find_device(name: str) -> torch.device:
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
-    expect(name in DEVICES, f"device '{name}': must be one of {', '.join(DEVICES)}")
+    expect_device(name)
     if name == "auto":
         name = next((found for found in ("cuda", "mps") if there[found]), "cpu")
     expect(there[name], f"device '{name}': is not on this machine; choose another")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from palmette.space import Architecture
 from palmette.space.errors import expect
 from palmette.train.config import Config
-from palmette.train.datasets import Data
+from palmette.train.datasets import Data, anywhere
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.learner import Learner
 from palmette.train.recipe import Recipe
@@ -148,7 +148,7 @@ def train_quantised(
     folder, recipe = TrainingFolder(out), quantisable(recipe)
     config = Config(
         read.architecture.to_text(),
-        data if isinstance(data, str) else data.name,
+        anywhere(data) if isinstance(data, str) else data.name,
         share,
         seed,
         device,
@@ -182,8 +182,14 @@ def resume_quantised(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watch: Watcher | None = None,
     checking: Checking | None = None,
+    data: str | None = None,
 ) -> Trained:
     """Go on with an interrupted training; a finished one is only read.
+
+    Args:
+        out: folder of the run.
+        prepare, checkpoint_seconds, watch, checking: see `train_quantised`.
+        data: where the run's data lie now; None: where they were.
 
     Raises:
         InputError: no such training in the folder, its files are corrupt, its data have changed.
@@ -191,7 +197,7 @@ def resume_quantised(
     folder = TrainingFolder(out)
     expect(is_quantised(out), f"{out}: holds no quantised training")
     with folder.driver():
-        config, recipe, opened = reopen(folder, checking)
+        config, recipe, opened = reopen(folder, checking, data)
         return finished(
             QuantisedRun(prepare, folder, config, recipe, opened, checkpoint_seconds, watch)
         )

@@ -10,6 +10,7 @@ from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
 from palmette.train.config import Config
 from palmette.train.datasets import Data, class_weights, pixel_statistics
+from palmette.train.options import expect_checkpoints
 from palmette.train.recipe import Recipe
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.weights import FORMAT, TrainedWeights, read_weights, write_weights
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), 0.2258
 """The usual means of ImageNet; the deviation is the mean of its usual three."""
+
+
+TRAINING_IMAGES, VALIDATION_IMAGES = "training_images", "validation_images"
+"""How many there were; beside the weights."""
 
 
 class Run:
@@ -63,6 +68,7 @@ class Run:
     ) -> None:
         from palmette.train.device import find_device
 
+        expect_checkpoints(checkpoint_seconds)
         self.until = recipe.epochs if until is None else min(until, recipe.epochs)
         self.folder, self.config, self.recipe, self.data = folder, config, recipe, data
         self.checkpoint_seconds, self.workers = checkpoint_seconds, workers
@@ -156,6 +162,10 @@ class Run:
         """Write the weights of the epoch that has just ended."""
         row = history[-1]
         about = {key: row[key] for key in ("epoch", "val_loss", "top1", "top5")}
+        about |= {
+            TRAINING_IMAGES: len(self.data.train),
+            VALIDATION_IMAGES: len(self.data.validation),
+        }
         tensors = learner.learned.state_dict()
         weights = TrainedWeights(
             self.architecture, self.data.classes, self.normalisation, tensors, about

@@ -7,7 +7,7 @@ random derives from seed and position, and the position is in the checkpoint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from palmette.space.run_file import expect_begun
 from palmette.train.checkpoint import epochs_done
 from palmette.train.cluster import LOCAL, Cluster
 from palmette.train.config import Config
-from palmette.train.datasets import Data, open_data
+from palmette.train.datasets import Data, anywhere, expect_data, open_data
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.recipe import Recipe
-from palmette.train.run import Run, best_epoch
+from palmette.train.run import Run
 from palmette.train.run_folder import TrainingFolder
+from palmette.train.trained import Trained as Trained
 from palmette.train.weights import with_classes
 
 if TYPE_CHECKING:
@@ -31,24 +32,6 @@ if TYPE_CHECKING:
 CHECKPOINT_SECONDS = 600.0
 SHARE = 0.2
 """Of validation, where data have no split."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A finished training; `history` has a row for each epoch."""
-
-    folder: TrainingFolder
-    architecture: Architecture
-    history: tuple[dict[str, float], ...]
-    skipped: int
-    """Images that were left out as damaged."""
-    images: int
-    """Of validation."""
-
-    @property
-    def best(self) -> dict[str, float]:
-        """Row of the epoch whose weights are in `best.safetensors`."""
-        return self.history[best_epoch(list(self.history))]
 
 
 def train(
@@ -101,7 +84,7 @@ def train(
     _expect_alone(until, cluster)
     expect(timm is None or weights is not None, "--timm: needs --weights, a file of that network")
     folder = TrainingFolder(out)
-    name = data if isinstance(data, str) else data.name
+    name = anywhere(data) if isinstance(data, str) else data.name
     config = Config(
         architecture.to_text(),
         name,
@@ -136,7 +119,7 @@ def resume(
     watch: Watcher | None = None,
     checking: Checking | None = None,
     until: int | None = None,
-    data: Data | None = None,
+    data: str | Data | None = None,
 ) -> Trained:
     """Go on with an interrupted training; a finished one is only read.
 
@@ -147,7 +130,7 @@ def resume(
         watch: told of every step.
         checking: told of every image that is checked.
         until: as for `train`.
-        data: the run's, where they are open; None opens them by their name.
+        data: the run's, open, or a name of where they lie now; None opens them by their name.
 
     Raises:
         InputError: no training in the folder, its files are corrupt, its data have changed, or as
@@ -175,7 +158,7 @@ def resume(
 
 
 def reopen(
-    folder: TrainingFolder, checking: Checking | None, data: Data | None = None
+    folder: TrainingFolder, checking: Checking | None, data: str | Data | None = None
 ) -> tuple[Config, Recipe, Data]:
     """What an interrupted run is made of; raises InputError as `resume`."""
     stored, recipe = folder.read()
@@ -184,13 +167,31 @@ def reopen(
         config = Config(**stored)
     except TypeError as error:
         raise InputError(f"{folder.config}: corrupt ({error})") from None
-    opened = open_for(config, recipe, checking) if data is None else data
+    if isinstance(data, str):
+        config = replace(config, data=anywhere(data))
+    if data is None:
+        _expect_there(config.data, folder.config)
+    opened = data if isinstance(data, Data) else open_for(config, recipe, checking)
     expect(
         opened.fingerprint == fingerprint,
         f"data '{config.data}': are not those that the run in {folder.path} began with; restore"
         " them, or begin a new run",
     )
     return config, recipe, opened
+
+
+def _expect_there(data: str, where: Path) -> None:
+    """Raise InputError, with what to do, where the data of a run that goes on are not."""
+    try:
+        expect_data(data)
+    except InputError:
+        typed = (
+            "" if Path(data).is_absolute() else f" in {Path.cwd()}, from where it would be found"
+        )
+        raise InputError(
+            f"{where}: its data '{data}' are not there{typed}; give --data beside --resume, with"
+            " the place where they lie now"
+        ) from None
 
 
 def _expect_alone(until: int | None, cluster: Cluster | None) -> None:
@@ -204,8 +205,16 @@ def _expect_alone(until: int | None, cluster: Cluster | None) -> None:
 def finished(run: Run, session: Session | None = None) -> Trained:
     """Train to the last epoch, by a session's workers if there is one."""
     history = run.finish(session)
-    skipped, images = len(run.data.corrupt), len(run.data.validation)
-    return Trained(run.folder, run.architecture, tuple(history), skipped, images)
+    data = run.data
+    return Trained(
+        run.folder,
+        run.architecture,
+        tuple(history),
+        len(data.corrupt),
+        len(data.validation),
+        len(data.train),
+        data.classes,
+    )
 
 
 def open_for(config: Config, recipe: Recipe, checking: Checking | None) -> Data:

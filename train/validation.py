@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from palmette.space.errors import expect
+from palmette.space.errors import expect_some
 from palmette.train.datasets import ImageSet
 from palmette.train.recipe import Augment
 
@@ -37,7 +37,7 @@ def validation_pixels(
 
     from palmette.train.transforms import validation_transform
 
-    expect(count > 0, f"images: must be at least 1, got {count}")
+    expect_some("images", count)
     drawn = np.sort(np.random.default_rng(seed).permutation(len(images))[:count])
     transform = validation_transform(augment, size)
     pixels = [torch.from_numpy(images.read(int(at))).permute(2, 0, 1) for at in drawn]

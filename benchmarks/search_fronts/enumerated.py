@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from palmette.latency import load_predictor
 from palmette.search.front import non_dominated
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import SearchProblem, pose
 from palmette.space import SearchSpace
 
 Floats = NDArray[np.float64]

@@ -197,7 +197,9 @@ def _measured(
         try:
             done = compress_source(source, folder / scheme.name, scheme, least_values=least_values)
         except InputError as error:  # no layer that the scheme could divide
-            rows.append(_left_out(scheme, str(error)))
+            # of the row's own source, whose place may be a passing one
+            note = str(error).removeprefix(f"package {source.path}: ")
+            rows.append(_left_out(scheme, note))
             continue
         found = difference(before, run(done.path, images.pixels), images)
         rows.append(_row(scheme, scheme.system, done.bytes, done.weight_error, found))

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from palmette.latency.budget import expect_budget, expect_confidence
 from palmette.latency.drift.causes import CONFIDENCE
 from palmette.latency.drift.compare import UnitComparison
 from palmette.latency.drift.pairs import Key, Pair, network_id, sort_of
 from palmette.latency.predictor import LatencyPredictor, fit, ops_of
 from palmette.space import InputError
-from palmette.space.errors import expect
 
 TIMED, FITTED, BY_OPS, UNKNOWN = "timed", "fitted", "ops", "unknown"
 """How an answer was found."""
@@ -96,8 +96,8 @@ def kept_budgets(
     Raises:
         InputError: a budget or a confidence out of range, or a subject that is no network.
     """
-    expect(0 < budget_ms < math.inf, f"budget_ms: must be a positive number, got {budget_ms:g}")
-    expect(0.5 < confidence < 1, f"confidence: above 0.5 and below 1, got {confidence:g}")
+    expect_budget(budget_ms)
+    expect_confidence(confidence)
     first, second = unit.found.a.networks, unit.found.b.networks
     found, refit = [], _Refit(rows_b, unit.found.b.target)
     for chosen in networks:

@@ -60,7 +60,8 @@ def read_measurements(
         raise InputError(f"{path}: not valid JSON ({error})") from None
     expect(
         isinstance(data, dict) and data.get("format") == FORMAT,
-        f"{path}: 'format' must be '{FORMAT}'",
+        f"{path}: 'format' must be '{FORMAT}', of measurements of coremltools (docs/timing.md);"
+        " what another tool timed comes in as CSV, by --map",
     )
     entries = data.get("measurements")
     expect(isinstance(entries, list), f"{path}: 'measurements' must be a list")

@@ -29,6 +29,7 @@ from palmette.latency.planning.herding import (
     kernel_likeness,
     likeness,
 )
+from palmette.latency.planning.minutes import expect_minutes
 from palmette.latency.planning.needs import Kernels, Needs, Networks
 from palmette.latency.planning.plan import Plan, Planned
 from palmette.latency.planning.seconds import HOST, timing_seconds
@@ -41,8 +42,6 @@ from palmette.space.errors import expect
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_MINUTES = 1e5
-"""Of a plan: ten weeks."""
 NETWORKS, MORE_NETWORKS = 5, 7
 """Calibration networks at the beginning, and later at most."""
 STEPS_PER_NETWORK = 50
@@ -125,7 +124,7 @@ def propose(needs: Needs, target: Target, minutes: float, extras: Sequence[str] 
     Raises:
         InputError: too few minutes for the calibration networks and anchors; says how many.
     """
-    check_minutes(minutes)
+    expect_minutes(minutes)
     steps = list(_steps(needs, target, 2 * 60 * minutes, extras))
     first = min(NETWORKS, sum(step.rows[0].kind == "network" for step in steps))
     anchors = _anchors(steps, first, target)
@@ -150,14 +149,6 @@ def propose(needs: Needs, target: Target, minutes: float, extras: Sequence[str] 
     rows += [row for step in chosen[first:] for row in step.rows]
     return Proposal(
         Plan(tuple(rows)), tuple(chosen), shares[0], more, needs.guessed, _untimed(needs, target)
-    )
-
-
-def check_minutes(minutes: float) -> None:
-    """Raise InputError unless a plan can be made for so many minutes."""
-    expect(
-        0 < minutes <= MOST_MINUTES,
-        f"minutes must be more than 0 and at most {MOST_MINUTES:g}, got {minutes:g}",
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from palmette.latency.planning.choose import Proposal, check_minutes, propose
+from palmette.latency.planning.choose import Proposal, propose
 from palmette.latency.planning.dressed import dressed, other_ops
+from palmette.latency.planning.minutes import expect_minutes, expect_seed
 from palmette.latency.planning.needs import Needs, find_needs, fitting_zoo
 from palmette.latency.predictor import LatencyPredictor, load_predictor
 from palmette.latency.targets import TARGETS, Target
 from palmette.space import Architecture, SearchSpace
-from palmette.space.errors import expect
 
 SAMPLED = 60
 """Architectures whose kernels and blocks are chosen from."""
@@ -46,7 +46,7 @@ def plan_space(
     Raises:
         InputError: a negative seed, or too few minutes; see `propose`.
     """
-    check_minutes(minutes)
+    expect_minutes(minutes)
     needs = space_needs(space, target, seed=seed, broad=broad, known=known, predictor=predictor)
     extras = other_ops(OTHERS, np.random.default_rng([seed, 1])) if broad else ()
     return propose(needs, target, minutes, extras)
@@ -62,7 +62,7 @@ def space_needs(
     predictor: LatencyPredictor | None = None,
 ) -> Needs:
     """What networks drawn from a space need of a target; arguments as in `plan_space`."""
-    expect(seed >= 0, f"seed must be 0 or more, got {seed}")
+    expect_seed(seed)
     drawn = sample_architectures(space, SAMPLED, np.random.default_rng([seed, 0]), broad)
     if predictor is None and str(target) in TARGETS:
         predictor = load_predictor(str(target))

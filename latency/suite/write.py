@@ -23,7 +23,7 @@ from palmette.latency.suite.order import ANCHOR, run_order
 from palmette.latency.suite.packages import UNDER_WAY, Job, Package, make, package_form
 from palmette.latency.suite.settings import SETTINGS, Settings
 from palmette.latency.targets import parse_target
-from palmette.space.errors import expect
+from palmette.space.errors import expect, expect_some
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
@@ -99,7 +99,7 @@ def write_suite(
         f"the plan has targets of {', '.join(runtimes)}; a suite is for one runtime, plan each"
         " by itself",
     )
-    expect(processes > 0, f"processes: must be 1 or more, got {processes}")
+    expect_some("--processes", processes)
     form = package_form(chosen[0].target)
     wanted = Settings.of([row.target for row in plan.rows], modes)
     settings = Settings.read(folder) if (folder / SETTINGS).exists() else wanted

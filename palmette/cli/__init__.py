@@ -17,7 +17,7 @@ from palmette.cli.bundle import bundle
 from palmette.cli.compress import compress
 from palmette.cli.confirm import confirm
 from palmette.cli.dashboard import dashboard
-from palmette.cli.doctor import doctor
+from palmette.cli.doctor import FIRST, doctor
 from palmette.cli.explain import explain
 from palmette.cli.export import export_command
 from palmette.cli.importing import import_command
@@ -25,6 +25,7 @@ from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
 from palmette.cli.plan import latency_plan
+from palmette.cli.refused import refusal
 from palmette.cli.replay import replay
 from palmette.cli.report import compare, report
 from palmette.cli.scale import scale
@@ -37,11 +38,21 @@ from palmette.cli.train import train
 from palmette.cli.verify import verify
 from palmette.cli.version import root
 
+BEGIN = "\n\n".join(
+    (
+        "Where to begin: palmette doctor says what works here, palmette targets for which iPhones"
+        " you can search. The first search:",
+        FIRST,
+        "docs/tutorial.md is the first hour. Each command has a --help of its own.",
+    )
+)
+"""Below the list of commands."""
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.callback()(root)
+app.callback(epilog=BEGIN)(root)
 app.command()(estimates.targets)
 app.add_typer(zoo, name="zoo")
 app.add_typer(space, name="space")
@@ -85,7 +96,7 @@ def main() -> None:
     except InputError as error:
         _fail(str(error))
     except typer.TyperException as error:
-        _fail(error.format_message())
+        _fail(refusal(error))
     except OSError as error:  # of a disk or a folder: what we write, or a read that nothing guards
         _fail(str(error))
     except Exception as error:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli.door import check_run
 from palmette.cli.labels import shortly
-from palmette.cli.output import print_table, status
+from palmette.cli.output import at_confidence, print_table, say, say_next, status
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -35,10 +36,17 @@ def bundle(
     as_json: Json = False,
 ) -> None:
     """Choose the fewest backbones that serve every phone, and pack them for an app."""
-    from palmette.search.bundle import choose, open_fleet, packages_in, report, write_bundle
+    from palmette.latency.budget import expect_confidence
+    from palmette.search.bundle.losses import expect_asked
     from palmette.space.errors import expect
 
+    for run in runs:
+        check_run(run, several=True)
+    expect_confidence(confidence)
+    expect_asked(max_loss, backbones)
     expect(out is not None or not weights, "--weights: are for the packages; give --out too")
+    from palmette.search.bundle import choose, open_fleet, packages_in, report, write_bundle
+
     names = [name.strip() for name in (phones or "").split(",") if name.strip()]
     with status("reading the runs"):
         portfolio = choose(open_fleet(runs, names, confidence), max_loss, backbones)
@@ -86,14 +94,25 @@ def _print(portfolio: Portfolio, out: Path | None) -> None:
             for name, share in zip(portfolio.fleet.names, portfolio.shares, strict=True)
         ],
     )
-    print(
-        f"ms that hold at confidence {portfolio.fleet.confidence:g}; best, lost: points of top-1"
-        f" ({portfolio.fleet.accuracy}) of the phone's own best, and below it"
+    say(at_confidence(portfolio.fleet.confidence))
+    say(
+        f"best, lost: top-1 ({portfolio.fleet.accuracy}) of the best network for that phone alone,"
+        " and points below it"
+    )
+    say(
+        "backbones are weighed over the whole fleet, for the least points lost; a run's own pick is"
+        " the fastest that ties with its best, so it may be another"
     )
     print(f"lost at worst {portfolio.worst_loss:.3f} points, in the mean {portfolio.mean_loss:.3f}")
     for line in proof_lines(portfolio):
-        print(line)
+        say(line)
     for network in portfolio.backbones:
         print(f"{network.id[:8]}: {network.to_text()}")
     if out is not None:
         print(f"bundle: {out} (Swift was parsed, not compiled: see its README.md)")
+    else:
+        say_next('palmette train "TEXT" --data IMAGES --out FOLDER', "for each backbone above")
+        say_next(
+            "the same command with --out app --weights FOLDER/best.safetensors",
+            "packs them; docs/bundle.md tells how",
+        )

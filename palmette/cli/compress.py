@@ -14,7 +14,7 @@ import typer
 
 from palmette.cli import labels as naming
 from palmette.cli.export import Network, normalisation
-from palmette.cli.output import counting, listed, print_table, status
+from palmette.cli.output import counting, listed, print_table, say, status
 from palmette.cli.subjects import Json, expect_no_more
 from palmette.cli.trained import Named, read_named
 
@@ -67,9 +67,13 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Compress the weights of a package, and prove what is stored."""
+    from palmette.space.errors import expect, expect_some
+    from palmette.train.options import expect_share
+
+    expect_share(share)
+    expect_some("images", count)
     from palmette.export import compression
     from palmette.export.compression.schemes import runs_on
-    from palmette.space.errors import expect
 
     named = _read(subject, weights, ios, labels)
     if named is not None and named.quantised:
@@ -280,8 +284,9 @@ def _print_sweep(done: Sweep, as_json: bool) -> None:
     print_table("Sizes; relative errors of weights and outputs", columns, cells)
     for row in done.rows:
         if row.note:
-            print(f"{row.scheme}: {row.note}")
-    print(f"* the pick: {done.rule}\ntable and picture: {done.folder}")
+            say(f"{row.scheme}: {row.note}")
+    say(f"* the pick: {done.rule}")
+    print(f"table and picture: {done.folder}")
 
 
 def _cell(value: float, form: str) -> str:

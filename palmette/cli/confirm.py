@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from palmette.cli.output import print_table
+from palmette.cli.door import check_run
+from palmette.cli.interrupts import interruptible, tell_repeatable
+from palmette.cli.output import print_table, say
 from palmette.cli.subjects import Json
 
 
@@ -26,17 +27,18 @@ def confirm(
     as_json: Json = False,
 ) -> None:
     """Train the winners of a search anew with fresh seeds, and choose the pick by these."""
-    from palmette.cli.progress import shown
     from palmette.search.compute import Compute
+    from palmette.space.errors import expect_some
+
+    check_run(run, several=True)
+    expect_some("--winners", winners)
+    expect_some("--seeds", seeds)
+    compute = Compute(workers, ray, storage, None, gpus, cpus, timeout_s)
+    from palmette.cli.progress import shown
     from palmette.search.confirmed_front import confirm_front
 
-    compute = Compute(workers, ray, storage, None, gpus, cpus, timeout_s)
-    try:
-        with shown() as told:
-            found = confirm_front(run, winners=winners, seeds=seeds, compute=compute, told=told)
-    except KeyboardInterrupt:
-        print("interrupted; go on with: the same command", file=sys.stderr)
-        raise typer.Exit(130) from None
+    with interruptible(tell_repeatable), shown() as told:
+        found = confirm_front(run, winners=winners, seeds=seeds, compute=compute, told=told)
     answer = found.summary()
     if as_json:
         print(json.dumps(answer))
@@ -58,5 +60,6 @@ def confirm(
         ["network", time, "won by", "fresh mean", "standard error", "seeds"],
         rows,
     )
-    print("\n".join(found.confirmed.words()))
+    for line in found.confirmed.words():
+        say(line)
     print(f"the pick: {answer['pick']}")

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
-from palmette.cli.output import print_table
+from palmette.cli.output import print_table, say_next
 from palmette.cli.subjects import Json
+
+FIRST = "palmette search --target iphone-13/ane --budget-ms 0.9 --out runs/first"
+"""The first thing to try."""
 
 
 def doctor(
@@ -19,8 +22,6 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Show what works on this machine, what is missing, and how to get it."""
-    from rich.markup import escape  # the brackets of extras are none
-
     from palmette.cli.machine import rows
     from palmette.cli.tried import tried
 
@@ -31,13 +32,16 @@ def doctor(
     else:
         print_table(
             "This machine",
-            ["what", "state", "detail", "remedy"],
-            [[escape(text) for text in (r.what, r.state, r.detail, r.remedy)] for r in found],
+            ["what", "state", "detail"],
+            [
+                [row.what, row.state, row.detail + (f"\nto do: {row.remedy}" if row.remedy else "")]
+                for row in found
+            ],
         )
-        print(
-            f"the main job can't be done for: {', '.join(stopping)}"
-            if stopping
-            else "all that a search with an export needs is there"
-        )
+        if stopping:
+            print(f"the main job can't be done for: {', '.join(stopping)}")
+        else:
+            print("all that a search with an export needs is there")
+            say_next(FIRST, "the first search, of about a minute")
     if stopping:
         raise typer.Exit(1)

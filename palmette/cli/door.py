@@ -6,7 +6,6 @@ imported. What a file holds is read later.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,13 +48,6 @@ def check_run(folder: Path, several: bool = False) -> None:
         expect_begun(folder / RUN)
 
 
-def tell_interrupted(folder: Path, again: str) -> None:
-    """Say on standard error what goes on with an interrupted run, or that it had not begun."""
-    begun = any((folder / name).is_file() for name in (RUN, TARGET_RUNS))
-    words = again if begun else "the same command; nothing was kept yet"
-    print(f"interrupted; go on with: {words}", file=sys.stderr)
-
-
 def check_new_run(folder: Path) -> None:
     """Raise InputError where a search or a training can't begin."""
     from palmette.space.run_file import expect_free
@@ -69,6 +61,14 @@ _OTHERS = {
     "architecture": "a network; predict it: palmette predict FILE --target TARGET",
 }
 """Name in the format of a JSON file -> what it is, and the command that takes it."""
+NEEDED_COLUMNS = ("subject_kind", "subject", "target", "latency_ms", "source")
+"""Those of `palmette.latency.timings`, which opens pandas; a test holds them alike."""
+_FOREIGN = (
+    "it has no format that palmette knows; write your timings as CSV, a row each, with the columns"
+    f" {', '.join(NEEDED_COLUMNS)} (docs/timing.md); palmette latency import takes results.csv of"
+    " our app, .mlperf of Xcode, JSON of palmette/measurements@1, and other CSV by --map"
+)
+"""Of JSON that says nothing of itself."""
 
 
 def check_tables(tables: Sequence[Path] | None) -> None:
@@ -94,12 +94,10 @@ def _check_table(path: Path) -> None:
             return
     try:
         data = json.loads(path.read_bytes())
-    except ValueError:
-        data = None
+    except ValueError as error:
+        raise InputError(f"{path}: is neither a table in CSV nor whole JSON ({error})") from None
     form = str(data.get("format", "")) if isinstance(data, dict) else ""
     words = _OTHERS.get(form.removeprefix("palmette/").partition("@")[0], "")
-    words = words.replace("FILE", str(path)) or (
-        "results of a device come into a table by palmette latency import"
-    )
+    words = words.replace("FILE", str(path)) or _FOREIGN
     named = f" ({form})" if form else ""
     raise InputError(f"{path}: is JSON{named}, where a table of timings in CSV is needed: {words}")

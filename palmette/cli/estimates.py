@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from palmette.cli.door import check_target
-from palmette.cli.output import print_table
+from palmette.cli.output import print_table, say
 from palmette.cli.subjects import (
     Arch,
     Classes,
@@ -61,8 +61,8 @@ def targets(as_json: Json = False) -> None:
             for row in rows
         ],
     )
-    print("timed: networks; error: of these, each held out; 80 %: interval of a mobile network")
-    print(
+    say("timed: networks; error: of these, each held out; 80 %: interval of a mobile network")
+    say(
         "anchors: designs, where few were timed; the prices are those of another target, moved; an"
         " error of so few, each left out in turn, says little, so their interval is reckoned"
     )
@@ -79,7 +79,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict milliseconds with their interval and a breakdown per op."""
+    from palmette.latency.budget import expect_confidence
+
     check_target("predict", target, predictor_file)
+    expect_confidence(confidence)
     ops = read_ops(arch, resolution, task, classes)
     from palmette.latency import LATENCY
 
@@ -107,8 +110,8 @@ def predict(
     rows = zip(grouped["op"], grouped["ms"], grouped["share"], strict=True)
     print_table(
         f"{arch}{f' + {task}' if task else ''} on {answer['target']}",
-        ["op (the fifteen dearest)", "ms", "share"],
-        [[str(op), f"{ms:.4f}", f"{share:.1%}"] for op, ms, share in rows],
+        ["ms", "share", "op (the fifteen dearest)"],
+        [[f"{ms:.4f}", f"{share:.1%}", str(op)] for op, ms, share in rows],
     )
     sustained = "" if predictor.quantity_ == LATENCY else f" {predictor.quantity_}"
     print(

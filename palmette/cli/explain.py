@@ -10,7 +10,7 @@ import typer
 
 from palmette.cli.cost_rows import print_costs
 from palmette.cli.door import check_target
-from palmette.cli.output import print_table
+from palmette.cli.output import print_table, say
 from palmette.cli.subjects import (
     Arch,
     Classes,
@@ -103,12 +103,12 @@ def _print(arch: str, found: Explanation, tree: CostNode) -> None:
     print_costs(tree)
     crossings = next((row.text for row in found.tree.children if row.level == "crossings"), "")
     if crossings and not crossings.startswith("none"):
-        print(f"it leaves the unit and comes back, which has no price of its own: {crossings}")
+        say(f"it leaves the unit and comes back, which has no price of its own: {crossings}")
     print_table(
         "The dearest ops",
-        ["op", "ms", "share", "in"],
+        ["ms", "share", "in", "op"],
         [
-            [op, f"{ms:.4f}", f"{ms / whole:.1%}", place]
+            [f"{ms:.4f}", f"{ms / whole:.1%}", place, op]
             for place, op, ms in found.costliest(SHOWN_OPS)
             if ms >= LEAST_SHOWN_MS
         ],
@@ -130,7 +130,7 @@ def _print(arch: str, found: Explanation, tree: CostNode) -> None:
             ],
         )
     for line in _sentences(found):
-        print(line)
+        say(line)
 
 
 def _sentences(found: Explanation) -> Iterator[str]:

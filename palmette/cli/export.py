@@ -115,7 +115,7 @@ def export_command(
     room = batch == 1 and outputs is None  # labels would leave no room for these
     chosen = [naming.labels_of(labels, one, room) for one in named]
     if functions is None:  # their format is one of its own
-        _check_place(out, found, kind)
+        replaced = _check_place(out, found, kind)
     from palmette.latency import load_predictor
 
     predictor = load_predictor(target)
@@ -150,19 +150,24 @@ def export_command(
         print(json.dumps({**answer, "classes": networks[0].labels}))
     else:
         each = " and ".join(f"{value:.3g} ms" for value in ms)
-        print(f"{path}: weights proven; {each} predicted on {found}")
+        print(f"{path}: {replaced}weights proven; {each} predicted on {found}")
         for classes_and_labels in dict.fromkeys((one.classes, one.labels) for one in networks):
             naming.tell(*classes_and_labels)
 
 
-def _check_place(out: Path, target: Target, kind: str | None) -> None:
-    """Raise InputError where a package of the target's format, or of another, can't go."""
+def _check_place(out: Path, target: Target, kind: str | None) -> str:
+    """What is said of a package that one of the target's format, or of another, replaces.
+
+    Raises:
+        InputError: none can go there.
+    """
     from palmette.export.formats import FORMATS, kind_for_runtime
     from palmette.export.place import destination
 
     kind = kind_for_runtime(target.runtime) if kind is None else kind
-    if kind in FORMATS:  # what is none is told with the other options
-        destination(out, kind)
+    if kind not in FORMATS:  # what is none is told with the other options
+        return ""
+    return "replaced; " if destination(out, kind).exists() else ""
 
 
 _OWN = ("archs", "target", "out", "kind", "labels", "resolution", "unproven", "as_json")
@@ -177,6 +182,7 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
     given = context.params
     expect_no_more(context, _OWN, "for architectures, not for a torch module")
     expect(len(given["archs"]) == 1, "module.py:factory: give one alone; a package holds one")
+    replaced = _check_place(given["out"], found, given["kind"])
     with status("converting"):
         path, ms, proof = export_own(
             given["archs"][0],
@@ -191,7 +197,7 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
         print(json.dumps(answer))
     else:
         words = "not proven" if proof == "none" else "weights proven"
-        print(f"{path}: {words}; {ms:.3g} ms predicted on {found}")
+        print(f"{path}: {replaced}{words}; {ms:.3g} ms predicted on {found}")
 
 
 def _export(

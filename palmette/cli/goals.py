@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from palmette.cli.door import check_searched
-from palmette.cli.output import print_table
+from palmette.cli.output import at_confidence, print_table, say, say_next
 
 if TYPE_CHECKING:
     from palmette.search import Goal, Run
@@ -61,19 +62,55 @@ def check_names(
     predictor: str | None,
     accuracy: str,
     data: str | None,
+    recipe: str | None,
+    start: str | None,
 ) -> None:
     """Raise InputError for what a search names and is not there; see `palmette.cli.door`."""
     from palmette.space import SearchSpace
+    from palmette.space.files import expect_readable
+    from palmette.train import AccuracyPrior
     from palmette.train.datasets import expect_data
 
     pairs = _pairs("--targets", targets) if targets is not None else []
     names = [target] if target is not None else [name for name, _ in pairs]
     for name in names:
         check_searched(name, predictor)
-    if not space.endswith(".toml"):
+    if space.endswith(".toml"):
+        SearchSpace.read(Path(space))
+    else:
         SearchSpace.preset(space)
     if data is not None and accuracy.partition(":")[0] in ("supernet", "proxy"):
         expect_data(data)
+    AccuracyPrior.load().recipe_offset(recipe)
+    if start is not None:
+        expect_readable(Path(start))
+
+
+def check_options(
+    goals: list[Goal] | None,
+    join: str,
+    joint: bool,
+    target: str | None,
+    budget_ms: float | None,
+    options: dict[str, Any],
+) -> None:
+    """Raise InputError for what no search can be made of, such as a number out of range.
+
+    The search itself would say the same, but only after what it needs is opened.
+
+    Args:
+        options: the other fields of `SearchConfig`.
+    """
+    from palmette.search import SearchConfig
+
+    if goals is None:
+        assert target is not None and budget_ms is not None
+        SearchConfig(target, budget_ms, **options)
+    elif join == EACH:
+        for goal in goals:
+            SearchConfig(goal.target, goal.budget_ms, **options)
+    else:
+        SearchConfig.of_goals(goals, cast("Join", join), joint=joint, **options)
 
 
 def check_export(goals: list[Goal] | None, join: str, resume: Path | None) -> None:
@@ -189,12 +226,14 @@ def print_target_runs(runs: list[Run], folder: str) -> None:
                 f"{pick['ms_at_confidence']:.3g}",
                 f"{pick['top1']:.1f}",
                 f"{pick['params_m']:.1f}",
-                str(len(run.front)),
             ]
         )
-    columns = ["target", "budget", "pick", "ms", "at conf.", "top-1", "M par.", "on front"]
+    columns = ["target", "budget", "pick", "ms", "at conf.", "top-1", "M par."]
     print_table(f"a front for each of {len(runs)} targets", columns, rows)
-    print("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
+    say(at_confidence(runs[0].config.confidence))
+    say("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
     for run in runs:
         print(f"  {run.folder.path}  {run.pick.to_text()}")
-    print(f"all runs: {folder} (one app for all of them: palmette bundle RUN...)")
+    print(f"all runs: {folder}")
+    folders = " ".join(shlex.quote(str(run.folder.path)) for run in runs)
+    say_next(f"palmette bundle {folders}", "the fewest networks that serve all, for one app")

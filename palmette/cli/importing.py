@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.output import note
+from palmette.cli.output import note, say_next
 from palmette.cli.subjects import Json, SuiteFolder, TimedSubject
 from palmette.space.errors import expect
 
@@ -69,7 +70,11 @@ def import_command(
         "left_out": len(found.left_out),
         "without_passport": found.without_passport,
     }
-    print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
+    if as_json:
+        print(json.dumps(answer))
+        return
+    print(f"{out}: {answer['rows']} timings")
+    say_next(f"palmette latency fit {shlex.quote(str(out))} --out predictors", "predictors of them")
 
 
 def _expect_apart(out: Path, quarantine: Path | None, reads: Sequence[Path]) -> None:

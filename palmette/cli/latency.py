@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from palmette.cli.door import check_tables
-from palmette.cli.output import listed, note, print_table, status
+from palmette.cli.output import listed, note, print_table, say_next, status
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -174,6 +175,24 @@ def _print_fits(predictors: dict[str, LatencyPredictor], out: Path, as_json: boo
             for name, p in predictors.items()
         ],
     )
+    _say_next(predictors, out)
+
+
+def _say_next(predictors: dict[str, LatencyPredictor], out: Path) -> None:
+    """A search by the first predictor that can serve one."""
+    from palmette.latency import LATENCY
+
+    for name, predictor in predictors.items():
+        if predictor.model_name == "lookup":
+            continue
+        file = out if out.suffix == ".json" else out / predictor.file_name
+        budget = "" if predictor.quantity_ == LATENCY else f" --budget {predictor.quantity_}"
+        say_next(
+            f"palmette search --target {name} --predictor {shlex.quote(str(file))}{budget}"
+            " --budget-ms MS",
+            "MS: milliseconds that a network may take",
+        )
+        return
 
 
 def _fitted(predictor: LatencyPredictor) -> str:

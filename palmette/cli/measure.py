@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from palmette.cli.interrupts import interruptible, tell_repeatable
 from palmette.cli.output import counting, note
 from palmette.cli.subjects import Json
 
@@ -79,7 +80,7 @@ def latency_measure(
     wrong = [name for name, value in foreign if value is not None]
     expect(not wrong, f"{', '.join(wrong)}: belongs to {'--target' if on else '--on'}")
     expect((suite is not None) == (on is not None), "measure: --on needs a SUITE, --target none")
-    try:
+    with interruptible(tell_repeatable):
         if suite is not None and on is not None:
             answer = _device(suite, out, on, team, units or [], mode or [])
         else:
@@ -88,9 +89,6 @@ def latency_measure(
             given = {"rounds": rounds, "threads": threads, "seed": seed}
             settings = {name: number for name, number in given.items() if number is not None}
             answer = _host(target, chosen, out, settings)
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on")
-        raise typer.Exit(130) from None
     print(json.dumps(answer) if as_json else f"{out}: {answer['rows']} timings")
 
 

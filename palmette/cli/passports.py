@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.output import note, print_table, say, status
 from palmette.cli.subjects import Json, expect_only
 
 if TYPE_CHECKING:
@@ -152,14 +152,14 @@ def _print_unit(unit: UnitComparison) -> None:
     if moved:
         print_table(
             f"{len(moved)} of {len(unit.rows)} things moved",
-            ["subject", "first ms", "second ms", "ratio", "95 %"],
+            ["first ms", "second ms", "ratio", "95 %", "subject"],
             [
                 [
-                    row.pair.key[1],
                     f"{row.pair.a.ms:.4g}",
                     f"{row.pair.b.ms:.4g}",
                     f"{row.pair.ratio:.3f}",
                     f"{row.lower:.3f} to {row.upper:.3f}",
+                    row.pair.key[1],
                 ]
                 for row in moved[:SHOWN]
             ],
@@ -216,6 +216,7 @@ def _print_kept(kept: list[Kept]) -> None:
             for one in kept
         ],
     )
+    say("at conf.: milliseconds that the network stays below with the confidence of the budget")
 
 
 def contribute(

@@ -70,8 +70,11 @@ def _print(target: str, reports: list[PlacementReport]) -> None:
         return
     print_table(
         "Elsewhere than expected",
-        ["op", "expected", "by", "actual unit", "times"],
-        [[*key, str(count)] for key, count in differing.most_common(SHOWN)],
+        ["times", "expected", "actual", "by", "op"],
+        [
+            [str(count), expected, actual, rule, op]
+            for (op, expected, rule, actual), count in differing.most_common(SHOWN)
+        ],
     )
     if len(differing) > SHOWN:
         print(f"and {len(differing) - SHOWN} more ops (--json has all)")

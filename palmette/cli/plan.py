@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.door import check_run
+from palmette.cli.output import note, print_table, say, say_next, status
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
@@ -46,22 +48,27 @@ def latency_plan(
 
     expect(run is not None or not timings, "--timings: needs --run, the folder of a search")
     if run is not None:
+        check_run(run, several=True)
         _of_run(context, run, timings, out, as_json)
         return
     if space_name is None or target is None:
         raise InputError("plan: give --space and --target, or --run FOLDER")
-    from palmette.latency.planning.explained import explain
-    from palmette.latency.planning.space_plan import plan_space
-    from palmette.latency.predictor import LatencyPredictor
+    from palmette.latency.planning.minutes import expect_minutes, expect_seed
     from palmette.latency.targets import parse_target
     from palmette.space import SearchSpace
 
+    expect_minutes(minutes)
+    expect_seed(seed)
     space = (
         SearchSpace.read(Path(space_name))
         if space_name.endswith(".toml")
         else SearchSpace.preset(space_name)
     )
     asked = parse_target(target)
+    from palmette.latency.planning.explained import explain
+    from palmette.latency.planning.space_plan import plan_space
+    from palmette.latency.predictor import LatencyPredictor
+
     known = None if predictor is None else LatencyPredictor.read(predictor)
     with status("reading off what the space needs"):
         found = plan_space(space, asked, minutes, seed=seed, broad=broad, predictor=known)
@@ -74,9 +81,16 @@ def latency_plan(
     columns = ["what", "count", "min", "% of time", "why"]
     print_table(title, columns, explain(found))
     for line in _sums(found):
-        print(line)
+        say(line)
+    say_plan_next(out)
+
+
+def say_plan_next(out: Path | None) -> None:
+    """What follows a plan: packages of it, once it is written."""
     if out is None:
-        note("no --out: the plan was not written")
+        note("no --out: the plan was not written; give --out FILE.csv")
+    else:
+        say_next(f"palmette latency suite {shlex.quote(str(out))} --out suite", "packages to time")
 
 
 def _of_run(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.door import check_run
-from palmette.cli.output import print_table, status
+from palmette.cli.output import print_table, say, status
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -80,8 +80,14 @@ def _print_compared(found: Compared) -> None:
             ["networks matched or beaten by the other", *_percents(found.volumes.covered)],
         ]
     print_table("Side by side", ["", *names], rows)
+    say("at conf.: a network stays below this with the confidence of its run; M: millions")
+    if found.volumes:
+        say(
+            "hypervolume: how much of the plane of time and score, between the ends of both fronts,"
+            " a front beats"
+        )
     if found.reason:
-        print(f"fronts are not measured against each other: {found.reason}")
+        say(f"fronts are not measured against each other: {found.reason}")
     print(f"networks on both fronts: {len(found.shared)}")
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.output import at_confidence, note, print_table, say, status
 
 if TYPE_CHECKING:
     from palmette.search import Retimed
@@ -37,8 +37,9 @@ def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
         f" better, {counts['anchor']} of them timed again and again:"
         f" {plan.seconds / 60:.1f} minutes"
     )
-    if out is None:
-        note("no --out: the plan was not written")
+    from palmette.cli.plan import say_plan_next
+
+    say_plan_next(out)
 
 
 def rank_anew(folder: Path, timings: Sequence[Path], as_json: bool) -> None:
@@ -68,10 +69,11 @@ def _print(found: Retimed) -> None:
         ["network", "predicted", "measured", "ratio", "now", "at conf.", "top-1", "front"],
         [_cells(row) for row in shown],
     )
+    say(at_confidence(run.config.confidence))
     if len(shown) < len(rows):
         print(f"{len(rows) - len(shown)} more that were not timed are in {run.folder.retimed.name}")
     for line in found.lines():
-        print(line)
+        say(line)
     (pick,) = (row for row in rows if row["pick"])
     print(f"the pick: {pick['architecture']}")
     print(f"written: {run.folder.retimed}")

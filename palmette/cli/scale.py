@@ -15,9 +15,11 @@ from palmette.cli.shrink import (
     Lam,
     OutJson,
     RecipeName,
+    check_limits,
     described,
     estimates,
     expect_json,
+    print_columns,
     print_network,
     write_json,
 )
@@ -58,6 +60,7 @@ def scale(
         not fit or given == engine.Coefficients(),
         "--fit: finds alpha, beta and gamma; leave them out",
     )
+    check_limits("scale", target, predictor_file, budget_ms, confidence, lam)
     base = read_architecture(arch)
     predictor = given_predictor("scale", target, predictor_file)
     with status("scaling"):
@@ -101,4 +104,5 @@ def scale(
     )
     if fit:
         print(f"alpha {given.alpha:g}, beta {given.beta:g}, gamma {given.gamma:g}")
+    print_columns(confidence, lam)
     print_network(found.architecture, predictor)

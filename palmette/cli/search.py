@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.door import check_new_run, check_run, tell_interrupted
+from palmette.cli.door import check_new_run, check_run
 from palmette.cli.goals import (
     EACH,
     asked_goals,
     check_export,
     check_names,
+    check_options,
     default_folder,
     expect_asked,
     print_target_runs,
 )
-from palmette.cli.output import print_table
+from palmette.cli.interrupts import interruptible, tell_interrupted
+from palmette.cli.output import print_table, say, say_next
 from palmette.cli.subjects import Json, MaybeTarget
 
 if TYPE_CHECKING:
@@ -109,7 +112,10 @@ def search(
         str | None, typer.Option(help="Images that it is measured on.", **ACCURACY)
     ] = None,
     lam: Annotated[
-        float, typer.Option(help="Standard deviations that the score gives up.", **ACCURACY)
+        float,
+        typer.Option(
+            help="Standard deviations taken off an estimate before networks are ranked.", **ACCURACY
+        ),
     ] = 0.5,
     recipe: Annotated[
         str | None, typer.Option(help="Training recipe of the prior.", **ACCURACY)
@@ -171,39 +177,38 @@ def search(
         check_run(resume, several=True)
     else:
         expect_asked(target, targets, budget_ms)
-        check_names(target, targets, space, predictor, accuracy, data)
+        check_names(target, targets, space, predictor, accuracy, data, recipe, start)
         if out is not None:
             check_new_run(out)
     from palmette import search as engine
-    from palmette.cli.progress import shown
 
+    compute = engine.Compute(workers, ray, storage, study, gpus, cpus, timeout_s)
     options = {name: context.params[name] for name in CONFIG}
     goals = None
     if resume is None:
         goals = asked_goals(target, targets, budget_ms, weights, join, joint)
+        check_options(goals, join, joint, target, budget_ms, options)
+    from palmette.cli.progress import shown
+
     if export_pick:
         check_export(goals, join, resume)
     folder = resume or out or default_folder(goals, join, target, budget_ms, budget)
     several = goals is not None and join == EACH
     several = several or (resume is not None and engine.is_target_runs(resume))
-    compute = engine.Compute(workers, ray, storage, study, gpus, cpus, timeout_s)
-    try:
-        with shown() as told:
-            how: dict[str, Any] = {"compute": compute, "told": told}
-            if resume is not None and several:
-                runs = engine.resume_targets(folder, **how)
-            elif resume is not None:
-                runs = [engine.resume(resume, **how)]
-            elif goals is not None and join == "each":
-                runs = engine.run_targets(goals, folder, **how, **options)
-            elif goals is not None and join != "each":
-                runs = [engine.run_joined(goals, folder, join=join, joint=joint, **how, **options)]
-            else:
-                assert target is not None and budget_ms is not None
-                runs = [engine.run(target, budget_ms, folder, **how, **options)]
-    except KeyboardInterrupt:
-        tell_interrupted(folder, f"palmette search --resume {folder}")
-        raise typer.Exit(130) from None
+    again = f"palmette search --resume {folder}"
+    with interruptible(partial(tell_interrupted, folder, again)), shown() as told:
+        how: dict[str, Any] = {"compute": compute, "told": told}
+        if resume is not None and several:
+            runs = engine.resume_targets(folder, **how)
+        elif resume is not None:
+            runs = [engine.resume(resume, **how)]
+        elif goals is not None and join == "each":
+            runs = engine.run_targets(goals, folder, **how, **options)
+        elif goals is not None and join != "each":
+            runs = [engine.run_joined(goals, folder, join=join, joint=joint, **how, **options)]
+        else:
+            assert target is not None and budget_ms is not None
+            runs = [engine.run(target, budget_ms, folder, **how, **options)]
     packages = [engine.export_pick(run) if export_pick else None for run in runs]
     if several:
         _answer_several(runs, packages, folder, as_json)
@@ -281,14 +286,12 @@ def _print_run(run: Run, package: Path | None) -> None:
     if any(row[-1] == "over" for row in rows):
         print("over: over the budget, as timed where it was, else at that confidence")
     for line in guard_lines(run):
-        print(line)
+        say(line)
     print(f"the pick: {run.pick.to_text()}")
     print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
     if package is not None:
         print(f"Core ML package: {package} ({UNTRAINED})")
-    print(
-        f"next: palmette report {shlex.quote(str(run.folder.path))} (how sure this is, on a page)"
-    )
+    say_next(f"palmette report {shlex.quote(str(run.folder.path))}", "how sure this is, on a page")
     for what, command in steps(run.folder.path, run.problem):
         if command.startswith("palmette train"):  # the page has all of them
-            print(f"next: {command} ({what.partition(': ')[2]})")
+            say_next(command, what.partition(": ")[2])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from palmette.cli.output import note, print_table, status
+from palmette.cli.door import check_target
+from palmette.cli.output import at_confidence, note, print_table, say, status
 from palmette.cli.subjects import (
     Arch,
     Json,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 Budget = Annotated[float, typer.Option("--budget-ms", help="Milliseconds of one image.")]
 Confidence = Annotated[float, typer.Option(help="That the budget is kept.")]
-Lam = Annotated[float, typer.Option(help="Standard deviations off the accuracy.")]
+Lam = Annotated[float, typer.Option(help="Standard deviations taken off the accuracy: the score.")]
 RecipeName = Annotated[str | None, typer.Option(help="Training recipe; default the mean.")]
 OutJson = Annotated[
     Path | None, typer.Option("--out", metavar="FILE.json", help="Write the network as JSON.")
@@ -52,6 +53,7 @@ def shrink(
     from palmette import search as engine
 
     expect_json(out)
+    check_limits("shrink", target, predictor_file, budget_ms, confidence, lam)
     network = read_architecture(arch)
     predictor = given_predictor("shrink", target, predictor_file)
     with status("shrinking"):
@@ -84,6 +86,7 @@ def shrink(
             for row in found.path.to_dict("records")
         ],
     )
+    print_columns(confidence, lam)
     print_network(found.architecture, predictor)
 
 
@@ -101,6 +104,12 @@ def estimates(row: Mapping[Any, Any]) -> list[str]:
         f"{row['params_m']:.2f}",
         f"{row['macs_m']:.0f}",
     ]
+
+
+def print_columns(confidence: float, lam: float) -> None:
+    """What columns of `ESTIMATES` hold that their heads don't tell."""
+    say(at_confidence(confidence))
+    say(f"score: estimated top-1 less {lam:g} of its standard deviations (--lam)")
 
 
 def print_network(network: Architecture, predictor: LatencyPredictor) -> None:
@@ -123,6 +132,23 @@ def described(network: Architecture, out: Path | None) -> dict[str, str | None]:
         "architecture": network.to_text(),
         "out": None if out is None else str(out),
     }
+
+
+def check_limits(
+    command: str,
+    target: str | None,
+    predictor: Path | None,
+    budget_ms: float,
+    confidence: float,
+    lam: float,
+) -> None:
+    """Raise InputError for a target that is not there, or a number out of range."""
+    from palmette.latency.budget import expect_budget
+    from palmette.search import Limits
+
+    check_target(command, target, predictor)
+    expect_budget(budget_ms)
+    Limits(budget_ms, confidence, lam=lam)
 
 
 def expect_json(out: Path | None) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palmette.cli.output import counting, note, print_table
+from palmette.cli.interrupts import interruptible, tell_repeatable
+from palmette.cli.output import counting, note, print_table, say_next
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -35,19 +37,18 @@ def latency_suite(
     as_json: Json = False,
 ) -> None:
     """Make the packages of a plan, and the manifest that an app times them by."""
+    from palmette.space.errors import expect_some
+    from palmette.space.files import expect_readable
+
+    count = min(os.cpu_count() or 1, MOST_PROCESSES) if processes is None else processes
+    expect_some("--processes", count)
+    expect_readable(plan)
     from palmette.latency.planning.plan import Plan
     from palmette.latency.suite.write import write_suite
 
     rows = Plan.read(plan)
-    count = min(os.cpu_count() or 1, MOST_PROCESSES) if processes is None else processes
-    try:
-        with counting() as tell:
-            found = write_suite(
-                rows, out, modes=mode or (), processes=count, seed=seed, progress=tell
-            )
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on")
-        raise typer.Exit(130) from None
+    with interruptible(tell_repeatable), counting() as tell:
+        found = write_suite(rows, out, modes=mode or (), processes=count, seed=seed, progress=tell)
     for kind, subject, reason in found.left_out:
         note(f"left out: {kind} {subject}: {reason}")
     for subject in found.lone_chains:
@@ -67,12 +68,19 @@ def latency_suite(
         "units": list(found.settings.units),
         "seconds": found.seconds,
     }
+    if as_json:
+        print(json.dumps(answer))
+        return
     print(
-        json.dumps(answer)
-        if as_json
-        else f"{out}: {answer['packages']} packages ({found.kept} were there),"
+        f"{out}: {answer['packages']} packages ({found.kept} were there),"
         f" {answer['timings']} timings on {', '.join(found.settings.units)} in about"
         f" {found.seconds / 60:.0f} minutes, {answer['left_out']} left out"
+    )
+    folder = shlex.quote(str(out))
+    say_next("palmette latency app --out app", "the source of the app that times them, for a Mac")
+    say_next(
+        f"palmette latency import results.csv --suite {folder} --out table.csv",
+        "of what the app wrote",
     )
 
 
@@ -124,37 +132,39 @@ def _ms(figure: Figure) -> dict[str, float | None]:
 
 
 def _print(answer: dict[str, list[dict[str, Any]]]) -> None:
-    """The tables that have rows."""
+    """The tables that have rows; one target stands in the titles, for texts of blocks are long."""
+    targets = {row["target"] for rows in answer.values() for row in rows if "target" in row}
+    on = f" on {next(iter(targets))}" if len(targets) == 1 else ""
     for title, key, name in (
         ("What a call costs that runs nothing", "floors", ""),
         ("Blocks", "blocks", "block"),
         ("A change of units, there and back", "transfers", "chain"),
     ):
-        columns = ["target", *([name] if name else []), "ms", "80 % interval"]
+        columns = ["target", "ms", "80 % interval", name]
         cells = [
             [
-                row["target"],
-                *([row[name]] if name else []),
+                "" if on else row["target"],
                 f"{row['ms']:.3g}" + (" with the op itself" if row.get("with_op") else ""),
                 _interval(row),
+                row[name] if name else "",
             ]
             for row in answer[key]
         ]
         if cells:
-            print_table(title, columns, cells)
+            print_table(f"{title}{on}", columns, cells)
     cells = [
         [
-            row["target"],
-            row["subject"],
+            "" if on else row["target"],
             str(row["times"]),
             f"{100 * (row['largest'] - 1):.1f} %" + (" drifted" if row["flagged"] else ""),
             f"{row['last_to_first']:.3f}",
+            row["subject"],
         ]
         for row in answer["drift"]
     ]
     if cells:
-        columns = ["target", "subject", "times", "farthest from median", "last to first"]
-        print_table("Timed again and again", columns, cells)
+        columns = ["target", "times", "off median", "last to first", "subject"]
+        print_table(f"Timed again and again{on}", columns, cells)
 
 
 def _interval(row: dict[str, Any]) -> str:

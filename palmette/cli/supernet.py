@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palmette.cli.door import tell_interrupted
+from palmette.cli.door import RUN, check_new_run
+from palmette.cli.interrupts import interruptible, tell_interrupted
 from palmette.cli.output import counting, print_table
 from palmette.cli.subjects import Json, read_architecture
 
@@ -57,42 +59,59 @@ def train_command(
 ) -> None:
     """Train a supernet of a space, in a folder that survives interruption."""
     from palmette.space.errors import InputError
+    from palmette.space.run_file import expect_begun
+    from palmette.train.datasets import expect_data
+    from palmette.train.options import expect_options
     from palmette.train.recipe import load_recipe
-    from palmette.train.supernet import load_schedule, resume_supernet, train_supernet
+    from palmette.train.supernet import load_schedule
 
     given = (space_name, data, out)
-    if (resume is None) == any(value is None for value in given) or (resume and any(given)):
-        raise InputError("supernet train: give SPACE, --data and --out, or --resume FOLDER alone")
-    try:
-        with counting() as tell:
-            more: dict[str, Any] = {
-                "watch": lambda state: tell(f"epoch {state.epoch}", state.step, state.steps),
-                "checking": tell,
-            }
-            if resume is not None:
-                done = resume_supernet(resume, **more)
-            else:
-                assert space_name is not None and data is not None and out is not None
-                done = train_supernet(
-                    _read_space(space_name),
-                    data,
-                    load_recipe(recipe).changed(
-                        epochs=epochs, batch=batch, compute__deterministic=deterministic
-                    ),
-                    load_schedule(schedule),
-                    out,
-                    share=share,
-                    seed=seed,
-                    device=device,
-                    teacher=teacher,
-                    halve=halve,
-                    **more,
-                )
-    except KeyboardInterrupt:
-        folder = resume or out
-        assert folder is not None
-        tell_interrupted(folder, f"palmette supernet train --resume {folder}")
-        raise typer.Exit(130) from None
+    if (resume is None) == any(value is None for value in given) or (
+        resume and (space_name or out)
+    ):
+        raise InputError(
+            "supernet train: give SPACE, --data and --out, or --resume FOLDER, and --data if they"
+            " moved"
+        )
+    keys = load_recipe(recipe).changed(
+        epochs=epochs, batch=batch, compute__deterministic=deterministic
+    )
+    varied = load_schedule(schedule)
+    expect_options(share, seed, device)
+    space = None if space_name is None else _read_space(space_name)
+    if resume is not None:
+        expect_begun(resume / RUN, "training of a supernet")
+    if data is not None:
+        expect_data(data)
+    if out is not None:
+        check_new_run(out)
+    from palmette.train.supernet import resume_supernet, train_supernet
+
+    folder = resume or out
+    assert folder is not None
+    again = f"palmette supernet train --resume {folder}"
+    with interruptible(partial(tell_interrupted, folder, again)), counting() as tell:
+        more: dict[str, Any] = {
+            "watch": lambda state: tell(f"epoch {state.epoch}", state.step, state.steps),
+            "checking": tell,
+        }
+        if resume is not None:
+            done = resume_supernet(resume, data=data, **more)
+        else:
+            assert space is not None and data is not None and out is not None
+            done = train_supernet(
+                space,
+                data,
+                keys,
+                varied,
+                out,
+                share=share,
+                seed=seed,
+                device=device,
+                teacher=teacher,
+                halve=halve,
+                **more,
+            )
     last = done.history[-1]
     if as_json:
         print(json.dumps({"file": str(done.file), **last}))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from palmette.cli.interrupts import interruptible, tell_repeatable
 from palmette.cli.output import counting, note
 from palmette.cli.subjects import Json
 
@@ -43,14 +44,8 @@ def synthetic(
             f"{out.parent / MANIFEST}: is of another suite; name another folder",
         )
         write_manifest(out.parent, entries)
-    try:
-        with counting() as tell:
-            found = write_results(
-                entries, out, units=units or DEFAULT_UNITS, seed=seed, progress=tell
-            )
-    except KeyboardInterrupt:
-        note("interrupted; the same command goes on")
-        raise typer.Exit(130) from None
+    with interruptible(tell_repeatable), counting() as tell:
+        found = write_results(entries, out, units=units or DEFAULT_UNITS, seed=seed, progress=tell)
     note("synthetic: a made-up phone, good for practice and tests; never quote its milliseconds")
     answer = asdict(found) | {"results": str(found.results)}
     print(json.dumps(answer) if as_json else f"{out}: {found.rows} rows, {found.failed} failed")

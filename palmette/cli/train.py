@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.completion import complete_network
-from palmette.cli.door import RUN, check_new_run, check_run, tell_interrupted
-from palmette.cli.output import listed, note, print_table
+from palmette.cli.door import RUN, check_new_run, check_run
+from palmette.cli.interrupts import interruptible, tell_interrupted
+from palmette.cli.output import listed, note, print_table, say, say_next
 from palmette.cli.progress import EVERY_S
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, names_weights, read_architecture
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from palmette.train.epochs import State
     from palmette.train.recipe import Recipe
     from palmette.train.trainer import Trained
+
+
+SHOWN_CLASSES = 8
+"""Names of classes that are printed."""
 
 
 def train(
@@ -41,7 +47,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Needed, but with --resume: folder, data set, .csv, .parquet, digits, procedural."
+            help="Folder, data set, .csv, .parquet, digits, procedural; with --resume if moved."
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or .toml.")] = "quick",
@@ -103,7 +109,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network on images, in a folder that survives interruption."""
-    from palmette.space.errors import InputError, expect
+    from palmette.space.errors import InputError, expect, expect_some
+    from palmette.train.options import expect_checkpoints, expect_options
     from palmette.train.recipe import load_recipe
     from palmette.train.weights import weights_file
 
@@ -120,7 +127,7 @@ def train(
     )
     if resume is not None:
         expect_alone(
-            context, "resume", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
+            context, "resume", "data", "ray_workers", "ray_address", "checkpoint_seconds", "as_json"
         )
     elif run is not None:
         expect(
@@ -145,6 +152,10 @@ def train(
         compute__deterministic=deterministic,
         compute__corrupt="skip" if skip_corrupt else None,
     )
+    expect_options(share, seed, device)
+    expect_checkpoints(checkpoint_seconds)
+    if picks is not None:
+        expect_some("--picks", picks)
     cluster = _cluster(ray_workers, ray_address)
     weights, teacher = (None if path is None else weights_file(path) for path in (weights, teacher))
     _check_places(resume, run, data, out)
@@ -156,33 +167,31 @@ def train(
         "teacher": teacher,
         "halve": halve,
     }
-    try:
-        with _progress() as (watch, checking):
-            common: dict[str, Any] = {
-                "checkpoint_seconds": checkpoint_seconds,
-                "watch": watch,
-                "checking": checking,
-            }
-            if resume is not None:
-                answer = partial(_print, _resumed(resume, cluster, common))
-            elif run is not None:
-                common |= {**options, "cluster": cluster}
-                train_run = _halve_front if successive_halving else _train_front
-                answer = partial(_print_front, train_run(run, keys, data, picks, common))
-            else:
-                assert architecture is not None and data is not None and out is not None
-                common |= {**options, "weights": weights}
-                if not quantise:
-                    common |= {"timm": timm, "cluster": cluster}
-                begin = _beginner(quantise)
-                answer = partial(_print, begin(architecture, data, keys, out, **common))
-    except KeyboardInterrupt:
-        folder = run or resume or out
-        assert folder is not None
-        tell_interrupted(
-            folder, f"palmette train --resume {folder}" if run is None else "the same command"
-        )
-        raise typer.Exit(130) from None
+    folder = run or resume or out
+    assert folder is not None
+    again = "the same command" if run else f"palmette train --resume {folder}"
+    with (
+        interruptible(partial(tell_interrupted, folder, again)),
+        _progress() as (watch, checking),
+    ):
+        common: dict[str, Any] = {
+            "checkpoint_seconds": checkpoint_seconds,
+            "watch": watch,
+            "checking": checking,
+        }
+        if resume is not None:
+            answer = partial(_print, _resumed(resume, cluster, common | {"data": data}))
+        elif run is not None:
+            common |= {**options, "cluster": cluster}
+            train_run = _halve_front if successive_halving else _train_front
+            answer = partial(_print_front, train_run(run, keys, data, picks, common))
+        else:
+            assert architecture is not None and data is not None and out is not None
+            common |= {**options, "weights": weights}
+            if not quantise:
+                common |= {"timm": timm, "cluster": cluster}
+            begin = _beginner(quantise)
+            answer = partial(_print, begin(architecture, data, keys, out, **common))
     answer(as_json)
 
 
@@ -219,8 +228,14 @@ def _beginner(quantise: bool) -> Callable[..., Trained]:
 
 
 def _resumed(out: Path, cluster: Cluster | None, common: dict[str, Any]) -> Trained:
-    """The training in a folder, gone on with as it began."""
+    """The training in a folder, gone on with as it began; of a finished one the end."""
     from palmette.space.errors import expect
+    from palmette.train.trained import read_finished
+
+    found = read_finished(out)
+    if found is not None:
+        note(f"{out}: was finished already; nothing was trained")
+        return found
     from palmette.train import quantised, trainer
 
     if not quantised.is_quantised(out):
@@ -254,7 +269,9 @@ def _halve_front(
     def told(epochs: int, done: int, of: int) -> None:
         note(f"network {done} of {of} to epoch {epochs}")
 
-    found = halve_front(run, recipe, data=data, picks=picks or PICKS, told=told, **common)
+    found = halve_front(
+        run, recipe, data=data, picks=PICKS if picks is None else picks, told=told, **common
+    )
     note(found.words())
     return found.trained
 
@@ -316,10 +333,41 @@ def _print(done: Trained, as_json: bool) -> None:
         "architecture": done.architecture.to_text(),
         "weights": str(done.folder.best),
         "skipped_images": done.skipped,
+        "training_images": done.training_images,
+        "validation_images": done.images,
+        "classes": list(done.classes),
     }
     if done.skipped:
         note(f"{done.skipped} images can't be decoded and were left out: {done.folder.left_out}")
-    print(json.dumps(answer) if as_json else listed(answer))
+    if as_json:
+        print(json.dumps(answer))
+        return
+    print(listed(_told(done)))
+    weights = shlex.quote(str(done.folder.best))
+    config, _ = done.folder.read()
+    if config.get("quantised"):
+        say_next(f"palmette compress {weights} --out NAME", "a Core ML package of these weights")
+    else:
+        say_next(
+            f"palmette export {weights} --target TARGET --out NAME",
+            "a Core ML package of these weights; palmette targets lists targets",
+        )
+
+
+def _told(done: Trained) -> dict[str, str]:
+    """The answer as people read it."""
+    best, count = done.best, len(done.classes)
+    names = ", ".join(done.classes[:SHOWN_CLASSES]) + (", ..." if count > SHOWN_CLASSES else "")
+    return {
+        "top1": f"{100 * best['top1']:.1f} %",
+        **({"top5": f"{100 * best['top5']:.1f} %"} if count > 5 else {}),  # else all are among 5
+        "val_loss": f"{best['val_loss']:.3f}",
+        "best_epoch": f"{best['epoch']:.0f} of {len(done.history)}",
+        "images": f"{done.training_images} to train on, {done.images} to validate with",
+        "classes": f"{count} ({names})",
+        "architecture": done.architecture.to_text(),
+        "weights": str(done.folder.best),
+    }
 
 
 def _print_front(done: TrainedFront, as_json: bool) -> None:
@@ -340,13 +388,21 @@ def _print_front(done: TrainedFront, as_json: bool) -> None:
     rung = done.run.problem.accuracy.rung
     print_table(
         f"estimated by the {rung}, real on '{done.data}'; in brackets 80 % intervals",
-        ["network", "predicted ms", "estimated top-1", "real top-1", "difference"],
+        ["network", "predicted ms", "estimated top-1", "real top-1", "apart"],
         rows,
     )
-    print("\n".join(done.lines()))
+    for line in done.lines():
+        say(line)
     print(f"table: {done.run.folder.trained_table}; weights: {done.run.folder.trained}")
+    best = max(done.table.to_dict("records"), key=lambda row: float(row["real_top1"]))
+    weights = done.run.folder.path / str(best["weights"])
+    target = "TARGET" if done.run.config.goals else done.run.config.target  # of several: each
+    say_next(
+        f"palmette export {shlex.quote(str(weights))} --target {target} --out NAME",
+        "a Core ML package of the one that came out best",
+    )
 
 
 def _span(row: dict[Any, Any], value: str, low: str, high: str, form: str) -> str:
     numbers = [form.format(row[name]) for name in (value, low, high)]
-    return "{} ({} to {})".format(*numbers)
+    return "{} ({}-{})".format(*numbers)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.export import Network, normalisation
-from palmette.cli.output import print_table, status
+from palmette.cli.output import print_table, say, status
 from palmette.cli.subjects import Classes, Json, TaskName
 from palmette.cli.trained import QUANTISED, Named, read_named
 
@@ -152,7 +152,7 @@ def _print(verdict: Verdict, mac_script: Path | None) -> None:
             print("  top1_agreement: equal best classes, on images of noise, not on yours")
     print("not proven here:")
     for line in verdict.unproven:
-        print(f"- {line}")
+        say(f"- {line}")
     if mac_script is not None:
         print(f"on a Mac, not run by us: python {mac_script}/check.py")
     print("passed" if verdict.passed else "FAILED")

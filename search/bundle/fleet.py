@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency import LATENCY, Target, parse_target
+from palmette.latency.budget import expect_confidence
 from palmette.search.bundle.fronts import Front, read_fronts
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
 from palmette.search.posing import identity
@@ -100,7 +101,7 @@ def open_fleet(
         InputError: a run that can't be read or goes with no other, a phone that no run is for, or
             one whose budget no network holds.
     """
-    expect(0.5 < confidence < 1, f"confidence: above 0.5 and below 1, got {confidence:g}")
+    expect_confidence(confidence)
     expect(
         not isinstance(folders, (str, Path)) and len(folders) > 0,
         "runs: give a list of the folders of finished runs, one for each phone",

@@ -10,10 +10,8 @@ import numpy as np
 
 from palmette.search.bundle.cover import certificate, cheapest_cover, least_worst_loss
 from palmette.search.bundle.fleet import Fleet, PhoneUnit
+from palmette.search.bundle.losses import MAX_LOSS_POINTS, expect_asked
 from palmette.space import Architecture, InputError
-from palmette.space.errors import expect
-
-MAX_LOSS_POINTS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +79,7 @@ def choose(
         InputError: a bad number, or more than `backbones` are needed; says what would have to be
             allowed.
     """
-    expect(0 <= max_loss < math.inf, f"max_loss: must be 0 points or more, got {max_loss:g}")
-    expect(backbones is None or backbones >= 1, f"backbones: at least 1, got {backbones}")
+    expect_asked(max_loss, backbones)
     losses = fleet.losses
     cover = cheapest_cover(losses, max_loss)
     counts = range(1, len(fleet.units) + 1)

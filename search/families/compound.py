@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 
 from palmette.latency import LatencyPredictor
-from palmette.search.families.estimates import AccuracyFunction, Estimator, expect_finite
-from palmette.search.problem import Limits
+from palmette.latency.budget import expect_budget
+from palmette.search.families.coefficients import Coefficients
+from palmette.search.families.estimates import AccuracyFunction, Estimator
+from palmette.search.limits import Limits
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.space.scaling import scale
@@ -38,28 +40,6 @@ NEAR = 0.05
 """A time counts as the one that is asked for if it is this share off at most."""
 GRID = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6)
 """Values that `fit_coefficients` tries for each coefficient."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coefficients:
-    """Factors of depth, width and resolution for one step of phi; by default EfficientNet's.
-
-    Raises:
-        InputError: one is below 1 or above 4, or all are 1.
-    """
-
-    alpha: float = 1.2
-    beta: float = 1.1
-    gamma: float = 1.15
-
-    def __post_init__(self) -> None:
-        values = {"alpha": self.alpha, "beta": self.beta, "gamma": self.gamma}
-        for name, value in values.items():
-            expect(1 <= value <= 4, f"{name}: must be from 1 to 4, got {value:g}")
-        expect(
-            any(value > 1 for value in values.values()),
-            "alpha, beta, gamma: one must be above 1, or the family is one network",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +103,7 @@ def scale_to_budget(
             the message tells the fastest.
     """
     factors = coefficients or Coefficients()
-    expect_finite(budget_ms)
+    expect_budget(budget_ms)
     limits = Limits(budget_ms=budget_ms, confidence=confidence, lam=lam)
     estimator = Estimator.of(base, predictor, limits, accuracy, recipe)
     phi = _largest(base, factors, estimator)

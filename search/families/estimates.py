@@ -6,7 +6,6 @@ returns is checked, for it may be anybody's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from palmette.latency import LatencyPredictor
 from palmette.search.families.part_times import PartTimes
-from palmette.search.problem import Limits
+from palmette.search.limits import Limits
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.train import AccuracyPrior, violations
@@ -158,15 +157,6 @@ class Estimator:
             broken = np.zeros(len(architectures))
         score = top1 - self.limits.lam * sigma
         return Estimates(tuple(architectures), ms, upper, top1, score, broken)
-
-
-def expect_finite(budget_ms: float) -> None:
-    """Raise InputError for a budget that is none."""
-    expect(
-        budget_ms < math.inf,
-        f"budget_ms: must be a positive number, got {budget_ms:g}; an endless budget has no"
-        " largest network",
-    )
 
 
 def _checked(answer: Any, count: int) -> tuple[Floats, Floats]:

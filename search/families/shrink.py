@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from palmette.latency import LatencyPredictor
+from palmette.latency.budget import expect_budget
 from palmette.latency.effects import Support
 from palmette.search.families.changes import Knob, knobs, smallest
-from palmette.search.families.estimates import AccuracyFunction, Estimates, Estimator, expect_finite
+from palmette.search.families.estimates import AccuracyFunction, Estimates, Estimator
 from palmette.search.families.turning import reaching
-from palmette.search.problem import Limits
+from palmette.search.limits import Limits
 from palmette.space import Architecture, InputError
 from palmette.space.errors import expect
 from palmette.train import TIE_POINTS
@@ -98,7 +99,7 @@ def shrink(
     """
     expect(rule in RULES, f"rule: must be one of {', '.join(RULES)}; got '{rule}'")
     expect(0 < step < 1, f"step: must be above 0 and below 1, got {step:g}")
-    expect_finite(budget_ms)
+    expect_budget(budget_ms)
     limits = Limits(budget_ms=budget_ms, confidence=confidence, lam=lam)
     estimator = Estimator.of(network, predictor, limits, accuracy, recipe)
     walk = _Walk(estimator, extrapolate, RULES[rule])

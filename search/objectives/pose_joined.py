@@ -16,12 +16,12 @@ from palmette.latency import LatencyPredictor
 from palmette.search.accuracy import Accuracy, PriorAccuracy
 from palmette.search.code_map import CodeMap
 from palmette.search.exportable import level_table, without_refused
+from palmette.search.limits import Limits
 from palmette.search.objectives.goal import Goal, Join, check_join
 from palmette.search.objectives.joined import JoinedTimes, TargetTime
 from palmette.search.objectives.precision import HALF, value_bytes
 from palmette.search.objectives.quantities import CompiledQuantities
 from palmette.search.problem import (
-    Limits,
     SearchProblem,
     check_possible,
     expect_choice,

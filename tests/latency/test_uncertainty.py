@@ -79,7 +79,7 @@ def test_more_confidence_is_a_wider_interval() -> None:
 
 @pytest.mark.parametrize("confidence", [0.5, 1.0, 0.0, -1.0, 2.0, math.nan])
 def test_a_confidence_outside_its_range_is_refused(confidence: float) -> None:
-    with pytest.raises(InputError, match="confidence must be above 0.5, below 1"):
+    with pytest.raises(InputError, match="confidence: must be above 0.5 and below 1"):
         KNOWN.factor(sums(), confidence)
 
 

@@ -9,8 +9,9 @@ import pytest
 from palmette.latency import load_predictor
 from palmette.search import Goal
 from palmette.search.alternatives import alternatives, best_rates
+from palmette.search.limits import Limits
 from palmette.search.objectives.pose_joined import pose_joined
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.problem import SearchProblem, pose
 from palmette.space import InputError, SearchSpace
 from palmette.train import AccuracyPrior
 

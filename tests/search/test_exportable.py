@@ -10,7 +10,8 @@ from palmette.export.unit_rules import LEVELS, Era, rule_from
 from palmette.latency import load_predictor
 from palmette.search.evolution import evolve
 from palmette.search.exportable import REFUSED, level_table, without_refused
-from palmette.search.problem import Limits, describe, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import describe, pose
 from palmette.space import Architecture, CompiledSpace, InputError, SearchSpace, compile_space
 
 HEAD = """

@@ -96,6 +96,14 @@ def test_a_run_that_stops_at_failures_is_kept_if_there_is_something_to_go_on_wit
     assert len(found.problem.accuracy.results) == (4 if worth else 14)
 
 
+def test_a_short_run_in_which_every_trial_failed_says_why_and_leaves_nothing(here: Path) -> None:
+    (here / "mine.py").write_text("def top1(architecture):\n    return '71'\n")
+    options = {**OPTIONS, "space": "few.toml", "trials": 4}
+    with pytest.raises(InputError, match="all 4 trials failed, .* returned '71': must be top-1 in"):
+        run("iphone-11/cpu", 100.0, Path("run"), **options)
+    assert not Path("run").exists()
+
+
 def test_a_finished_run_with_a_failed_trial_is_read_without_searching_again(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

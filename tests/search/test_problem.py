@@ -15,16 +15,10 @@ from hypothesis import strategies as st
 from palmette.latency import TARGETS, LatencyPredictor, load_predictor
 from palmette.search.code_map import CodeMap
 from palmette.search.evolution import Front, evolve
+from palmette.search.limits import Limits
 from palmette.search.objectives.precision import value_bytes
 from palmette.search.objectives.quantities import NAMES, quantities_of
-from palmette.search.problem import (
-    Limits,
-    SearchProblem,
-    architecture_of,
-    describe,
-    identified,
-    pose,
-)
+from palmette.search.problem import SearchProblem, architecture_of, describe, identified, pose
 from palmette.space import InputError, SearchSpace, presets
 from palmette.train import AccuracyPrior
 

@@ -14,8 +14,9 @@ from palmette.latency import find_target, load_predictor
 from palmette.search.config import SearchConfig
 from palmette.search.expensive.chooser import shortlist
 from palmette.search.expensive.known import Known, key_of
+from palmette.search.limits import Limits
 from palmette.search.posing import problem_of
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.problem import SearchProblem, pose
 from palmette.search.proposals import Proposals
 from palmette.search.run_folder import RunFolder
 from palmette.space import SearchSpace

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from palmette.latency import load_predictor
 from palmette.search.front import non_dominated
-from palmette.search.problem import Limits, SearchProblem, identified, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import SearchProblem, identified, pose
 from palmette.space import CompiledSpace, SearchSpace, compile_space
 from palmette.space.compiled import SpaceTable
 

@@ -10,8 +10,9 @@ import pytest
 
 from palmette.latency import load_predictor
 from palmette.search import Goal, Run
+from palmette.search.limits import Limits
 from palmette.search.objectives.pose_joined import pose_joined
-from palmette.search.problem import Limits, describe
+from palmette.search.problem import describe
 from palmette.search.shown import SHOWN, _indices
 from palmette.space import SearchSpace
 

@@ -15,7 +15,8 @@ from palmette.search import guard_lines, run
 from palmette.search.evolution import evolve
 from palmette.search.expensive.measured import MeasuredAccuracy
 from palmette.search.front import covered
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import SearchProblem, pose
 from palmette.search.start import Start, encoded, first_state, import_measured, read_start
 from palmette.search.trials.task import Task
 from palmette.space import InputError, SearchSpace

@@ -131,6 +131,9 @@ def test_a_checkpoint_that_can_not_be_gone_on_from_is_left_as_it_is(
 ) -> None:
     folder = Path(shutil.copytree(done, tmp_path / "run"))
     (folder / name).write_bytes(change((folder / name).read_bytes()))
+    keys = (folder / "recipe.toml").read_text("utf-8")
+    assert "\nepochs = 1\n" in keys  # a finished training does not go on from it
+    (folder / "recipe.toml").write_text(keys.replace("\nepochs = 1\n", "\nepochs = 2\n"), "utf-8")
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     expect_line(call("train", "--resume", str(folder)), words)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

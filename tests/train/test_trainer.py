@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from palmette.train.epochs import State
 from palmette.train.recipe import Recipe, load_recipe
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.tensors import read_tensors
+from palmette.train.trained import read_finished
 from palmette.train.trainer import Trained, resume, train
 from palmette.train.weights import read_weights
 
@@ -119,6 +120,20 @@ def test_a_finished_run_is_only_read(undisturbed: Trained) -> None:
     before = undisturbed.folder.checkpoint.stat().st_mtime_ns
     assert losses(resume(undisturbed.folder.path)) == losses(undisturbed)
     assert undisturbed.folder.checkpoint.stat().st_mtime_ns == before
+
+
+def test_a_finished_run_is_read_from_its_folder_alone(undisturbed: Trained, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(undisturbed.folder.path, tmp_path / "run"))
+    found = read_finished(folder)
+    assert found is not None and replace(found, folder=undisturbed.folder) == undisturbed
+    assert (found.training_images, found.images, len(found.classes)) == (160, 32, 20)
+    log = found.folder.log.read_text("utf-8")
+    found.folder.log.write_text(log.rsplit("\n", 2)[0] + "\n", "utf-8")  # as if the last were due
+    assert read_finished(folder) is None
+    found.folder.log.write_text(log, "utf-8")
+    found.folder.best.write_bytes(b"\xff" * 64)
+    assert read_finished(folder) is None
+    assert read_finished(tmp_path) is None
 
 
 def test_a_finished_run_of_workers_is_read_without_them(

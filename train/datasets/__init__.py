@@ -10,6 +10,7 @@ from palmette.train.datasets.images import ImageSet as ImageSet
 from palmette.train.datasets.images import Subset as Subset
 from palmette.train.datasets.opening import SOURCES as SOURCES
 from palmette.train.datasets.opening import Data as Data
+from palmette.train.datasets.opening import anywhere as anywhere
 from palmette.train.datasets.opening import expect_data as expect_data
 from palmette.train.datasets.opening import open_data as open_data
 from palmette.train.datasets.procedural import procedural as procedural

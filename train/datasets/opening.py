@@ -90,6 +90,11 @@ def expect_data(name: str) -> None:
     )
 
 
+def anywhere(name: str) -> str:
+    """A name of the same data that holds in every folder: the whole path of what has one."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
 def _is_made(name: str) -> bool:
     return name.partition(":")[0] in SOURCES and not Path(name).exists()
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from palmette.space.errors import expect
 from palmette.train.datasets.images import Labels
+from palmette.train.options import expect_share
 
 
 def split(
@@ -24,7 +25,7 @@ def split(
     Raises:
         InputError: a share out of range, or a class of fewer than two different images.
     """
-    expect(0 < share < 1, f"val share: must lie between 0 and 1, got {share}")
+    expect_share(share)
     first, place = _distinct(labels, hashes)
     own = labels[first]
     _expect_each(own, 2, "a split")

@@ -14,7 +14,7 @@ from palmette.space import SearchSpace
 from palmette.space.errors import InputError, expect
 from palmette.space.files import write_text
 from palmette.train.config import Config
-from palmette.train.datasets import Data
+from palmette.train.datasets import Data, anywhere
 from palmette.train.datasets.check import Progress as Checking
 from palmette.train.recipe import Recipe
 from palmette.train.run import Run
@@ -166,7 +166,7 @@ def train_supernet(
     largest_network = space.decode(largest(space))
     config = Config(
         largest_network.to_text(),
-        data if isinstance(data, str) else data.name,
+        anywhere(data) if isinstance(data, str) else data.name,
         share,
         seed,
         device,
@@ -193,8 +193,14 @@ def resume_supernet(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     watch: Watcher | None = None,
     checking: Checking | None = None,
+    data: str | None = None,
 ) -> TrainedRun:
     """Go on with an interrupted training of a supernet; a finished one is only read.
+
+    Args:
+        out: folder of the run.
+        checkpoint_seconds, watch, checking: see `train_supernet`.
+        data: where the run's data lie now; None: where they were.
 
     Raises:
         InputError: no such training in the folder, its files are corrupt, its data have changed.
@@ -203,7 +209,7 @@ def resume_supernet(
     files = list((out / SPACE).glob("*.toml"))
     expect(len(files) == 1, f"{out}: holds no training of a supernet (its space is missing)")
     with folder.driver():
-        config, recipe, opened = reopen(folder, checking)
+        config, recipe, opened = reopen(folder, checking, data)
         space, schedule = SearchSpace.read(files[0]), load_schedule(str(out / SCHEDULE))
         run = SupernetRun(
             space, schedule, folder, config, recipe, opened, checkpoint_seconds, watch

@@ -132,6 +132,15 @@ def test_a_package_computes_what_its_module_does(
     assert np.abs(found.values - wanted).max() < 3e-3 * np.abs(wanted).max()
 
 
+def test_a_reason_does_not_name_the_place_of_a_source_that_passes(
+    small: Architecture, tmp_path: Path
+) -> None:
+    package = export(small, tmp_path / "old", options=ExportOptions(labels=tuple("abcd")))
+    done = sweep(package, tmp_path / "out", schemes=["int8"], least_values=10**9)
+    assert done.rows[1].note.startswith("no layer has more than 1000000000 weights")
+    assert str(tmp_path) not in (tmp_path / "out" / "sweep.csv").read_text()
+
+
 def test_schemes_of_newer_systems_are_left_out_with_the_reason(
     small: Architecture, tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ def test_a_plan_is_written_and_shown(space_file: Path, tmp_path: Path, capsys: P
     assert "To time for 'small' on host/cpu@torch-eager" in shown
     assert "scales the sum" in shown and "price of kernels" in shown
     assert "guessed, as no predictor is known" in shown
+    assert f"next: palmette latency suite {out} --out suite (" in shown
     plan = Plan.read(out)
     assert 30 < plan.seconds <= 60
     assert {kind for kind, _ in plan.subjects} == {"op", "chain", "network"}

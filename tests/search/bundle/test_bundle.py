@@ -458,6 +458,8 @@ def test_the_command_prints_the_choice_and_its_proof(
     assert "1 backbones for 2 phones x units" in printed
     assert "fewest backbones within 100 points: 1" in printed
     assert "searched below confidence 0.95" in printed and "iphone-11/ane" in printed
+    assert "a run's own pick is the fastest that ties with its best" in printed
+    assert "next: the same command with --out app --weights " in printed
     assert answer(monkeypatch, *folders, "--max-loss", 100, "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["folder"] is None and len(data["phones"]) == 2

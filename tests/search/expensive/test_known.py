@@ -10,7 +10,8 @@ from palmette.latency import find_target, load_predictor
 from palmette.search.config import SAMPLERS
 from palmette.search.expensive.known import Known
 from palmette.search.expensive.samplers import sampler_of
-from palmette.search.problem import Limits, SearchProblem, pose
+from palmette.search.limits import Limits
+from palmette.search.problem import SearchProblem, pose
 from palmette.space import SearchSpace
 
 QUICK = [name for name in SAMPLERS if name != "gp"]

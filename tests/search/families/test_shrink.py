@@ -127,7 +127,7 @@ def test_the_users_own_accuracy_decides(tiny: Architecture, upper_ms: Upper) -> 
         ({"rule": "best"}, "rule: must be one of rate, score; got 'best'"),
         ({"step": 1.0}, "step: must be above 0 and below 1"),
         ({"confidence": 0.5}, "confidence: must be above 0.5"),
-        ({"budget_ms": 0.0}, "budget_ms: must be positive"),
+        ({"budget_ms": 0.0}, "budget_ms: must be a positive number"),
         ({"recipe": "nobody's"}, "recipe 'nobody's' is unknown"),
     ],
 )

@@ -12,10 +12,11 @@ from hypothesis.extra.numpy import arrays
 
 from palmette.latency import load_predictor
 from palmette.search.evolution import evolve
+from palmette.search.limits import Limits
 from palmette.search.objectives.goal import JOINED_BUDGET, JOINS, Goal, Join
 from palmette.search.objectives.joined import Joined, join_loads
 from palmette.search.objectives.pose_joined import pose_joined
-from palmette.search.problem import Limits, SearchProblem, describe, pose
+from palmette.search.problem import SearchProblem, describe, pose
 from palmette.search.references import joined_references
 from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from palmette.latency import Target, load_predictor, parse_target
 from palmette.search.config import SearchConfig
 from palmette.search.evolution import evolve
+from palmette.search.limits import Limits
 from palmette.search.objectives.package_size import LEAST_VALUES, package_bytes
 from palmette.search.objectives.precision import PRECISIONS, read_precisions, value_bytes
 from palmette.search.objectives.quantities import (
@@ -20,7 +21,7 @@ from palmette.search.objectives.quantities import (
     CompiledQuantities,
     quantities_of,
 )
-from palmette.search.problem import Limits, SearchProblem, describe, pose
+from palmette.search.problem import SearchProblem, describe, pose
 from palmette.space import InputError, Op, OpTable, SearchSpace, compile_space, load, presets
 
 ALL = tuple(PRECISIONS)

@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 from palmette.latency import load_predictor
 from palmette.search.evolution import evolve
 from palmette.search.front import non_dominated
+from palmette.search.limits import Limits
 from palmette.search.objectives.reward import REWARDS, Reward, reward_of
-from palmette.search.problem import Limits, describe, pose
+from palmette.search.problem import describe, pose
 from palmette.space import InputError, SearchSpace
 
 
