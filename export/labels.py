@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from palmette.space.errors import InputError, expect
+from palmette.space.files import read_text
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 """What Core ML's compiler makes a property of in Swift."""
@@ -24,12 +25,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: unreadable, not UTF-8, an empty line, or a label that comes twice.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"labels file {path}: cannot be read ({reason})") from None
-    labels = tuple(line.strip() for line in text.splitlines())
+    labels = tuple(line.strip() for line in read_text(path, "labels file ").splitlines())
     check_labels(labels, f"labels file {path}")
     return labels
 

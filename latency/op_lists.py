@@ -6,7 +6,6 @@ by `python -m palmette.latency.trace_networks`.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from palmette.latency.tables import read_csv
 from palmette.space import ZOO, Architecture, InputError, Op, load
 from palmette.space.errors import expect
 from palmette.space.files import write_text
+from palmette.space.spelling import did_you_mean
 
 COLUMNS = ("op", "count")
 SHIPPED = files("palmette.latency") / "data" / "ops"
@@ -71,7 +71,7 @@ def network_ops(subject: str) -> tuple[Op, ...]:
             path of an op-list CSV.
 
     Raises:
-        InputError: nothing of that name; the message has the most similar ones.
+        InputError: nothing of that name; the message has the nearest names.
     """
     if subject.endswith(".csv"):
         return read_op_list(Path(subject))
@@ -86,11 +86,10 @@ def network_ops(subject: str) -> tuple[Op, ...]:
         f"network '{subject}': only zoo networks come at other resolutions",
     )
     known = list(dict.fromkeys([*ZOO, *shipped_names()]))
-    near = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.0))
     raise InputError(
-        f"network '{subject}' is unknown; give the path of an op-list .csv, an architecture text,"
-        f" or one of the {len(known)} known names (`palmette zoo list`, latency/data/ops), such as"
-        f" '{near}'"
+        f"network '{subject}' is unknown; {did_you_mean(name, known)}give one of the {len(known)}"
+        " known names (palmette zoo list, latency/data/ops), an architecture text, or an op-list"
+        " .csv"
     )
 
 

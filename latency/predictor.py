@@ -33,7 +33,7 @@ from palmette.latency.whole.model import Fits, TargetModel
 from palmette.space import Architecture, CompiledSpace, InputError, Op, OpTable
 from palmette.space.compiled import SpaceTable
 from palmette.space.errors import expect
-from palmette.space.files import write_text
+from palmette.space.files import read_text, write_text
 from palmette.space.search_space import Codes
 
 if TYPE_CHECKING:
@@ -229,11 +229,7 @@ class LatencyPredictor(BaseEstimator):
         Raises:
             InputError: unreadable, not JSON, another format version, or a malformed value.
         """
-        try:
-            content = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from None
-        return cls.from_json(content, str(path))
+        return cls.from_json(read_text(path), str(path))
 
     @classmethod
     def from_json(cls, content: str, where: str) -> LatencyPredictor:

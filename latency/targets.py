@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 
 from palmette.space.errors import InputError
+from palmette.space.spelling import did_you_mean
 
 ELEMENT_FLOOR_MS = 0.002
 """Milliseconds per million elements or weights at 1 TB/s and two bytes each."""
@@ -105,11 +106,8 @@ def find_target(name: str) -> Target:
 
 def _alike(name: str) -> str:
     """The known targets whose names are written nearly so, as a question."""
-    from difflib import get_close_matches
-
     names = [*TARGETS, *(target.alias for target in TARGETS.values())]
-    found = list(dict.fromkeys(find_target(n).alias for n in get_close_matches(name, names, 2)))
-    return f"did you mean {' or '.join(found)}? " if found else ""
+    return did_you_mean(name, names, lambda known: find_target(known).alias)
 
 
 def _nearest(name: str) -> str:

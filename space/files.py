@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one or the new one, never a half."""
+"""Files: read with a fault in one line, written so that a crash leaves the old or the new whole."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ def expect_readable(path: Path) -> None:
     try:
         path.open("rb").close()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_text(path: Path, what: str = "") -> str:
+    """Text of a UTF-8 file; raises InputError that names it, `what` before its path."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{what}{path}: cannot be read ({reason})") from None
 
 
 def write_text(path: Path, text: str) -> None:

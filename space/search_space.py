@@ -23,6 +23,7 @@ from palmette.space.architecture import Architecture
 from palmette.space.blocks import Block, Head, Stem
 from palmette.space.choices import Choice, image_size, resolution_of
 from palmette.space.errors import InputError, expect
+from palmette.space.files import read_text
 from palmette.space.space_toml import (
     FORMAT,
     STEM_STRIDE,
@@ -31,6 +32,7 @@ from palmette.space.space_toml import (
     read_toml,
     widths_before,
 )
+from palmette.space.spelling import did_you_mean
 from palmette.space.stage_blocks import DEFAULT_KIND, DEFAULTS, KINDS, Kind, kinds_of
 
 Codes = NDArray[np.int64]
@@ -73,18 +75,18 @@ class SearchSpace:
     @classmethod
     def preset(cls, name: str) -> SearchSpace:
         """Space shipped with palmette, by name; raises InputError listing the names."""
-        expect(name in presets(), f"space '{name}' is unknown; known: {', '.join(presets())}")
+        expect(
+            name in presets(),
+            f"space '{name}' is unknown; {did_you_mean(name, presets())}known:"
+            f" {', '.join(presets())} (palmette space list); a file of your own ends in .toml",
+        )
         text = (files("palmette.space") / "presets" / f"{name}.toml").read_text("utf-8")
         return cls.from_toml(text, name)
 
     @classmethod
     def read(cls, path: Path) -> SearchSpace:
         """Space from a TOML file; raises InputError with file, key, rule and value."""
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from None
-        return cls.from_toml(text, path.stem, where=str(path))
+        return cls.from_toml(read_text(path), path.stem, where=str(path))
 
     @classmethod
     def from_toml(cls, text: str, name: str, where: str = "space") -> SearchSpace:

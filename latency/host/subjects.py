@@ -21,6 +21,7 @@ from palmette.space import ZOO, InputError
 from palmette.space.errors import expect
 from palmette.space.installing import pip_install
 from palmette.space.modules.reparameterise import reparameterise
+from palmette.space.spelling import did_you_mean
 
 Subject = tuple[str, str]
 """Kind (op, chain, network) and text, as in the timing table."""
@@ -74,7 +75,8 @@ def published_module(text: str) -> tuple[nn.Module, int]:
         text in NETWORKS,
         f"network '{text}': a list of ops does not say how they are joined"
         if text.endswith(".csv") or text in shipped_names()
-        else f"network '{text}' is unknown; known: {', '.join((*ZOO, *NETWORKS))}",
+        else f"network '{text}' is unknown; {did_you_mean(text, (*ZOO, *NETWORKS))}palmette zoo"
+        " list names those of the zoo, latency/networks.py the others",
     )
     network = NETWORKS[text]
     try:

@@ -10,6 +10,7 @@ import functools
 
 from palmette.space.architecture import Architecture
 from palmette.space.errors import expect
+from palmette.space.spelling import did_you_mean
 from palmette.space.zoo import (
     blazeface,
     chamnet,
@@ -83,7 +84,11 @@ def load(name: str) -> Architecture:
     """Reference network by name.
 
     Raises:
-        InputError: the name is not in the zoo; the message lists those that are.
+        InputError: the name is not in the zoo; the message has the nearest that are.
     """
-    expect(name in ZOO, f"network '{name}' is not in the zoo; known: {', '.join(ZOO)}")
+    expect(
+        name in ZOO,
+        f"network '{name}' is not in the zoo; {did_you_mean(name, ZOO)}palmette zoo list names all"
+        f" {len(ZOO)}",
+    )
     return Architecture.from_text(ZOO[name].text)

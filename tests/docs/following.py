@@ -139,7 +139,7 @@ what takes seconds, too little to tell activations apart."""
 
 NOT_RUN = {
     "palmette dashboard": "serves until it is stopped; tests/search/ledger/test_dashboard.py",
-    "palmette compress mobilenet_v2 --weights runs/photos/best.safetensors --data photos --sweep": (
+    "palmette compress runs/photos/best.safetensors --data photos --sweep": (
         "minutes of palettes; tests/export/compression sweeps a small network"
     ),
     "palmette doctor --thorough": "limits of time that a busy machine breaks; tests/test_doctor.py",

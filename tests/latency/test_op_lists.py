@@ -104,7 +104,7 @@ def test_the_zoos_name_is_the_zoos_network_and_the_timed_form_has_its_own() -> N
     ("subject", "said"),
     [
         ("", "network '' is unknown"),
-        ("mobilenet_v9", "network 'mobilenet_v9' is unknown; give the path of an op-list .csv"),
+        ("mobilenet_v9", "network 'mobilenet_v9' is unknown; did you mean mobilenet_v"),
         ("mobilenet_v9@224x224", "is unknown"),
         ("../targets", "is unknown"),
         ("mobilenet_v2@", "resolution must be HxW in px, got ''"),
@@ -126,5 +126,5 @@ def test_an_unknown_network_is_refused(subject: str, said: str) -> None:
 def test_an_unknown_network_is_answered_with_the_most_similar_names() -> None:
     with pytest.raises(InputError) as caught:
         network_ops("mobilnet_v2")
-    assert str(caught.value).partition("such as '")[2].startswith("mobilenet_v2, ")
+    assert str(caught.value).partition("did you mean ")[2].startswith("mobilenet_v2 or ")
     assert f"the {len({*ZOO, *shipped_names()})} known names" in str(caught.value)
