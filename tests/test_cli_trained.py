@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from palmette import cli
 from palmette.cli.labels import labels_of, shortly
 from palmette.cli.trained import Named, read_named
+from palmette.export import ExportOptions, export
 from palmette.export.interpreter import read_program
 from palmette.export.package import read_spec
 from palmette.space import Architecture, InputError
@@ -23,6 +25,7 @@ from palmette.train.weights import (
     QUANTISED_FORMAT,
     TrainedWeights,
     describe_weights,
+    read_weights,
     with_classes,
     write_weights,
 )
@@ -238,6 +241,18 @@ def test_a_compressed_network_is_labelled_and_for_the_system_that_is_asked_for(a
     assert {"system: iOS17", "classes: dark, bright, dim"} <= set(out.splitlines())
     assert labels_in("net.mlpackage") == list(CLASSES)
     assert read_spec(Path("net.mlpackage")).specificationVersion == 8
+
+
+def test_labels_in_another_order_than_the_weights_classes_fail_a_gate(ask: Ask) -> None:
+    options = ExportOptions(labels=("bright", "dark", "dim"))
+    weights = read_weights(Path("run/best.safetensors"))
+    scaling = weights.normalisation
+    options = replace(options, scale=scaling.scale, bias=scaling.bias)
+    export(weights.architecture, Path("net"), options=options, module=weights.module())
+    code, out, _ = ask("verify", "net.mlpackage", "--against", "run", "--images", "1", "--json")
+    gates = {gate["name"]: gate for gate in json.loads(out)["gates"]}
+    assert (code, [name for name, gate in gates.items() if not gate["passed"]]) == (1, ["labels"])
+    assert gates["labels"]["reason"] == "output 0 is 'dark' by the weights, 'bright' by the package"
 
 
 def test_many_classes_are_cut_between_two_names() -> None:

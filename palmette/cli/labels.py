@@ -30,7 +30,7 @@ def labels_of(given: str | None, named: Named, room: bool = True) -> tuple[str, 
             the classes of the weights in another order; classes that can't be labels.
     """
     from palmette.export.ends import check_task
-    from palmette.export.labels import check_labels, read_labels
+    from palmette.export.labels import check_labels, read_labels, reordered
     from palmette.export.options import ExportOptions
     from palmette.space.errors import InputError, expect
 
@@ -39,7 +39,7 @@ def labels_of(given: str | None, named: Named, room: bool = True) -> tuple[str, 
         labels = read_labels(file)
         check_task(named.architecture, ExportOptions(labels=labels))
         expect(
-            known is None or labels == known or set(labels) != set(known),
+            known is None or not reordered(labels, known),
             f"labels file {file}: names the classes of {named.weights} in another order than"
             f" theirs ({shortly(known or ())}); leave --labels out, or give other names",
         )

@@ -105,6 +105,7 @@ def _prove(network: Network, mean: str | None, std: str | None, function: str | 
         architecture=network.architecture,
         module=network.module,
         function=function or "",
+        classes=network.classes,
         **scaling,
     )
 
@@ -128,6 +129,7 @@ def _prove_quantised(package: Path, named: Named) -> Proof:
         tensors=read.tensors,
         scale=scale,
         bias=bias,
+        classes=named.classes,
     )
 
 
