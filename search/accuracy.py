@@ -56,7 +56,7 @@ class Accuracy(Protocol):
 
     @property
     def tie_points(self) -> float:
-        """Below this difference the order of two networks is a coin flip."""
+        """Below this difference the order of two networks is not known."""
         ...
 
     @property
