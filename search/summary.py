@@ -245,7 +245,7 @@ def _unit_line(run: Run) -> str:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """The run as plain values: config, pick, front, comparison, guards."""
+    """The run as plain values: config, pick, front, comparison, guards, failed trials."""
     config = {
         name: None if isinstance(value, float) and math.isinf(value) else value
         for name, value in run.config.to_dict().items()
@@ -258,6 +258,7 @@ def summary(run: Run) -> dict[str, Any]:
         "front": records,
         "comparison": comparison(run),
         "guards": run.guards,
+        "failed_trials": run.failures.records(),
         "anchors": sum(one.predictor.anchors or 0 for one in run.problem.latencies) or None,
     }
 

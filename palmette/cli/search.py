@@ -287,11 +287,14 @@ def _print_run(run: Run, package: Path | None) -> None:
         print("over: over the budget, as timed where it was, else at that confidence")
     for line in guard_lines(run):
         say(line)
+    folder = shlex.quote(str(run.folder.path))
+    if run.failures:
+        say(f"{run.failures.words} (all reasons: palmette report {folder})")
     print(f"the pick: {run.pick.to_text()}")
     print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
     if package is not None:
         print(f"Core ML package: {package} ({UNTRAINED})")
-    say_next(f"palmette report {shlex.quote(str(run.folder.path))}", "how sure this is, on a page")
+    say_next(f"palmette report {folder}", "how sure this is, on a page")
     for what, command in steps(run.folder.path, run.problem):
         if command.startswith("palmette train"):  # the page has all of them
             say_next(command, what.partition(": ")[2])

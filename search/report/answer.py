@@ -28,6 +28,8 @@ def answer(opened: OpenedRun) -> str:
 
 
 def _nothing(opened: OpenedRun) -> str:
+    if not opened.complete and opened.failures:
+        return f"There is none: {opened.failures.words}."
     if not opened.complete:
         return "There is none yet: no trial is finished."
     return (

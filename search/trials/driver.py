@@ -38,7 +38,7 @@ _LOG = logging.getLogger("palmette")
 
 
 class AllFailed(InputError):
-    """A run that measured nothing: there is nothing to go on with."""
+    """A run that measured nothing, with the reason: there is nothing to go on with."""
 
 
 class Driver:
@@ -260,11 +260,11 @@ class FailedInARow:
         self._count = 0 if outcome.fate == "done" else self._count + 1
         if self._count < FAILURES:
             return
-        said = f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; "
+        said = f"{FAILURES} trials in a row failed, the last because: {outcome.reason}"
         if not self._measured():
-            raise AllFailed(f"{said}mend that, and search again")
+            raise AllFailed(said)
         raise InputError(
-            f"{said}mend what is around the function or the data, and go on with --resume; a"
+            f"{said}; mend what is around the function or the data, and go on with --resume; a"
             " function that is itself changed needs a new search"
         )
 
