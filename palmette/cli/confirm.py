@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -63,3 +64,4 @@ def confirm(
     for line in found.confirmed.words():
         say(line)
     print(f"the pick: {answer['pick']}")
+    say_next(f"palmette report {shlex.quote(str(run))}", "how sure this is, on a page")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from palmette.search.expensive.fresh import SEEDS, fresh_words, is_confirmed
 from palmette.search.report.history import History
 from palmette.search.report.opened import OpenedRun
 from palmette.search.trials.failures import Failures
@@ -36,6 +37,7 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 def front_table(opened: OpenedRun) -> str:
     """Every network of the front."""
+    fresh = SEEDS in opened.front
     time, at_confidence = opened.problem.time_columns
     columns = [
         "network",
@@ -43,6 +45,7 @@ def front_table(opened: OpenedRun) -> str:
         "at conf.",
         "top-1",
         "80 % interval",
+        *(["fresh seeds"] if fresh else []),
         "M par.",
         "M MACs",
         "resolution",
@@ -55,6 +58,7 @@ def front_table(opened: OpenedRun) -> str:
             f"{row[at_confidence]:.3g}",
             f"{row['top1']:.1f}",
             f"{row['top1_low']:.1f} to {row['top1_high']:.1f}",
+            *([fresh_words(row) if is_confirmed(row) else "-"] if fresh else []),
             f"{row['params_m']:.2f}",
             f"{row['macs_m']:.0f}",
             str(row["resolution"]),
