@@ -13,7 +13,13 @@ from palmette.export import export_for_runtime
 from palmette.latency import LATENCY, SUSTAINED, LatencyPredictor, parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.config import SearchConfig
-from palmette.search.expensive.fresh import TOP1, confirmed_pick, fresh_words, is_confirmed
+from palmette.search.expensive.fresh import (
+    TOP1,
+    UNSEEDED,
+    confirmed_pick,
+    fresh_words,
+    is_confirmed,
+)
 from palmette.search.objectives.goal import Goal
 from palmette.search.objectives.precision import HALF, PRECISIONS
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
@@ -124,6 +130,7 @@ def guard_lines(run: Run, every: bool = False) -> list[str]:
     widened = _widened(guards["widened_families"])
     predictors = [latency.predictor for latency in run.problem.latencies]
     cautions = [f"{p.model_.target}: {p.caution}" for p in predictors if p.caution]
+    cautions += [run.problem.accuracy.caution] if run.problem.accuracy.caution else []
     told = [
         *cautions,
         *_column_lines(run),
@@ -162,10 +169,8 @@ def _column_lines(run: Run) -> list[str]:
             f" nothing was selected by, which chose the pick: quote its {fresh_words(pick)}"
         )
     ties = f"differences of the {'fresh means' if fresh else 'score'} below"
-    optimistic = (
-        "; the best of many estimates is an optimistic one: train the shortlist before you believe"
-        " it"
-    )
+    proof = "train the shortlist" if accuracy.rung in UNSEEDED else "confirm the winners"
+    optimistic = f"; the best of many estimates is an optimistic one: {proof} before you believe it"
     return [
         f"top-1: {accuracy.words()}; {beside}",
         f"at conf.: a network stays below this with {confidence} confidence;"

@@ -11,7 +11,7 @@ import typer
 
 from palmette.cli.door import check_run
 from palmette.cli.interrupts import interruptible, tell_repeatable
-from palmette.cli.output import print_table, say
+from palmette.cli.output import print_table, say, say_next
 from palmette.cli.subjects import Json
 
 

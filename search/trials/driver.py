@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FAILURES = 10
 """Failed trials in a row after which a run stops: what fails is not the network then."""
+CAUTIOUS = 3
+"""Networks after which it is told what speaks against all their values: others may take days."""
 POLL_S = 0.5
 NETWORKS = "networks"
 """Attribute of a study whose networks are used up: trials that it has then."""
@@ -204,6 +206,8 @@ class Driver:
         self.study.tell(trial, [ms, -minus_score])
         kept = violation <= 0
         self.tracker.finished(ms, -minus_score, feasible=kept, seconds=outcome.seconds)
+        if self.tracker.done == CAUTIOUS and self.problem.accuracy.caution:
+            _LOG.warning("%s", self.problem.accuracy.caution)
 
     def _fail(self, trial: optuna.Trial) -> None:
         import optuna

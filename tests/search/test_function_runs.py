@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from palmette.cli import app
-from palmette.search import Compute, resume, run, run_joined, summary, train_front
+from palmette.search import Compute, guard_lines, resume, run, run_joined, summary, train_front
 from palmette.search.objectives.goal import Goal
 from palmette.search.report.answer import answer
 from palmette.search.report.opened import open_run
@@ -150,6 +150,22 @@ def test_trials_that_failed_are_counted_with_their_reasons_on_every_screen(here:
     assert {row["reason"] for row in rows} == {"AssertionError: odd"}
     table = page(open_run(Path("run"))).partition("Trials that failed")[2]
     assert said in table and f"odd</th><td>3</td><td>5</td><td>{rows[-1]['architecture']}" in table
+
+
+def test_shares_of_one_are_told_after_the_third_of_them_and_at_the_end(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (here / "mine.py").write_text(FUNCTION.replace("50 +", "0.5 + 0.01 *"))
+    found = run("iphone-11/cpu", 100.0, Path("run"), space="few.toml", **OPTIONS)
+    (early,) = [record.message for record in caplog.records]
+    assert early.startswith("no measured value is above 1 (3 from 0.5")
+    assert "top-1 is in percent" in early
+    assert found.problem.accuracy.caution.startswith("no measured value is above 1 (6 from 0.5")
+    assert found.problem.accuracy.caution in guard_lines(found)
+    found.problem.accuracy.learn(
+        found.problem.space.sample(1, np.random.default_rng(1)), np.array([1.5]), np.array([0.3])
+    )
+    assert found.problem.accuracy.caution == ""
 
 
 def test_a_finished_run_with_a_failed_trial_is_read_without_searching_again(
