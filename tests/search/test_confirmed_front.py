@@ -102,7 +102,8 @@ def test_every_screen_of_a_confirmed_run_has_the_fresh_mean_of_its_pick(noisy: R
     assert row["confirmed_top1"] == pick["confirmed_top1"]
     assert compare(folder, folder).sides[0].pick["confirmed_se"] == pick["confirmed_se"]
     assert "NaN" not in json.dumps(summary(found)["front"])  # which is no JSON
-    shown = CliRunner().invoke(app, ["compare", str(folder), str(folder)])
+    wide = {"COLUMNS": "300"}  # for the folders' names
+    shown = CliRunner().invoke(app, ["compare", str(folder), str(folder)], env=wide)
     assert f"{pick['confirmed_top1']:.3g}" in shown.output.partition("top-1 of fresh seeds")[2]
 
 
