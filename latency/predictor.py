@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from palmette.latency import uncertainty as spreads
+from palmette.latency.doubts import far_from_others
 from palmette.latency.effects import Effect, Support
 from palmette.latency.fit_targets import fit_every, fit_like, fit_target
 from palmette.latency.op_lists import network_ops
@@ -84,6 +85,8 @@ class LatencyPredictor(BaseEstimator):
         timings_hash_: of the timings of the target's family and of those it falls back to.
         compared_: held-out error in % of each op model that was compared, if ops were timed.
         left_out_: what the fit did not use, and why; empty for one that was read.
+        doubts_: timings that can hardly be milliseconds of the target; see
+            `palmette.latency.doubts`. What its prior says is unknown of one that was read.
         prior_: full name of the target whose prices were carried over to this one's few timings,
             its anchors; blank if it was fitted by itself.
         quantity_: which milliseconds it predicts.
@@ -334,6 +337,8 @@ class LatencyPredictor(BaseEstimator):
         self.timings_hash_ = fitted.timings_hash
         self.compared_ = fitted.compared
         self.left_out_ = fitted.left_out
+        others = far_from_others(fitted.timed_ms, fitted.held_out_errors)
+        self.doubts_ = (*fitted.far_off, *others)
         self.prior_ = fitted.prior
         self.quantity_ = fitted.quantity
         return self
@@ -477,6 +482,12 @@ def load_predictor(target: str) -> LatencyPredictor:
     found = find_target(target)
     path = DATA / "predictors" / file_name(found)
     return LatencyPredictor.from_json(path.read_text("utf-8"), path.name)
+
+
+def expect_target(predictor: LatencyPredictor, target: str, where: Path) -> None:
+    """Raise InputError unless the predictor of a file is of a target."""
+    timed, wanted = str(predictor.model_.target), str(parse_target(target))
+    expect(timed == wanted, f"{where}: is a predictor of {timed}, not of {wanted}")
 
 
 def file_name(target: Target, quantity: str = LATENCY) -> str:

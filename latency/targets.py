@@ -85,6 +85,14 @@ TARGETS: dict[str, Target] = {
 
 PEAK_TMACS = {"cpu": 2.0, "gpu": 10.0, "ane": 20.0}
 """Upper bounds for units of devices that are not in `TARGETS`: above every phone of today."""
+USUAL_PRIORS = {"cpu": "iphone-11/cpu", "gpu": "iphone-11/gpu", "ane": "iphone-13/ane"}
+"""Unit -> the known target that a phone with few timings starts from, if nothing is nearer."""
+UNIT_WORDS = {
+    **dict.fromkeys(("npu", "tpu", "neural-engine", "neuralengine", "neural"), "ane"),
+    "metal": "gpu",
+}
+"""What others call a unit -> its name here."""
+OWN = "device/unit@runtime, in lower case, with the unit cpu, gpu or ane"
 _NAME = re.compile("([a-z0-9][a-z0-9._-]*)/(cpu|gpu|ane)@([a-z0-9][a-z0-9._-]*)")
 
 
@@ -92,29 +100,15 @@ def find_target(name: str) -> Target:
     """Target by its full name or its alias.
 
     Raises:
-        InputError: unknown; the message lists the known targets.
+        InputError: unknown; the message asks about the nearest, or lists the known targets.
     """
     for target in TARGETS.values():
         if name in (str(target), target.alias):
             return target
-    known = ", ".join(TARGETS)
-    near = _alike(name)
-    raise InputError(
-        f"target '{name}' is unknown; {near}known: {known} (the part after @ may be left)"
-    )
-
-
-def _alike(name: str) -> str:
-    """The known targets whose names are written nearly so, as a question."""
-    names = [*TARGETS, *(target.alias for target in TARGETS.values())]
-    return did_you_mean(name, names, lambda known: find_target(known).alias)
-
-
-def _nearest(name: str) -> str:
-    """Known targets of the device that a name begins with, or all."""
-    device = name.partition("/")[0]
-    own = [target.alias for target in TARGETS.values() if target.device == device]
-    return f"known of {device}: {', '.join(own)}" if own else f"known: {', '.join(TARGETS)}"
+    mended = _mended(name)
+    if mended in _names():
+        raise InputError(f"target '{name}' is unknown; did you mean {mended}? a target is {OWN}")
+    raise InputError(f"target '{name}' is unknown; {_did_you_mean(mended)}{known_targets(mended)}")
 
 
 def parse_target(name: str) -> Target:
@@ -123,15 +117,41 @@ def parse_target(name: str) -> Target:
     Raises:
         InputError: neither.
     """
-    if name in TARGETS or any(name == target.alias for target in TARGETS.values()):
+    if name in _names():
         return find_target(name)
     found = _NAME.fullmatch(name)
-    if found is None:
-        raise InputError(
-            f"target '{name}' is unknown; {_alike(name)}{_nearest(name)} (the part after @ may be"
-            " left; palmette targets lists them); a target of your own timings must be"
-            " device/unit@runtime, in lower case, with the unit cpu, gpu or ane, such as"
-            " iphone-16/ane@coreml-ios18 (docs/timing.md)"
-        )
-    device, unit, runtime = found.groups()
-    return Target(device, unit, runtime, "", "", PEAK_TMACS[unit])
+    if found is not None:
+        device, unit, runtime = found.groups()
+        return Target(device, unit, runtime, "", "", PEAK_TMACS[unit])
+    mended = _mended(name)
+    if mended in _names() or _NAME.fullmatch(mended):
+        raise InputError(f"target '{name}' is unknown; did you mean {mended}? a target is {OWN}")
+    raise InputError(
+        f"target '{name}' is unknown; {_did_you_mean(mended)}{known_targets(mended)}; one of your"
+        f" own timings must be {OWN}, such as iphone-16/ane@coreml-ios18 (docs/timing.md)"
+    )
+
+
+def _names() -> list[str]:
+    return [*TARGETS, *(target.alias for target in TARGETS.values())]
+
+
+def _mended(name: str) -> str:
+    """A name as it may have been meant: in lower case, with a unit that palmette knows."""
+    device, slash, rest = name.strip().lower().replace(" ", "-").partition("/")
+    unit, at, runtime = rest.partition("@")
+    return f"{device}{slash}{UNIT_WORDS.get(unit, unit)}{at}{runtime}"
+
+
+def _did_you_mean(name: str) -> str:
+    """The known targets whose names are written nearly so, as a question."""
+    return did_you_mean(name, _names(), lambda known: find_target(known).alias)
+
+
+def known_targets(name: str) -> str:
+    """Known targets of the device that a name begins with, or all."""
+    device = name.partition("/")[0]
+    own = [target.alias for target in TARGETS.values() if target.device == device]
+    every = ", ".join(target.alias for target in TARGETS.values())
+    listed = f"known of {device}: {', '.join(own)}" if own else f"known: {every}"
+    return f"{listed} (palmette targets)"

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from palmette.latency import LATENCY, LatencyPredictor, load_predictor, parse_target
+from palmette.latency import LATENCY, LatencyPredictor, load_predictor
+from palmette.latency.predictor import expect_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.config import SearchConfig
 from palmette.search.objectives.pose_joined import pose_joined
@@ -98,8 +99,7 @@ def _predictor(config: SearchConfig, folder: RunFolder) -> LatencyPredictor:
         return load_predictor(config.target)
     kept, given = folder.predictor, Path(config.predictor)
     predictor = LatencyPredictor.read(kept if kept.is_file() else given)
-    timed, wanted = str(predictor.model_.target), str(parse_target(config.target))
-    expect(timed == wanted, f"{given}: is a predictor of {timed}, not of {wanted}")
+    expect_target(predictor, config.target, given)
     _expect_quantity(predictor.quantity_, config.budget, given)
     return predictor
 

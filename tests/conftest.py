@@ -52,6 +52,7 @@ def compiled_presets() -> dict[str, CompiledSpace]:
 TOGETHER = {
     "tests/latency/validation/": "what is held out of the shipped timings",
     "tests/latency/test_predictor.py": "what is held out of the shipped timings",
+    "tests/latency/test_doubts.py": "what is held out of the shipped timings",
     "tests/latency/test_fit_targets.py": "what is held out of the shipped timings",
     "tests/latency/whole/test_few_shot.py": "what is held out of the shipped timings",
     "tests/latency/whole/test_model.py": "what is held out of the shipped timings",

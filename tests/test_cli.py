@@ -382,7 +382,7 @@ def test_a_group_without_a_command_prints_its_help_and_no_error(
 
 BUDGET = "search --target iphone-11/ane --space space.toml --evaluations 1000 --budget-ms"
 PREDICT = "predict mobilenet_v2 --target"
-KNOWN = "known: iphone-11/cpu@coreml-ios13, iphone-xs/cpu@coreml-ios13"
+KNOWN = "known: iphone-11/cpu, iphone-xs/cpu, iphone-x/cpu, iphone-11/gpu"
 MISTAKES = {
     # command line
     "frobnicate": "No such command 'frobnicate'",
@@ -392,8 +392,10 @@ MISTAKES = {
     "search --target iphone-13/ane": "give --target and --budget-ms",
     "search --budget-ms 1": "give --target and --budget-ms",
     "predict": "Missing argument 'ARCH'",
-    "predict mobilenet_v2": "predict: give either --target or --predictor",
-    "predict mobilenet_v2 --target iphone-13/ane --predictor iphone-13.json": "give either",
+    "predict mobilenet_v2": "predict: give --target, --predictor FILE, or both",
+    "predict mobilenet_v2 --target iphone-11/ane --predictor iphone-13.json": "is a predictor of "
+    "iphone-13/ane@coreml-ios16, not of iphone-11/ane@coreml-ios13",
+    f"{PREDICT} my/ane@coreml-ios18": "palmette ships no predictor of it; give yours by --predict",
     "predict mobilenet_v2 --predictor missing.json": "missing.json: cannot be read",
     # budgets and limits
     f"{BUDGET} nan": "budget_ms: must be a positive number, got nan",
@@ -439,12 +441,15 @@ MISTAKES = {
     "search --resume corrupt --seed 0": "--seed: can't be changed when a run goes on",
     # targets, spaces and predictors
     "search --target iphone-99/ane --budget-ms 1": KNOWN,
-    "search --target iphone-13/npu --budget-ms 1": "known of iphone-13: iphone-13/ane (the part",
+    "search --target iphone-13/tpux --budget-ms 1": "known of iphone-13: iphone-13/ane (palmette",
+    "search --target iphone-13/npu --budget-ms 1": "is unknown; did you mean iphone-13/ane? a ",
+    "latency plan --space space.toml --target my/ane@ios18": "did you mean my/ane@coreml-ios18? ",
+    "latency plan --space space.toml --target my/ane@coreml-ios20": "known of Core ML: coreml-ios1",
     "search --target iphone13/ane --budget-ms 1": "is unknown; did you mean iphone-13/ane or ",
     "report training": "training: is a training; what is asked for here is a search",
     "search --resume training": "training: is a training; what is asked for here is a search",
     "train --resume corrupt": "corrupt: is a search; what is asked for here is a training",
-    "search --target iphone-13/ane@coreml-ios13 --budget-ms 1": KNOWN,
+    "search --target iphone-13/ane@coreml-ios13 --budget-ms 1": "give yours by --predictor FILE, ",
     f"{BUDGET} 6 --space secret": "space 'secret' is unknown; known: efficientnet_lite, fbnet, ",
     f"{BUDGET} 6 --space missing.toml": "missing.toml: cannot be read",
     f"{BUDGET} 6 --space broken.toml": "broken.toml: not valid TOML",
@@ -498,7 +503,7 @@ MISTAKES = {
     "latency fit nan.csv --out out": "nan.csv: row 2: latency_ms",
     "latency fit network.csv --out out": "row 2: subject: network 'mobilenet_v9' is unknown",
     "latency fit unit.csv --out out": "unit.csv: row 2: target must be device/unit@runtime",
-    "latency fit --out out.json --target iphone-99/npu@x": "must be device/unit@runtime",
+    "latency fit --out out.json --target iphone-99/npu@x": "did you mean iphone-99/ane@x? a target",
     "latency fit --out out.json --target my/ane@coreml-ios18": "the table has no timings of it",
     "latency fit --out folder --target iphone-13/ane": "--out: with --target it is a .json file",
     "latency fit --out out --like iphone-13/ane": "--like: needs --target",
@@ -525,7 +530,7 @@ MISTAKES = {
     "latency plan --space space.toml --target my/ane@coreml-ios18 --seed -1": "seed must be 0 or",
     "latency synthetic phone.csv --out new.csv --seed -1": "seed must be 0 or more, got -1",
     "latency app --out full": "--out: full holds something else",
-    "latency fit few.csv --out out": "at least 4 are needed",
+    "latency fit few.csv --out out": "at least 4 are needed, or a known phone as the prior (--",
     "latency fit empty.csv --out out": "empty.csv: ",
     "latency fit binary.csv --out out": "binary.csv: ",
     "latency fit missing.csv --out out": "missing.csv: cannot be read",
@@ -630,7 +635,7 @@ def test_a_mistake_is_one_line_of_help_and_leaves_nothing(
 
 def test_an_unknown_target_lists_every_known_one(palmette: Palmette) -> None:
     error = palmette("predict", "mobilenet_v2", "--target", "iphone-99/ane").err
-    assert all(name in error for name in TARGETS)
+    assert all(target.alias in error for target in TARGETS.values())
 
 
 def test_a_mistake_in_a_real_process_is_one_line_and_code_two(files: Path) -> None:

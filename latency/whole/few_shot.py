@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palmette.latency import uncertainty as spreads
+from palmette.latency.doubts import far_from_kin
 from palmette.latency.effects import effects, support
 from palmette.latency.robust import Prior, fit_positive
 from palmette.latency.targets import Target, parse_target
@@ -103,6 +104,11 @@ class Known:
         """Of predictions of the known target."""
         return spreads.estimate(self.measured, self.errors)
 
+    def ms(self, timed: Measured, network: str) -> float:
+        """What a network takes on the known target: as timed there, else as its model says."""
+        known_ms = self.measured.latency_ms[self.name].get(network)
+        return timed.predict(network, self.model) if known_ms is None else known_ms
+
     def typical_ms(self, timed: Measured, network: str, ms: float, model: TargetModel) -> float:
         """What a network that took `ms` would have taken, were it as `model` says of this target.
 
@@ -150,6 +156,7 @@ def adapt(source: str, measured: Measured, target: Target, timed: Measured) -> F
         effects(model, members, shown),
         errors,
         timings_digest({**measured.latency_ms, str(target): rows}),
+        far_off=far_from_kin(rows, {name: known.ms(timed, name) for name in rows}, source),
         prior=source,
         timed=marks({name: timed.latency_ms[str(target)][name] for name in errors}),
         timed_ms=rounded(timed.latency_ms[str(target)]),

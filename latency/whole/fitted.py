@@ -18,7 +18,7 @@ from palmette.latency.op_lists import network_ops
 from palmette.latency.passports import doubtful_subjects, typical_ms
 from palmette.latency.per_op.op_timed import OpTimedModel
 from palmette.latency.quantity import LATENCY
-from palmette.latency.targets import TARGETS, Target, parse_target
+from palmette.latency.targets import TARGETS, USUAL_PRIORS, Target, parse_target
 from palmette.latency.uncertainty import Uncertainty
 from palmette.latency.whole.forms import FAMILIES, family_of
 from palmette.latency.whole.model import Fits, Measured, TargetModel, fit_family
@@ -40,6 +40,8 @@ class Fitted:
     timings_hash: str
     compared: Mapping[str, float] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    far_off: tuple[str, ...] = ()
+    """Lines on timings far from those of the prior, of `palmette.latency.doubts`."""
     prior: str = ""
     """Full name of the target whose prices were carried over; blank: fitted by itself."""
     quantity: str = LATENCY
@@ -136,7 +138,8 @@ def _expect_enough(measured: Measured, family: str, targets: list[str]) -> None:
         expect(
             count >= MIN_DESIGNS,
             f"target '{name}': {count} networks timed that its unit runs itself, in whatever width"
-            f" and resolution; at least {MIN_DESIGNS} are needed",
+            f" and resolution; at least {MIN_DESIGNS} are needed, or a known phone as the prior"
+            f" (--like {USUAL_PRIORS[parse_target(name).unit]})",
         )
     timed = {(t.device, t.family) for t in map(parse_target, measured.latency_ms)}
     for name in targets:

@@ -6,38 +6,70 @@ imported. What a file holds is read later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from palmette.latency import Target
 
 TARGET_RUNS = "targets.toml"
 RUN = "run.toml"
+_CORE_ML = re.compile("(?:core-?ml-?)?(?:ios-?)?([0-9]+)(?:[.-][0-9]+)*")
+"""What somebody may write who means Core ML of an iOS: ios18, coreml-18, coreml-ios18.2."""
 
 
 def check_target(command: str, target: str | None, predictor: Path | None) -> None:
-    """Raise InputError unless one of a shipped target and a file with a predictor is named."""
-    from palmette.latency.targets import find_target
+    """Raise InputError unless a shipped target, a file with a predictor, or both are named."""
     from palmette.space.errors import expect
     from palmette.space.files import expect_readable
 
     expect(
-        (target is None) != (predictor is None), f"{command}: give either --target or --predictor"
+        target is not None or predictor is not None,
+        f"{command}: give --target, --predictor FILE, or both",
     )
     if target is not None:
-        find_target(target)
-    if predictor is not None:
+        check_searched(target, predictor)
+    elif predictor is not None:
         expect_readable(predictor)
 
 
-def check_searched(target: str, predictor: str | None) -> None:
+def check_searched(target: str, predictor: Path | str | None) -> None:
     """Raise InputError for a target that is malformed, or unknown and without a predictor."""
-    from palmette.latency.targets import find_target, parse_target
+    from palmette.latency.targets import TARGETS, known_targets, parse_target
+    from palmette.space.errors import expect
     from palmette.space.files import expect_readable
 
-    found = parse_target(target)
+    found = str(parse_target(target))
     if predictor is None:
-        find_target(str(found))
+        expect(
+            found in TARGETS,
+            f"target '{found}': palmette ships no predictor of it; give yours by --predictor FILE,"
+            f" as palmette latency fit writes it; {known_targets(found)}",
+        )
     else:
         expect_readable(Path(predictor))
+
+
+def check_planned(target: Target) -> None:
+    """Raise InputError for a runtime that is meant as Core ML's, and that no package can be for."""
+    from palmette.export.formats import RUNTIME_KINDS
+    from palmette.space.errors import expect
+    from palmette.space.spelling import did_you_mean
+
+    meant = _CORE_ML.fullmatch(target.runtime)
+    if meant is not None:
+        near = did_you_mean(
+            f"coreml-ios{meant[1]}",
+            RUNTIME_KINDS,
+            lambda runtime: f"{target.device}/{target.unit}@{runtime}",
+        )
+        expect(
+            target.runtime in RUNTIME_KINDS,
+            f"target '{target}': palmette makes no packages to time for {target.runtime}; {near}"
+            f"known of Core ML: {', '.join(RUNTIME_KINDS)}",
+        )
 
 
 def check_run(folder: Path, several: bool = False) -> None:

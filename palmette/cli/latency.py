@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from palmette.cli.door import check_tables
-from palmette.cli.output import listed, note, print_table, say_next, status
+from palmette.cli.fits import note_few, note_without_sustained, print_fits
+from palmette.cli.output import listed, note, print_table, status
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from palmette.latency import LatencyPredictor
 
 latency = typer.Typer(help="Latency predictors.", no_args_is_help=True)
 
@@ -67,14 +65,14 @@ def latency_fit(
     with status("fitting"):
         predictors = fit(rows, target, like, lookup, SUSTAINED if sustained else LATENCY)
     if sustained:
-        _print_without_sustained(rows, predictors)
+        note_without_sustained(rows, predictors)
     if target is not None and like is None:
-        _print_few(predictors)
+        note_few(predictors)
     for predictor in predictors.values():
         # what is published is in palmette's own table
         kept = timings and bool(tables)
         predictor.write(out if target else out / predictor.file_name, timings=kept)
-    _print_fits(predictors, out, as_json)
+    print_fits(predictors, out, as_json)
 
 
 @latency.command("validate")
@@ -125,77 +123,3 @@ def given_timings(tables: list[Path] | None) -> pd.DataFrame:
             " passport, drift or low power"
         )
     return found.rows
-
-
-FEW = 8
-"""Networks up to which a known phone as the prior was better (`benchmarks/few_shot.py`)."""
-
-
-def _print_few(predictors: dict[str, LatencyPredictor]) -> None:
-    """Say where a known phone would help, of predictors by whole networks."""
-    for name, predictor in predictors.items():
-        count = len(predictor.held_out_errors_)
-        if count <= FEW and not predictor.compared_:
-            note(
-                f"{name}: fitted to {count} networks alone; with so few a known phone as the prior"
-                " (--like, such as iphone-13/ane) predicts better"
-            )
-
-
-def _print_without_sustained(rows: pd.DataFrame, predictors: dict[str, LatencyPredictor]) -> None:
-    """Say which rows told nothing of the fitted targets."""
-    for name in predictors:
-        own = rows.loc[rows["target"] == name, "sustained_ms"]
-        if own.isna().any():
-            note(f"left out: {name}: {own.isna().sum()} of {len(own)} rows have no sustained_ms")
-
-
-def _print_fits(predictors: dict[str, LatencyPredictor], out: Path, as_json: bool) -> None:
-    rows = {
-        name: {
-            "networks": len(predictor.held_out_errors_),
-            "mape": predictor.mape,
-            "model": predictor.model_name,
-            "quantity": predictor.quantity_,
-            "compared": dict(predictor.compared_),
-        }
-        for name, predictor in predictors.items()
-    }
-    for predictor in predictors.values():
-        for line in predictor.left_out_:
-            note(f"left out: {line}")
-    if as_json:
-        print(json.dumps(rows))
-        return
-    print_table(
-        f"Predictors written to {out}",
-        ["target", "networks", "held-out error", "fitted"],
-        [
-            [name, str(len(p.held_out_errors_)), f"{p.mape:.1f} %", _fitted(p)]
-            for name, p in predictors.items()
-        ],
-    )
-    _say_next(predictors, out)
-
-
-def _say_next(predictors: dict[str, LatencyPredictor], out: Path) -> None:
-    """A search by the first predictor that can serve one."""
-    from palmette.latency import LATENCY
-
-    for name, predictor in predictors.items():
-        if predictor.model_name == "lookup":
-            continue
-        file = out if out.suffix == ".json" else out / predictor.file_name
-        budget = "" if predictor.quantity_ == LATENCY else f" --budget {predictor.quantity_}"
-        say_next(
-            f"palmette search --target {name} --predictor {shlex.quote(str(file))}{budget}"
-            " --budget-ms MS",
-            "MS: milliseconds that a network may take",
-        )
-        return
-
-
-def _fitted(predictor: LatencyPredictor) -> str:
-    """What was fitted; of op models, the error of each that was compared."""
-    others = ", ".join(f"{name} {mape:.1f} %" for name, mape in predictor.compared_.items())
-    return predictor.model_name + (f" (of {others})" if others else "")

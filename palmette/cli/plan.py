@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from palmette.cli.door import check_run
+from palmette.cli.door import check_planned, check_run
 from palmette.cli.output import note, print_table, say, say_next, status
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
+    from palmette.latency import Target
     from palmette.latency.planning.choose import Proposal
 
 
@@ -65,6 +66,7 @@ def latency_plan(
         else SearchSpace.preset(space_name)
     )
     asked = parse_target(target)
+    check_planned(asked)
     from palmette.latency.planning.explained import explain
     from palmette.latency.planning.space_plan import plan_space
     from palmette.latency.predictor import LatencyPredictor
@@ -82,15 +84,31 @@ def latency_plan(
     print_table(title, columns, explain(found))
     for line in _sums(found):
         say(line)
-    say_plan_next(out)
+    say_plan_next(asked, out)
 
 
-def say_plan_next(out: Path | None) -> None:
-    """What follows a plan: packages of it, once it is written."""
+def say_plan_next(target: Target, out: Path | None) -> None:
+    """What follows a plan, once it is written: what its target is timed by."""
+    from palmette.export.formats import RUNTIME_KINDS
+    from palmette.latency.planning.seconds import HOST
+    from palmette.latency.synthetic import is_synthetic
+
     if out is None:
         note("no --out: the plan was not written; give --out FILE.csv")
+        return
+    file = shlex.quote(str(out))
+    if target.device == HOST:
+        measure = f"palmette latency measure --target {target} --plan {file} --out table.csv"
+        say_next(measure, "times this machine")
+    elif is_synthetic(str(target)):
+        say_next(f"palmette latency synthetic {file} --out results.csv", "of no real phone")
+    elif target.runtime in RUNTIME_KINDS:
+        say_next(f"palmette latency suite {file} --out suite", "packages to time")
     else:
-        say_next(f"palmette latency suite {shlex.quote(str(out))} --out suite", "packages to time")
+        note(
+            f"palmette times nothing on {target.runtime}: use its own tools, and write a table of"
+            " timings (docs/timing.md)"
+        )
 
 
 def _of_run(

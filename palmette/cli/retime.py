@@ -38,8 +38,9 @@ def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
         f" {plan.seconds / 60:.1f} minutes"
     )
     from palmette.cli.plan import say_plan_next
+    from palmette.latency.targets import parse_target
 
-    say_plan_next(out)
+    say_plan_next(parse_target(plan.rows[0].target), out)
 
 
 def rank_anew(folder: Path, timings: Sequence[Path], as_json: bool) -> None:

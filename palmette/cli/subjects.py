@@ -29,7 +29,7 @@ TaskName = Annotated[
 ]
 Classes = Annotated[int | None, typer.Option(help="Of the task; default those of its data set.")]
 PredictorFile = Annotated[
-    Path | None, typer.Option("--predictor", help="Predictor JSON of your own, instead.")
+    Path | None, typer.Option("--predictor", help="Predictor JSON of your own timings.")
 ]
 ModuleSide = Annotated[
     int | None,
@@ -134,15 +134,19 @@ def expect_no_more(context: typer.Context, known: Collection[str], words: str) -
 
 
 def given_predictor(command: str, target: str | None, file: Path | None) -> LatencyPredictor:
-    """The predictor of --target, or of --predictor."""
+    """The predictor of --predictor, which must be of --target if that is given, or of --target."""
     from palmette.latency import LatencyPredictor, load_predictor
+    from palmette.latency.predictor import expect_target
     from palmette.space.errors import InputError
 
-    if file is not None and target is None:
-        return LatencyPredictor.read(file)
-    if target is not None and file is None:
+    if file is not None:
+        predictor = LatencyPredictor.read(file)
+        if target is not None:
+            expect_target(predictor, target, file)
+        return predictor
+    if target is not None:
         return load_predictor(target)
-    raise InputError(f"{command}: give either --target or --predictor")
+    raise InputError(f"{command}: give --target, --predictor FILE, or both")
 
 
 def expect_only(context: typer.Context, when: str, *allowed: str) -> None:

@@ -355,6 +355,7 @@ def test_fit_returns_itself_and_sets_what_it_found(
         "timings_hash_",
         "compared_",
         "left_out_",
+        "doubts_",
         "prior_",
         "quantity_",
     }

@@ -28,11 +28,12 @@ def test_a_target_answers_to_its_name_and_its_alias() -> None:
     assert len({target.alias for target in TARGETS.values()}) == len(TARGETS)
 
 
-@pytest.mark.parametrize("name", ["", "iphone-11", "iphone-99/ane", "iphone-11/ane@coreml-ios16"])
+@pytest.mark.parametrize("name", ["", "iphone-99/ane", "my-phone/gpu@coreml-ios18"])
 def test_an_unknown_target_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(InputError) as caught:
         find_target(name)
-    assert all(known in str(caught.value) for known in TARGETS)
+    assert all(t.alias in str(caught.value) for t in TARGETS.values())
+    assert "(palmette targets)" in str(caught.value) and len(str(caught.value)) < 350
     assert "\n" not in str(caught.value)
 
 
@@ -50,11 +51,32 @@ def test_a_known_name_gives_the_known_target() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "iphone-99/ane", "iPhone-11/ane@coreml-ios13", "a/npu@b", "a/cpu@", "../x/cpu@y"]
+    "name", ["", "iphone-99/ane", "a/xpu@b", "a/cpu@", "../x/cpu@y", "iPhone-99/ANE"]
 )
 def test_a_malformed_name_is_no_target(name: str) -> None:
     with pytest.raises(InputError, match="must be device/unit@runtime"):
         parse_target(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("iPhone-15/ane@coreml-ios18", "iphone-15/ane@coreml-ios18"),
+        ("iPhone 15/NPU@coreml-iOS18", "iphone-15/ane@coreml-ios18"),
+        ("iphone-15/neural-engine@coreml-ios18", "iphone-15/ane@coreml-ios18"),
+        ("iPhone-13/ANE", "iphone-13/ane"),
+        ("iphone-13/npu", "iphone-13/ane"),
+    ],
+)
+def test_capitals_and_other_names_of_a_unit_are_asked_about_without_a_list(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_target(name)
+    assert str(caught.value) == (
+        f"target '{name}' is unknown; did you mean {meant}? a target is device/unit@runtime, in"
+        " lower case, with the unit cpu, gpu or ane"
+    )
 
 
 @pytest.mark.parametrize("name", ["iphone13/ane", "iphone-13/ane@coreml-ios15", "iPhone-13/ane"])

@@ -154,7 +154,7 @@ def test_the_command_prints_parts_rules_and_savings(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("mobilenet_v2",), "give either --target or --predictor"),
+        (("mobilenet_v2",), "give --target, --predictor FILE, or both"),
         (("mobilenet_v2", "--target", NEW, "--resolution", "64"), "--resolution: is for --task"),
         (("nothing.py:factory", "--target", NEW), "no such Python file"),
     ],

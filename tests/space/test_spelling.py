@@ -8,6 +8,7 @@ from palmette.space.spelling import did_you_mean
 
 def test_the_nearest_names_are_asked_about_the_nearest_first() -> None:
     assert did_you_mean("cot", ["dog", "cat", "coat"]) == "did you mean coat or cat? "
+    assert did_you_mean("cat", ["dog", "cat", "coat"]) == "did you mean cat? "
     assert did_you_mean("zebra", ["dog", "cat", "coat"]) == ""
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from palmette import cli
+from palmette.cli.door import check_planned
+from palmette.cli.plan import say_plan_next
 from palmette.latency.planning.plan import Plan
+from palmette.latency.targets import parse_target
 from palmette.space import InputError
 
 Printed = pytest.CaptureFixture[str]
@@ -26,10 +29,41 @@ def test_a_plan_is_written_and_shown(space_file: Path, tmp_path: Path, capsys: P
     assert "To time for 'small' on host/cpu@torch-eager" in shown
     assert "scales the sum" in shown and "price of kernels" in shown
     assert "guessed, as no predictor is known" in shown
-    assert f"next: palmette latency suite {out} --out suite (" in shown
+    measure = f"palmette latency measure --target {HOST[1]} --plan {out} --out table.csv"
+    assert f"next: {measure} (" in shown
     plan = Plan.read(out)
     assert 30 < plan.seconds <= 60
     assert {kind for kind, _ in plan.subjects} == {"op", "chain", "network"}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("iphone-15/ane@coreml-ios18", "next: palmette latency suite p.csv --out suite ("),
+        ("synthetic-phone/ane@synthetic", "next: palmette latency synthetic p.csv --out results"),
+        ("iphone-xs/gpu@tflite-2.10", "palmette times nothing on tflite-2.10: use its own tools"),
+    ],
+)
+def test_a_plan_is_followed_by_what_times_its_target(
+    target: str, words: str, capsys: Printed
+) -> None:
+    say_plan_next(parse_target(target), Path("p.csv"))
+    answer = capsys.readouterr()
+    assert words in answer.out + answer.err
+
+
+@pytest.mark.parametrize("runtime", ["ios18", "coreml-18", "coreml-ios18.2", "coreml18", "ios-18"])
+def test_a_runtime_meant_as_core_mls_is_asked_about(runtime: str) -> None:
+    with pytest.raises(InputError, match="did you mean my/ane@coreml-ios18[?]"):
+        check_planned(parse_target(f"my/ane@{runtime}"))
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    ["coreml-ios18", "coreml-ios12", "tflite-2.10", "torch-eager", "synthetic", "onnx-1.20"],
+)
+def test_other_runtimes_are_planned_for(runtime: str) -> None:
+    check_planned(parse_target(f"my/ane@{runtime}"))
 
 
 def test_a_program_gets_the_rows(space_file: Path, capsys: Printed) -> None:

@@ -93,6 +93,15 @@ def test_networks_that_the_known_phone_did_not_time_are_compared_with_its_model(
     assert model.states[0].scale == pytest.approx(0.8, rel=1e-9)
 
 
+def test_milliseconds_of_a_wrong_size_are_fitted_and_doubted(
+    modern: Measured, scaled: Callable[..., Measured]
+) -> None:
+    assert adapt(SOURCE, modern, NEW, scaled(THREE)).far_off == ()
+    (line,) = adapt(SOURCE, modern, NEW, scaled(THREE, mobilenet_v2=730.0)).far_off
+    assert "1 of 3 networks: more than 20 times slower than iphone-13/ane@coreml-ios16" in line
+    assert "(mobilenet_v2: 730 ms, there 0.73 ms)" in line
+
+
 def test_one_wild_timing_in_three_moves_the_scale_a_little(
     known: Known, modern: Measured, scaled: Callable[..., Measured]
 ) -> None:
