@@ -29,6 +29,6 @@ def labels_gate(labels: tuple[str, ...] | None, classes: tuple[str, ...] | None)
             raise ExportError(
                 f"output {at} is '{classes[at]}' by the weights, '{labels[at]}' by the package"
             )
-        return {"labels": len(labels)}
+        return {}
 
     return [ask("labels", SHOWS, question)]
