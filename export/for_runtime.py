@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.export.coreml import export
 from palmette.export.formats import kind_for_runtime, system_for_runtime
-from palmette.export.labels import read_labels
 from palmette.export.metadata import Bounds, latency_metadata
 from palmette.export.options import ExportOptions, Suppression
 from palmette.export.scaling import IMAGE, Channels, Scale
@@ -48,7 +47,7 @@ def options_for_runtime(
     *,
     kind: str | None = None,
     ios: int | None = None,
-    labels_file: Path | None = None,
+    labels: tuple[str, ...] | None = None,
     scale: Scale = 1 / 127.5,
     bias: Channels = (-1.0, -1.0, -1.0),
     predicted_ms: float | None = None,
@@ -71,7 +70,8 @@ def options_for_runtime(
         runtime: of the target; it decides the format.
         kind: a format that overrides the runtime's.
         ios: oldest system that must read the package, such as 17.
-        labels_file: class labels, one a line.
+        labels: of the classes in order; `read_labels` has them of a file, trained weights as
+            `classes`.
         scale: see `ExportOptions`; so are `bias`, `class_map`, `sizes`, `batch` and `outputs`.
         bias: see there.
         predicted_ms: latency predicted for that runtime; for the metadata.
@@ -103,7 +103,7 @@ def options_for_runtime(
         system = system_for_runtime(runtime, kind)
     return ExportOptions(
         kind,
-        None if labels_file is None else read_labels(labels_file),
+        labels,
         scale,
         bias,
         texts,

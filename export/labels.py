@@ -50,6 +50,11 @@ def check_labels(labels: tuple[str, ...], where: str) -> None:
         )
 
 
+def reordered(labels: tuple[str, ...], classes: tuple[str, ...]) -> bool:
+    """Whether labels are the names of classes in another order; other names are none of these."""
+    return labels != classes and set(labels) == set(classes)
+
+
 def check_names(names: tuple[str, ...], what: str = "outputs") -> None:
     """Refuse names of outputs or functions that code could not call them by, or that come twice.
 

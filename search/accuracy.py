@@ -56,7 +56,7 @@ class Accuracy(Protocol):
 
     @property
     def tie_points(self) -> float:
-        """Below this difference the order of two networks is a coin flip."""
+        """Below this difference the order of two networks is not known."""
         ...
 
     @property
@@ -85,11 +85,16 @@ class Accuracy(Protocol):
         """Where top-1 comes from, and how far it is off."""
         ...
 
+    @property
+    def caution(self) -> str:
+        """What speaks against all of its values, in a sentence; blank where nothing does."""
+        ...
+
 
 class PriorAccuracy:
     """The accuracy prior."""
 
-    rung, id, data, tie_points = PRIOR, "", "", TIE_POINTS
+    rung, id, data, tie_points, caution = PRIOR, "", "", TIE_POINTS, ""
 
     def __init__(self, space: CompiledSpace, recipe: str | None) -> None:
         self.recipe = recipe

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palmette.search.compute import Compute
-from palmette.search.expensive.confirm import COLUMNS, SEEDS, WINNERS, Confirmed, confirm
+from palmette.search.expensive.confirm import TRAININGS, WINNERS, Confirmed, confirm
+from palmette.search.expensive.fresh import COLUMNS, UNSEEDED
 from palmette.search.front_table import front_of
 from palmette.search.posing import reopen
 from palmette.search.proposals import Proposals, Told
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from palmette.search.trials.task import Executor, Outcome
 
 CONFIRMING = "confirming"
-UNSEEDED = {
-    "prior": "is an estimate and has no seed; train its networks (palmette train --run)",
-    "supernet": "gives one value whatever the seed; train its networks (palmette train --run)",
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def confirm_front(
     folder: Path,
     *,
     winners: int = WINNERS,
-    seeds: int = SEEDS,
+    seeds: int = TRAININGS,
     compute: Compute | None = None,
     told: Told | None = None,
 ) -> ConfirmedRun:
@@ -59,7 +56,8 @@ def confirm_front(
 
     Args:
         folder: of the run, whose accuracies were measured by trainings.
-        winners: rows of the front: the pick, and those nearest to it.
+        winners: rows of the front: those that were trained anew before, then the pick and those
+            nearest to it.
         seeds: fresh ones for each.
         compute: workers and storage, as `run` takes them.
         told: called after every training.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from palmette.latency import LATENCY
 from palmette.search.accuracy import PRIOR
+from palmette.search.expensive.fresh import fresh_words, is_confirmed
 from palmette.search.references import run_references
 from palmette.space.look import ACCENT, MAIN, MUTED, WARM, page, styled
 from palmette.train.prior import CV_MAE_POINTS, MEAN_RECIPE
@@ -214,6 +215,7 @@ def _hover(row: dict[Any, Any], run: Run) -> str:
         f"<b>{row['id']}</b>{' (pick)' if row['pick'] else ''}",
         *_times(row, run),
         f"top-1 {row['top1']:.1f} % ({row['top1_low']:.1f} to {row['top1_high']:.1f})",
+        *([fresh_words(row)] if is_confirmed(row) else []),
         f"{row['params_m']:.2f} M parameters, {row['macs_m']:.0f} M MACs",
         *words,
     ]

@@ -9,6 +9,8 @@ import pandas as pd
 
 from palmette.latency import LATENCY
 from palmette.search.problem import SearchProblem, describe
+from palmette.search.trials.driver import AllFailed, told_trials
+from palmette.search.trials.failures import Failures
 from palmette.search.trials.params import codes_of
 from palmette.space import InputError, SearchSpace
 from palmette.space.errors import expect
@@ -21,6 +23,15 @@ def _finished(study: optuna.Study) -> list[Any]:
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _nothing(study: optuna.Study, space: SearchSpace) -> InputError:
+    """Why a study has no front."""
+    failures = Failures.of(told_trials(study), space)
+    if failures and not _finished(study):
+        return AllFailed(failures.words)
+    said = f"{failures.words}; of the others none" if failures else "no finished trial"
+    return InputError(f"{said} keeps all limits; raise the budget")
 
 
 def check_finished(study: optuna.Study, space: SearchSpace, where: str) -> None:
@@ -37,27 +48,19 @@ def check_finished(study: optuna.Study, space: SearchSpace, where: str) -> None:
         )
 
 
-def _expect_some_measured(study: optuna.Study) -> None:
-    """Raise InputError, with the last reason, if every trial failed: no budget was the matter."""
-    from palmette.search.trials.driver import AllFailed
-
-    reasons = [t.user_attrs["reason"] for t in study.trials if "reason" in t.user_attrs]
-    if reasons and not _finished(study):
-        raise AllFailed(
-            f"all {len(reasons)} trials failed, the last because: {reasons[-1]}; mend that, and"
-            " search again"
-        )
-
-
 def front_of(study: optuna.Study, problem: SearchProblem) -> pd.DataFrame:
-    """Non-dominated feasible trials, fastest first, with the pick and its ties marked."""
+    """Non-dominated feasible trials, fastest first, with the pick and its ties marked.
+
+    Raises:
+        AllFailed: trials failed, and no other ended.
+        InputError: no finished trial keeps all limits.
+    """
     from palmette.search.expensive.confirm import recorded
     from palmette.search.front import non_dominated
 
     trials = [t for t in _finished(study) if all(v <= 0 for v in t.constraints.values())]
     if not trials:
-        _expect_some_measured(study)
-        raise InputError("no finished trial keeps all limits; raise the budget")
+        raise _nothing(study, problem.space)
     values = np.array([(t.values[0], -t.values[1]) for t in trials])
     best = [trials[index] for index in non_dominated(values)]
     codes = codes_of(problem.space, [t.params for t in best])

@@ -30,7 +30,8 @@ from palmette.search.proposals import Proposals, Told
 from palmette.search.run_folder import STUDY, RunFolder
 from palmette.search.start import import_measured
 from palmette.search.trials.bracket import halve_shortlist
-from palmette.search.trials.driver import AllFailed, Driver
+from palmette.search.trials.driver import AllFailed, Driver, told_trials
+from palmette.search.trials.failures import Failures
 from palmette.search.trials.function import file_of
 from palmette.search.trials.rungs import PriorEvaluator
 from palmette.space import Architecture, CompiledSpace, InputError
@@ -53,6 +54,8 @@ class Run:
     folder: RunFolder
     front: pd.DataFrame
     problem: SearchProblem = field(repr=False)
+    failures: Failures = field(default=Failures(), repr=False)
+    """Trials that could not be measured."""
 
     @property
     def pick(self) -> Architecture:
@@ -236,11 +239,16 @@ def _search(
                         _halve(driver, proposals, folder)
                     driver.run(planned)
             front = front_of(study, problem)
+            failures = Failures.of(told_trials(study), problem.space)
     except InputError as error:
-        if in_vain(error):
+        gone = in_vain(error)
+        if gone:
             folder.discard()
+        if isinstance(error, AllFailed):
+            first = "" if gone else f" remove {folder.path},"
+            raise AllFailed(f"{error}; mend that,{first} and search again") from None
         raise
-    return written(Run(config, folder, front, problem))
+    return written(Run(config, folder, front, problem, failures))
 
 
 def _goes_on(error: InputError, driver: Driver | None) -> bool:
@@ -250,8 +258,9 @@ def _goes_on(error: InputError, driver: Driver | None) -> bool:
 
     if isinstance(error, (LeaseLost, StorageLost)):
         return True
-    began = driver is not None and driver.executor is not None
-    return began and not isinstance(error, AllFailed)
+    if driver is None or driver.executor is None:
+        return False
+    return driver.measured or not isinstance(error, AllFailed)
 
 
 def _halve(driver: Driver, proposals: Proposals, folder: RunFolder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from palmette.latency import parse_target
+from palmette.search.expensive.fresh import fresh_words, is_confirmed
 from palmette.search.objectives.goal import joined_name
 from palmette.space.diagram import diagram
 from palmette.space.markup import facts, sentence, table, titled
@@ -51,7 +52,7 @@ def _facts(run: Run, pick: dict[Any, Any]) -> dict[str, str]:
         "pick": (
             f"{pick['id']}: {pick[time]:.3g}{unit} predicted ({pick[at_confidence]:.3g} at the"
             f" confidence), top-1 {pick['top1']:.1f} % ({pick['top1_low']:.1f} to"
-            f" {pick['top1_high']:.1f})"
+            f" {pick['top1_high']:.1f})" + (f"; {fresh_words(pick)}" if is_confirmed(pick) else "")
         ),
         "rung of accuracy": run.problem.accuracy.rung,
         "front": f"{len(run.front)} networks",

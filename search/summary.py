@@ -13,6 +13,13 @@ from palmette.export import export_for_runtime
 from palmette.latency import LATENCY, SUSTAINED, LatencyPredictor, parse_target
 from palmette.search.accuracy import PRIOR
 from palmette.search.config import SearchConfig
+from palmette.search.expensive.fresh import (
+    TOP1,
+    UNSEEDED,
+    confirmed_pick,
+    fresh_words,
+    is_confirmed,
+)
 from palmette.search.objectives.goal import Goal
 from palmette.search.objectives.precision import HALF, PRECISIONS
 from palmette.search.objectives.quantities import NAMES as QUANTITY_NAMES
@@ -43,6 +50,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
             at_confidence: row[at_confidence],
             "timed_ms": timed.get(row["id"]),
             "top1": row["top1"],
+            TOP1: row[TOP1] if is_confirmed(row) else None,
             "published": None,
             "params_m": row["params_m"],
             "verdict": "pick"
@@ -63,6 +71,7 @@ def comparison(run: Run) -> list[dict[str, Any]]:
                 at_confidence: other[at_confidence],
                 "timed_ms": None if math.isnan(ms) else ms,
                 "top1": other["top1"],
+                TOP1: None,
                 "published": other["published_top1"],
                 "params_m": other["params_m"],
                 "verdict": _broken_limit(other, run) or against(other),
@@ -77,19 +86,29 @@ def _timed(run: Run) -> dict[str, float]:
 
 
 def _against(run: Run) -> Callable[[dict[Any, Any]], str]:
-    """How a network stands against the pick: points of the score, or % of the reward."""
-    pick, problem = run.front.loc[run.front["pick"]].iloc[0], run.problem
+    """How a network stands against the pick: points of the score, or % of the reward.
+
+    Where fresh means chose the pick, they take the place of scores, and what has none has no place.
+    """
+    pick, problem = run.front.loc[run.front["pick"]].iloc[0].to_dict(), run.problem
     tie, time = problem.accuracy.tie_points, problem.time_columns[0]
-    if problem.reward is None:
-        return lambda row: _verdict(row["score"] - pick["score"], tie)
+    fresh = is_confirmed(pick)
+    worth = TOP1 if fresh else "score"
 
-    def by_reward(row: dict[Any, Any]) -> str:
-        reward = problem.rewards(np.array([row[time]]), np.array([row["score"]]))
-        assert reward is not None
-        share = 100 * (float(reward[0]) / pick["reward"] - 1)
-        return _verdict(share, 100 * tie / pick["score"], "%")
+    def reward(row: dict[Any, Any]) -> float:
+        found = problem.rewards(np.array([row[time]]), np.array([row[worth]]))
+        assert found is not None
+        return float(found[0])
 
-    return by_reward
+    def against(row: dict[Any, Any]) -> str:
+        if fresh and not is_confirmed(row):
+            return "-"
+        if problem.reward is None:
+            return _verdict(row[worth] - pick[worth], tie)
+        share = 100 * (reward(row) / reward(pick) - 1)
+        return _verdict(share, 100 * tie / pick[worth], "%")
+
+    return against
 
 
 _SUSTAINED_LINE = (
@@ -111,6 +130,7 @@ def guard_lines(run: Run, every: bool = False) -> list[str]:
     widened = _widened(guards["widened_families"])
     predictors = [latency.predictor for latency in run.problem.latencies]
     cautions = [f"{p.model_.target}: {p.caution}" for p in predictors if p.caution]
+    cautions += [run.problem.accuracy.caution] if run.problem.accuracy.caution else []
     told = [
         *cautions,
         *_column_lines(run),
@@ -138,15 +158,25 @@ def guard_lines(run: Run, every: bool = False) -> list[str]:
 
 def _column_lines(run: Run) -> list[str]:
     """What the columns of the table are, and when a difference is none."""
+    accuracy, fresh = run.problem.accuracy, confirmed_pick(run.front)
     joined = run.problem.joined is not None  # whose confidence is told with its loads
     confidence = "the" if joined else f"{100 * run.config.confidence:.4g} %"
+    beside = "publ.: as published, under its own recipe"
+    if fresh:
+        pick = run.front.loc[run.front["pick"]].iloc[0].to_dict()
+        beside = (
+            "a network won by it, so it is too high on average; fresh: top-1 with seeds that"
+            f" nothing was selected by, which chose the pick: quote its {fresh_words(pick)}"
+        )
+    ties = f"differences of the {'fresh means' if fresh else 'score'} below"
+    proof = "train the shortlist" if accuracy.rung in UNSEEDED else "confirm the winners"
+    optimistic = f"; the best of many estimates is an optimistic one: {proof} before you believe it"
     return [
-        f"top-1: {run.problem.accuracy.words()}; publ.: as published, under its own recipe",
+        f"top-1: {accuracy.words()}; {beside}",
         f"at conf.: a network stays below this with {confidence} confidence;"
         " timed: timing on this target, published or of the predictor's own table",
         f"vs pick: {_vs_pick(run)}; M par.: millions of parameters",
-        f"differences of the score below {run.problem.accuracy.tie_points:.2g} points are ties; the"
-        " best of many estimates is an optimistic one: train the shortlist before you believe it",
+        f"{ties} {accuracy.tie_points:.2g} points are ties{'' if fresh else optimistic}",
     ]
 
 
@@ -201,13 +231,17 @@ def _start_lines(run: Run) -> list[str]:
 
 
 def _vs_pick(run: Run) -> str:
+    fresh = confirmed_pick(run.front)
     if run.problem.reward is None:
         return (
-            "points of the score, which is the estimated top-1 less"
+            "points of the fresh mean"
+            if fresh
+            else "points of the score, which is the estimated top-1 less"
             f" {run.config.lam:g} of its standard deviations (--lam)"
         )
+    worth = "fresh mean" if fresh else "score"
     return (
-        f"% of the reward ({run.config.reward}: score * (time / {run.config.budget_ms:g})^w, w ="
+        f"% of the reward ({run.config.reward}: {worth} * (time / {run.config.budget_ms:g})^w, w ="
         f" {run.problem.reward.alpha:g} up to there and {run.problem.reward.beta:g} above); no"
         " budget is hard"
     )
@@ -245,12 +279,13 @@ def _unit_line(run: Run) -> str:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """The run as plain values: config, pick, front, comparison, guards."""
+    """The run as plain values: config, pick, front, comparison, guards, failed trials."""
     config = {
         name: None if isinstance(value, float) and math.isinf(value) else value
         for name, value in run.config.to_dict().items()
     }
-    records = run.front.to_dict("records")
+    plain = run.front.astype(object).where(run.front.notna(), None)
+    records = plain.to_dict("records")
     return {
         "folder": str(run.folder.path),
         "config": config,
@@ -258,6 +293,7 @@ def summary(run: Run) -> dict[str, Any]:
         "front": records,
         "comparison": comparison(run),
         "guards": run.guards,
+        "failed_trials": run.failures.records(),
         "anchors": sum(one.predictor.anchors or 0 for one in run.problem.latencies) or None,
     }
 

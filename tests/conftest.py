@@ -1,4 +1,7 @@
-"""Settings of the suite: properties that repeat, a cache of its own, which worker runs what."""
+"""Settings of the suite: properties that repeat, a cache of its own, which worker runs what.
+
+The presets that tests of several folders compile are here too.
+"""
 
 import os
 import sys
@@ -8,6 +11,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from palmette.space import CompiledSpace, SearchSpace, compile_space
 
 # workers import what tests define; a process that is spawned has the path of the one that spawns
 sys.path.append(str(Path(__file__).parents[1]))
@@ -28,6 +33,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         yield
+
+
+class Compiled(dict[str, CompiledSpace]):
+    """Presets by name, each compiled when it is first asked for."""
+
+    def __missing__(self, name: str) -> CompiledSpace:
+        self[name] = compile_space(SearchSpace.preset(name))
+        return self[name]
+
+
+@pytest.fixture(scope="session")
+def compiled_presets() -> dict[str, CompiledSpace]:
+    """The shipped spaces, compiled."""
+    return Compiled()
 
 
 TOGETHER = {

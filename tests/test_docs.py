@@ -34,6 +34,7 @@ from palmette.train.datasets.table import read_table
 from palmette.train.keys import allowed
 from palmette.train.supernet import schedule
 from tests.docs.pages import FENCE, ROOT, arguments_of, fenced, lines, text
+from tests.sweep import sweep
 
 NAMES = [
     "README.md",
@@ -274,12 +275,7 @@ def test_every_column_of_the_timing_table_is_documented() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == "README.md" else [pytest.mark.sweep])
-        for name in NAMES
-        if fenced(name, "python")
-    ],
+    "name", sweep([name for name in NAMES if fenced(name, "python")], ["README.md"])
 )
 def test_python_examples_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

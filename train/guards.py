@@ -34,7 +34,7 @@ from palmette.train.families import FITTED_BLOCKS
 from palmette.train.features import FEATURES, Floats, Place, place_counts, places
 
 TIE_POINTS = 0.5
-"""Estimates closer than this, in points of top-1, are ties: their order is a coin flip."""
+"""Estimates closer than this, in points of top-1, are ties: their order is not known."""
 
 TAIL_PARAMS = 0.5e6
 """Parameters that 1x1 convolutions outside the kxk blocks count for at most (MobileNetV2: 0.41 M).

@@ -28,6 +28,8 @@ Batch = tuple[Tensor, Tensor]
 """Images (n, 3, height, width) of bytes, and labels (n,)."""
 
 MOST_WORKERS = 16
+_DECODER = "DataLoader worker "
+"""How torch's words begin of a process that died; what it raised itself is passed on otherwise."""
 
 
 class Samples(Dataset[tuple[Tensor, int]]):
@@ -142,6 +144,18 @@ class Batches:
     def _plain(self) -> Iterator[Batch]:
         for images, labels in self.loader:
             yield images.to(self.device), labels.to(self.device)
+
+
+def end_of_decoder(error: RuntimeError) -> str:
+    """What became of a process that decodes images, in torch's words; blank of any other error.
+
+    Torch raises it wherever the training stands as the process dies; its cause may know the signal.
+    """
+    said = (" ".join(str(one).split()) for one in (error.__cause__, error))
+    ends = (
+        words.removeprefix(_DECODER).rstrip(". ") for words in said if words.startswith(_DECODER)
+    )
+    return next(ends, "")
 
 
 def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:

@@ -1,7 +1,7 @@
 """`AccuracyPrior`: ImageNet top-1 of a network that nobody trained, from published results.
 
 First rung of the accuracy estimators: free, and honest to about 1.3 points (mean error on families
-of networks left out of the fit); on two designs less than 0.5 points apart it is a coin flip. An
+of networks left out of the fit); two designs less than 0.5 points apart have no known order. An
 additive power law in nine features (`formula`, `features`), evaluated behind guards (`guards`).
 Recipes of training span 5 points around one network, so a figure means nothing without its recipe.
 

@@ -24,7 +24,7 @@ from palmette.train.recipe import Recipe
 from palmette.train.run import Run
 from palmette.train.run_folder import TrainingFolder
 from palmette.train.trainer import CHECKPOINT_SECONDS, SHARE, Trained, finished, open_for, reopen
-from palmette.train.weights import TrainedWeights, read_weights
+from palmette.train.weights import QUANTISED_FORMAT, TrainedWeights, read_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Preparation = Callable[["nn.Module", tuple[int, int]], "nn.Module"]
 """Puts fake quantisers of `torch.ao.quantization` into a network for images (height, width)."""
 
-WEIGHTS_FORMAT = "palmette/quantised-weights@1"
 OBSERVED, FROZEN = 0.1, 0.8
 """Shares of the steps: before the one nothing is rounded, from the other on ranges stand still."""
 
@@ -73,7 +72,7 @@ class QuantisedRun(Run):
         arguments: of `Run`.
     """
 
-    weights_format = WEIGHTS_FORMAT
+    weights_format = QUANTISED_FORMAT
 
     def __init__(self, prepare: Preparation, *arguments: Any) -> None:
         self.prepare = prepare
@@ -210,4 +209,4 @@ def read_quantised(path: Path) -> TrainedWeights:
     Raises:
         InputError: no such file, damaged, or of another format.
     """
-    return read_weights(path, form=WEIGHTS_FORMAT)
+    return read_weights(path, form=QUANTISED_FORMAT)

@@ -90,9 +90,14 @@ class Run:
         """Train to the last epoch, with less memory if need be; a row for each epoch.
 
         Args:
-            session: with Ray, whose workers do it; None: this process does.
+            session: with Ray, whose workers do it, and begin again by themselves where one lost a
+                process that decodes; None: this process does.
+
+        Raises:
+            InputError: a process that decodes images was ended.
         """
         from palmette.train.device import OutOfMemory
+        from palmette.train.loading import end_of_decoder
 
         while True:
             try:
@@ -105,6 +110,15 @@ class Run:
                 batch = error.fitting
                 if not self.config.halve or not batch:
                     raise
+            except RuntimeError as error:
+                end = "" if session is not None else end_of_decoder(error)
+                if not end:
+                    raise
+                raise InputError(
+                    f"a process that decodes images {end}, as it does where memory is short;"
+                    f" go on with --resume {self.folder.path}, or begin with fewer of them"
+                    " (--workers)"
+                ) from None
             self._shrink(batch)
 
     def compute(self) -> list[dict[str, float]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,27 +50,52 @@ def read_tensors(path: Path, form: str) -> tuple[dict[str, Tensor], dict[str, An
     Raises:
         InputError: no such file, truncated, damaged, or of another format.
     """
-    from safetensors import SafetensorError, safe_open
-
-    expect_file(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: is truncated or no safetensors file ({reason})") from None
-    try:
-        beside = json.loads(metadata.get(META, ""))
-        digest, info, found = beside["sha256"], beside["info"], beside["info"]["format"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise InputError(f"{path}: was not written by palmette; it needs its metadata") from None
+    with _opened(path, "pt") as file:
+        digest, info = _beside(path, file)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found = info["format"]
     expect(found == form, f"{path}: has the format '{found}', needed is '{form}'")
     expect(
         digest == _digest(tensors, json.dumps(info)),
         f"{path}: is damaged: its content is not what was written",
     )
     return tensors, info
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """The info alone, without torch: tensors are not read, nor is the hash over them checked.
+
+    Raises:
+        InputError: no such file, no safetensors, or not of palmette's.
+    """
+    with _opened(path, "numpy") as file:
+        return _beside(path, file)[1]
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    expect_file(path)
+    try:
+        with safe_open(path, framework=framework) as file:
+            yield file
+    except InputError:
+        raise
+    except (OSError, SafetensorError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is truncated or no safetensors file ({reason})") from None
+
+
+def _beside(path: Path, file: Any) -> tuple[str, dict[str, Any]]:
+    """Hash and info."""
+    try:
+        beside = json.loads((file.metadata() or {}).get(META, ""))
+        digest, info = beside["sha256"], beside["info"]
+        info["format"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"{path}: was not written by palmette; it needs its metadata") from None
+    return digest, info
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

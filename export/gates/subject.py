@@ -17,6 +17,7 @@ from palmette.export.plan import Plan, plan_of
 from palmette.export.scaling import IMAGE, TENSOR, Channels, Scale
 from palmette.export.sizes import Flexible, read_range, read_sizes
 from palmette.space.architecture import Architecture
+from palmette.space.blocks import Head
 from palmette.space.blocks.detection import Detector
 from palmette.space.errors import InputError, expect
 
@@ -118,15 +119,27 @@ def _check_identity(
             key in about,
             f"package {path}: its metadata have no '{key}'; give a package that palmette exported",
         )
-    found = about["architecture_id"]
-    expect(
-        found == architecture.id,
-        f"package {path}: is the architecture {found}, not {architecture.id}; name the one that it"
-        " was exported from",
-    )
+    if about["architecture_id"] != architecture.id:
+        raise InputError(f"package {path}: {_another(about, architecture)}")
     expect(
         module is not None or about["weights"] == UNTRAINED,
         f"package {path}: holds weights that were given; give the same ones to compare with",
+    )
+
+
+def _another(about: Mapping[str, str], architecture: Architecture) -> str:
+    """What is wrong with an architecture that is not the package's, and what to give."""
+    found, head = Architecture.from_text(about["architecture"]), architecture.head
+    if isinstance(found.head, Head) and isinstance(head, Head):
+        classes = found.head.classes
+        if replace(architecture, head=replace(head, classes=classes)) == found:
+            trained = "the weights that it was exported with, which know their classes"
+            own = f"--task classifier --classes {classes} as well"
+            give = own if about["weights"] == UNTRAINED else trained
+            return f"has {classes} classes, the network {head.classes}; give {give}"
+    return (
+        f"is the architecture {about['architecture_id']}, not {architecture.id}; name the one that"
+        " it was exported from"
     )
 
 

@@ -11,6 +11,7 @@ from palmette.export.functions import alone
 from palmette.export.gates.gate import Gate
 from palmette.export.gates.graph import graph_gate
 from palmette.export.gates.half import half_gate
+from palmette.export.gates.labels import labels_gate
 from palmette.export.gates.observed import inputs_of
 from palmette.export.gates.subject import Subject, open_subject
 from palmette.export.gates.suppression import suppression_gate
@@ -101,6 +102,7 @@ def verify(
     bias: Channels = (-1.0, -1.0, -1.0),
     images: int = IMAGES,
     function: str = "",
+    classes: tuple[str, ...] | None = None,
 ) -> Verdict:
     """Hold a package against its network through three gates.
 
@@ -115,6 +117,7 @@ def verify(
         bias: see `ExportOptions`.
         images: of seeded noise, on which outputs are compared.
         function: that is held against the network, of a package with several.
+        classes: names that the weights know, in the order of the outputs, to hold labels against.
 
     Raises:
         InputError: not a package, one of another architecture, or no such function; the message
@@ -124,12 +127,21 @@ def verify(
     if function:
         with tempfile.TemporaryDirectory() as folder:
             one = alone(path, function, Path(folder))
-            found = verify(one, architecture, module=module, scale=scale, bias=bias, images=images)
+            found = verify(
+                one,
+                architecture,
+                module=module,
+                scale=scale,
+                bias=bias,
+                images=images,
+                classes=classes,
+            )
             return replace(found, path=path)
     subject = open_subject(path, architecture, module, scale, bias)
     pixels = inputs_of(subject, _images(subject, images))
     weights, network = weights_gate(subject, pixels)
     gates = [graph_gate(subject, pixels), weights, half_gate(subject, network, pixels)]
+    gates += labels_gate(subject.options.labels, classes)
     if subject.options.suppression is not None:
         gates.insert(2, suppression_gate(subject, pixels))
     return Verdict(path, architecture, tuple(gates), _unproven(subject), images)

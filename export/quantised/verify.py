@@ -11,6 +11,7 @@ from palmette.export.compression.compress import KEY
 from palmette.export.conversion import convert
 from palmette.export.gates.gate import ask
 from palmette.export.gates.graph import compare_graphs
+from palmette.export.gates.labels import labels_gate
 from palmette.export.gates.subject import open_subject
 from palmette.export.gates.verify import IMAGES, UNPROVEN, Verdict, sample_images
 from palmette.export.input_proof import compare_input
@@ -51,6 +52,7 @@ def verify_quantised(
     scale: Scale = 1 / 127.5,
     bias: Channels = (-1.0, -1.0, -1.0),
     images: int = IMAGES,
+    classes: tuple[str, ...] | None = None,
 ) -> Verdict:
     """Hold a package of `export_quantised` against its network through three gates.
 
@@ -61,6 +63,7 @@ def verify_quantised(
         scale: of pixels, see `ExportOptions`.
         bias: see `ExportOptions`.
         images: of seeded noise, on which outputs are compared.
+        classes: names that the weights know, in the order of the outputs, to hold labels against.
 
     Raises:
         InputError: not a package, one of another architecture, one that does not round, or tensors
@@ -77,6 +80,7 @@ def verify_quantised(
             ask("graph", GRAPH_SHOWS, lambda: _compare_graph(path, final, plan)),
             ask("weights", WEIGHTS_SHOWS, lambda: _compare_weights(path, final, plan)),
             ask("outputs", OUTPUTS_SHOWS, lambda: _compare_run(path, final, plan, pixels)),
+            *labels_gate(subject.options.labels, classes),
         )
     return Verdict(path, architecture, gates, (*UNPROVEN, UNPROVEN_ROUNDING), images)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from palmette.cli.door import check_run
+from palmette.cli.labels import shortly
 from palmette.cli.output import at_confidence, print_table, say, say_next, status
 from palmette.cli.subjects import Json
 
@@ -29,7 +30,8 @@ def bundle(
     confidence: Annotated[float, typer.Option(help="That each budget is kept.")] = 0.95,
     out: Annotated[Path | None, typer.Option(help="Folder to write; none: the choice.")] = None,
     weights: Annotated[
-        list[Path] | None, typer.Option(help="Trained weights of a backbone; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="Trained weights of a backbone, or a training's folder; repeatable."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +45,7 @@ def bundle(
     expect_confidence(confidence)
     expect_asked(max_loss, backbones)
     expect(out is not None or not weights, "--weights: are for the packages; give --out too")
-    from palmette.search.bundle import choose, open_fleet, report, write_bundle
+    from palmette.search.bundle import choose, open_fleet, packages_in, report, write_bundle
 
     names = [name.strip() for name in (phones or "").split(",") if name.strip()]
     with status("reading the runs"):
@@ -51,10 +53,21 @@ def bundle(
     if out is not None:
         with status("exporting"):
             write_bundle(portfolio, out, weights or ())
+    packed = {} if out is None else packages_in(out)
     if as_json:
-        print(json.dumps({**report(portfolio), "folder": None if out is None else str(out)}))
+        folder = None if out is None else str(out)
+        print(json.dumps({**report(portfolio), "folder": folder, "packages": packed}))
     else:
         _print(portfolio, out)
+        trained = {about["backbone"]: about for about in packed.values() if "classes" in about}
+        for name, about in trained.items():
+            _print_trained(name[:8], about)
+
+
+def _print_trained(name: str, about: dict[str, Any]) -> None:
+    top1 = about["measured_top1"]
+    measured = "" if top1 is None else f"{top1:.1f} % top-1 ({about['accuracy']}); "
+    print(f"{name}: trained; {measured}classes: {shortly(tuple(about['classes']))}")
 
 
 def _quantity(name: str) -> str:

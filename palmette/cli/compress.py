@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli import labels as naming
 from palmette.cli.export import Network, normalisation
 from palmette.cli.output import counting, listed, print_table, say, status
-from palmette.cli.subjects import Json, expect_no_more, read_task
+from palmette.cli.subjects import Json, expect_no_more
+from palmette.cli.trained import Named, read_named
 
 if TYPE_CHECKING:
     from palmette.export.compression import Compressed, Images, Sweep
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 W8A8 = "w8a8"
 NEWEST = "iOS18"
 """What an export for a sweep is made for: all schemes run on it."""
-COMMON = ("subject", "out", "scheme", "sweep", "as_json")
+OF_EXPORT = ("ios", "labels")
+"""Options of what is exported before it is compressed."""
+COMMON = ("subject", "out", "scheme", "sweep", "weights", "as_json")
 _MOST_ERROR = 0.1
 
 
@@ -32,17 +36,20 @@ def compress(
         str,
         typer.Argument(
             metavar="PACKAGE",
-            help="A .mlpackage of palmette's, ARCH, or weights of palmette train --quantise.",
+            help="A .mlpackage of palmette's, ARCH, or trained weights, --quantise or not.",
         ),
     ],
     out: Annotated[Path, typer.Option(help="Package to write; with --sweep a folder.")],
     scheme: Annotated[str | None, typer.Option(help="Such as int8, palette4 or sparse50.")] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="Every scheme, measured.")] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="Of ARCH: trained weights, as of palmette train.")
+        Path | None, typer.Option(help="Of ARCH: trained weights, or the folder of a training.")
     ] = None,
-    system: Annotated[
-        str | None, typer.Option(help="Of ARCH: oldest system; default the scheme's.")
+    ios: Annotated[
+        int | None, typer.Option("--ios", help="Of ARCH: oldest system; default the scheme's.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="FILE|none", help=f"Of ARCH. {naming.HELP}")
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="Labelled images for --sweep, as for palmette train.")
@@ -66,44 +73,88 @@ def compress(
     expect_share(share)
     expect_some("images", count)
     from palmette.export import compression
+    from palmette.export.compression.schemes import runs_on
 
-    if subject.endswith(".safetensors"):
+    named = _read(subject, weights, ios, labels)
+    if named is not None and named.quantised:
         expect(scheme in (None, W8A8) and not sweep, f"{subject}: is of the scheme {W8A8} alone")
-        expect_no_more(context, (*COMMON, "system"), f"of no use with the scheme {W8A8}")
+        expect_no_more(context, (*COMMON, *OF_EXPORT), f"of no use with the scheme {W8A8}")
         with status("converting"):
-            print(_quantised(Path(subject), out, system, as_json))
+            _print_quantised(named, out, ios, naming.labels_of(labels, named), as_json)
         return
     expect(
         scheme != W8A8,
         f"scheme '{W8A8}': is trained; give the weights that palmette train --quantise left",
     )
     expect(sweep != (scheme is not None), "compress: give --scheme NAME or --sweep")
+    chosen = None if named is None else naming.labels_of(labels, named)
     if scheme is not None:
-        expect_no_more(context, (*COMMON, "system", "weights"), "for --sweep")
+        expect_no_more(context, (*COMMON, *OF_EXPORT), "for --sweep")
         found = compression.scheme_named(scheme)
-        made_for = system or found.system
-        with source_package(subject, weights, made_for, out) as package, status("compressing"):
+        system = _system(ios, found.system)
+        expect(
+            runs_on(found, system),
+            f"--ios {ios}: scheme '{scheme}' needs {found.system}; leave --ios out",
+        )
+        with source_package(subject, named, chosen, system, out) as package, status("compressing"):
             _print_one(compression.compress(package, out, found), as_json)
+        if named is not None and not as_json:
+            naming.tell(named.classes, chosen)
         return
     if data is None:
-        expect_no_more(context, (*COMMON, "system", "weights", "most_error"), "for --data")
+        expect_no_more(context, (*COMMON, *OF_EXPORT, "most_error"), "for --data")
     else:
         expect(most_error == _MOST_ERROR, "--most-error: is for a sweep without --data")
     rule = compression.Rule(most_loss, most_error)
-    with source_package(subject, weights, system or NEWEST, out) as package, counting() as tell:
+    system = _system(ios, NEWEST)
+    with source_package(subject, named, chosen, system, out) as package, counting() as tell:
         images = None if data is None else _images(package, data, recipe, share, seed, count)
         _print_sweep(compression.sweep(package, out, images=images, rule=rule, tell=tell), as_json)
 
 
-def _quantised(weights: Path, out: Path, system: str | None, as_json: bool) -> str:
-    """Export a network that was trained with 8-bit weights and activations; the answer."""
+def _read(subject: str, weights: Path | None, ios: int | None, labels: str | None) -> Named | None:
+    """The network that is named; None if it is a package, which leaves nothing to choose."""
+    from palmette.export import FORMATS
+    from palmette.space.errors import expect
+
+    if not subject.endswith(tuple(form.suffix for form in FORMATS.values())):
+        return read_named(subject, weights)
+    for option, given in {"--weights": weights, "--ios": ios, "--labels": labels}.items():
+        expect(given is None, f"{option}: is for ARCH; a package has its own")
+    return None
+
+
+def _system(ios: int | None, default: str) -> str:
+    """Name of the oldest system that `--ios` says, one that reads compressed packages."""
+    from palmette.export.compression.schemes import SYSTEMS
+    from palmette.space.errors import expect
+
+    found, known = default if ios is None else f"iOS{ios}", tuple(SYSTEMS.values())
+    expect(found in known, f"--ios: compressed packages are for {', '.join(known)}; got {ios}")
+    return found
+
+
+def _print_quantised(
+    named: Named,
+    out: Path,
+    ios: int | None,
+    labels: tuple[str, ...] | None,
+    as_json: bool,
+) -> None:
+    """Export a network that was trained with 8-bit weights and activations."""
     from palmette.export import ExportOptions
     from palmette.export.quantised import export_quantised
     from palmette.train.quantised import read_quantised
 
-    read = read_quantised(weights)
+    assert named.weights is not None
+    read = read_quantised(named.weights)
     scaling = read.normalisation
-    options = ExportOptions(scale=scaling.scale, bias=scaling.bias, system=system)
+    options = ExportOptions(
+        labels=labels,
+        scale=scaling.scale,
+        bias=scaling.bias,
+        system=None if ios is None else f"iOS{ios}",
+    )
     done = export_quantised(read.architecture, read.tensors, out, options=options)
     answer = {
         "package": str(done.path),
@@ -114,28 +165,38 @@ def _quantised(weights: Path, out: Path, system: str | None, as_json: bool) -> s
         "output_error": done.output_error,
         "top1": read.about.get("top1"),
     }
-    return json.dumps(answer) if as_json else listed(answer)
+    if as_json:
+        print(json.dumps({**answer, "classes": labels}))
+        return
+    print(listed(answer))
+    naming.tell(named.classes, labels)
 
 
 @contextmanager
-def source_package(subject: str, weights: Path | None, system: str, out: Path) -> Iterator[Path]:
+def source_package(
+    subject: str,
+    named: Named | None,
+    labels: tuple[str, ...] | None,
+    system: str,
+    out: Path,
+) -> Iterator[Path]:
     """The package that is named, or one exported for the time being.
 
     Args:
         subject: path of a package, or a network as the command line takes it.
-        weights: of the network.
+        named: the network, if it is one.
+        labels: of its classes in order.
         system: oldest that must read what is exported.
         out: the export is made in a folder beside it.
     """
-    from palmette.export import FORMATS, ExportOptions, export
+    from palmette.export import ExportOptions, export
     from palmette.space.errors import expect
 
-    if subject.endswith(tuple(form.suffix for form in FORMATS.values())):
-        expect(weights is None, "--weights: are for ARCH; a package has its own")
+    if named is None:
         yield Path(subject)
         return
-    network = Network.of(read_task(subject, None, None), weights)
-    options = ExportOptions(system=system, **normalisation(None, None, network))
+    network = Network.of(named, labels)
+    options = ExportOptions(labels=labels, system=system, **normalisation(None, None, network))
     folder = out.absolute().parent
     expect(folder.is_dir(), f"output {out}: its folder does not exist; make it first")
     with tempfile.TemporaryDirectory(prefix=".palmette-export-", dir=folder) as name:
@@ -167,10 +228,13 @@ def _images(package: Path, name: str, recipe: str, share: float, seed: int, coun
 
 def _print_one(done: Compressed, as_json: bool) -> None:
     """What was made; as JSON every layer's error as well."""
+    from palmette.export.compression.schemes import SYSTEMS
+    from palmette.export.package import read_spec
+
     answer: dict[str, Any] = {
         "package": str(done.path),
         "scheme": done.scheme.name,
-        "system": done.scheme.system,
+        "system": SYSTEMS[read_spec(done.path).specificationVersion],
         "mb": done.bytes / 1e6,
         "uncompressed_mb": done.source_bytes / 1e6,
         "weight_error": done.weight_error,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from palmette.cli.door import check_run
 from palmette.cli.interrupts import interruptible, tell_repeatable
-from palmette.cli.output import print_table, say
+from palmette.cli.output import print_table, say, say_next
 from palmette.cli.subjects import Json
 
 
@@ -63,3 +64,4 @@ def confirm(
     for line in found.confirmed.words():
         say(line)
     print(f"the pick: {answer['pick']}")
+    say_next(f"palmette report {shlex.quote(str(run))}", "how sure this is, on a page")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palmette.cli import labels as naming
 from palmette.cli.output import status
-from palmette.cli.subjects import Classes, Json, TargetName, TaskName, expect_no_more, read_task
+from palmette.cli.subjects import Classes, Json, TargetName, TaskName, expect_no_more
+from palmette.cli.trained import QUANTISED, Named, read_named
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from palmette.space import Architecture
     from palmette.train.weights import TrainedWeights
 
-RUNG_OF_TRAINING = "training, on its validation images"
-
 
 def export_command(
     context: typer.Context,
@@ -31,7 +31,7 @@ def export_command(
         list[str],
         typer.Argument(
             metavar="ARCH...",
-            help="Zoo name, .json file, text or module.py:factory; several: functions.",
+            help="Zoo name, .json, trained weights, text, module.py:factory; several: functions.",
         ),
     ],
     target: TargetName,
@@ -40,7 +40,7 @@ def export_command(
     ios: Annotated[
         int | None, typer.Option("--ios", help="Oldest system that reads it: 13 to 18, 26.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Class labels, one a line.")] = None,
+    labels: Annotated[str | None, typer.Option(metavar="FILE|none", help=naming.HELP)] = None,
     task: TaskName = None,
     classes: Classes = None,
     resolution: Annotated[
@@ -81,7 +81,7 @@ def export_command(
         bool, typer.Option("--class-map", help="A segmenter gives the best class of each pixel.")
     ] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="Trained weights, as of palmette train.")
+        Path | None, typer.Option(help="Of ARCH: trained weights, or the folder of a training.")
     ] = None,
     keras: Annotated[
         bool, typer.Option("--keras", help="The weights are of a MobileNet of Keras.")
@@ -97,7 +97,6 @@ def export_command(
     """Export a network to Core ML, and prove its weights (initialised, unless trained)."""
     from palmette.latency import find_target
     from palmette.space.errors import expect
-    from palmette.space.files import expect_file
 
     found = find_target(target)
     if any(".py:" in arch for arch in archs):
@@ -107,15 +106,23 @@ def export_command(
         return
     expect(not unproven, "--unproven: is for module.py:factory alone")
     own, flexible = _sizes(resolution, sizes, size_range)
-    architectures = [read_task(arch, task, classes) for arch in archs]
-    if weights is not None:
-        expect_file(weights)
-    if functions is None:  # their format is one of its own
-        replaced = _check_place(out, found, kind)
+    named = [read_named(arch, weights, task, classes, foreign=keras) for arch in archs]
+    for one in named:
+        expect(
+            not one.quantised,
+            f"{one.weights}: {QUANTISED}; ship them by palmette compress {one.weights} --out NAME",
+        )
+    room = batch == 1 and outputs is None  # labels would leave no room for these
+    chosen = [naming.labels_of(labels, one, room) for one in named]
+    # of functions the format is one of its own
+    replaced = _check_place(out, found, kind) if functions is None else ""
     from palmette.latency import load_predictor
 
     predictor = load_predictor(target)
-    networks = [Network.of(one, weights, keras=keras, bgr=bgr) for one in architectures]
+    networks = [
+        Network.of(one, every, keras=keras, bgr=bgr)
+        for one, every in zip(named, chosen, strict=True)
+    ]
     names = None if functions is None else tuple(functions.split(","))
     if names is not None and len(networks) == 1 and sizes is not None and flexible is not None:
         expect(resolution is None, "--resolution: each of --sizes is a function; leave it out")
@@ -127,7 +134,6 @@ def export_command(
         **normalisation(mean, std, networks[0]),
         "kind": kind,
         "ios": ios,
-        "labels_file": labels,
         "input_kind": input_kind,
         "sizes": flexible,
         "batch": batch,
@@ -140,10 +146,13 @@ def export_command(
     with status("converting"):
         path, ms = _export(networks, names, out, found, predictor, values)
     if as_json:
-        print(json.dumps({"package": str(path), "predicted_ms": ms[0], "target": str(found)}))
+        answer = {"package": str(path), "predicted_ms": ms[0], "target": str(found)}
+        print(json.dumps({**answer, "classes": networks[0].labels}))
     else:
         each = " and ".join(f"{value:.3g} ms" for value in ms)
         print(f"{path}: {replaced}weights proven; {each} predicted on {found}")
+        for classes_and_labels in dict.fromkeys((one.classes, one.labels) for one in networks):
+            naming.tell(*classes_and_labels)
 
 
 def _check_place(out: Path, target: Target, kind: str | None) -> str:
@@ -209,7 +218,10 @@ def _export(
         f" {'none' if names is None else ','.join(names)}",
     )
     told = [_told(network, target, predictor) for network in networks]
-    options = [options_for_runtime(target.runtime, **values, **one) for one in told]
+    options = [
+        options_for_runtime(target.runtime, labels=network.labels, **values, **one)
+        for network, one in zip(networks, told, strict=True)
+    ]
     if names is None:
         (network,) = networks
         path = export(network.architecture, out, options=options[0], module=network.module)
@@ -229,43 +241,46 @@ class Network:
     architecture: Architecture
     weights: TrainedWeights | None = None
     module: nn.Module | None = None
+    labels: tuple[str, ...] | None = None
+    """Of its classes, in the package."""
+    classes: tuple[str, ...] | None = None
+    """That its weights name."""
 
     @classmethod
     def of(
         cls,
-        architecture: Architecture,
-        file: Path | None,
+        named: Named,
+        labels: tuple[str, ...] | None = None,
         *,
         keras: bool = False,
         bgr: bool = False,
     ) -> Network:
-        """With trained weights, if there is a file; of Keras, perhaps with blue first."""
+        """With its trained weights, if there are any; of Keras, perhaps with blue first."""
         from palmette.space.errors import expect
 
+        file = named.weights
         expect(file is not None or not keras, "--keras: needs --weights, the file of the network")
         expect(keras or not bgr, "--bgr: needs --keras; our own weights see red first")
         if file is None:
-            return cls(architecture)
+            return cls(named.architecture, labels=labels)
         from palmette.train.from_keras import read_keras
         from palmette.train.weights import read_weights
 
-        read = (
-            read_keras(file, architecture, bgr=bgr) if keras else read_weights(file, architecture)
-        )
+        read = read_keras(file, named.architecture, bgr=bgr) if keras else read_weights(file)
         # with the classes that it learned
-        return cls(read.architecture, read, read.module())
+        return cls(read.architecture, read, read.module(), labels, named.classes)
 
     def at(self, size: tuple[int, int]) -> Network:
         """The same at another size."""
         architecture = self.architecture.with_resolution(*size)
         if self.weights is None or architecture == self.architecture:
-            return Network(architecture, self.weights, self.module)
+            return replace(self, architecture=architecture)
         from palmette.train.weights import check_tensors
 
         check_tensors("weights at another resolution", architecture, self.weights.tensors)
         module = architecture.build()
         module.load_state_dict(dict(self.weights.tensors))
-        return Network(architecture, self.weights, module.eval())
+        return replace(self, architecture=architecture, module=module.eval())
 
 
 def _sizes(
@@ -322,6 +337,7 @@ def _told(network: Network, target: Target, predictor: LatencyPredictor) -> dict
     """What the package says of its time and its accuracy."""
     from palmette.latency.uncertainty import DEFAULT_CONFIDENCE
 
+    unlabelled = network.classes if network.labels is None else None
     interval = predictor.predict_interval([network.architecture])
     return {
         "predicted_ms": float(interval.ms[0]),
@@ -331,6 +347,7 @@ def _told(network: Network, target: Target, predictor: LatencyPredictor) -> dict
             "target": str(target),
             "predictor": predictor.timings_hash_,
             **accuracy_metadata(network),
+            **({"classes": "\n".join(unlabelled)} if unlabelled else {}),
         },
     }
 
@@ -341,10 +358,7 @@ def accuracy_metadata(network: Network) -> dict[str, str]:
     from palmette.train import AccuracyPrior
 
     if network.weights is not None:
-        about = network.weights.about
-        rung = f"supernet {about['supernet']}" if "supernet" in about else RUNG_OF_TRAINING
-        measured = {"measured_top1": f"{100 * about['top1']:.1f}"} if "top1" in about else {}
-        return {**measured, "accuracy_rung": rung}
+        return network.weights.accuracy
     try:
         report = AccuracyPrior.load().report(network.architecture, None)
     except InputError:  # no classifier, or blocks that it knows nothing of

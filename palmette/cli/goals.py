@@ -234,6 +234,9 @@ def print_target_runs(runs: list[Run], folder: str) -> None:
     say("the picks, each in its run's folder (palmette search --resume FOLDER prints its table):")
     for run in runs:
         print(f"  {run.folder.path}  {run.pick.to_text()}")
+    for run in runs:
+        if run.failures:
+            say(f"{run.folder.path}: {run.failures.words}")
     print(f"all runs: {folder}")
     folders = " ".join(shlex.quote(str(run.folder.path)) for run in runs)
     say_next(f"palmette bundle {folders}", "the fewest networks that serve all, for one app")

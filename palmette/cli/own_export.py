@@ -16,10 +16,11 @@ def export_own(
     *,
     size: str | None,
     kind: str | None,
-    labels: Path | None,
+    labels: str | None,
     unproven: bool,
 ) -> tuple[Path, float, str]:
     """Package of the module that a factory makes, its predicted milliseconds, what was proven."""
+    from palmette.cli.labels import labels_file
     from palmette.export import ExportOptions, kind_for_runtime, latency_metadata, read_labels
     from palmette.export.own_module import export_module
     from palmette.export.package import read_spec
@@ -32,8 +33,7 @@ def export_own(
     ms = float(predictor.predict([trace_ops(module, (3, *resolution))])[0])
     kind = kind or kind_for_runtime(target.runtime)
     metadata = {"target": str(target), **latency_metadata(target.runtime, kind, ms)}
-    options = ExportOptions(
-        kind, None if labels is None else read_labels(labels), metadata=metadata
-    )
+    file = labels_file(labels)
+    options = ExportOptions(kind, None if file is None else read_labels(file), metadata=metadata)
     path = export_module(module, out, resolution=resolution, options=options, unproven=unproven)
     return path, ms, read_spec(path).description.metadata.userDefined["proof"]

@@ -97,6 +97,8 @@ _ROWS = {
     "load": "load",
     "load_at_confidence": "load at conf.",
     "top1": "top-1",
+    "confirmed_top1": "top-1 of fresh seeds",
+    "confirmed_se": "its standard error",
     "params_m": "M par.",
     "macs_m": "M MACs",
 }

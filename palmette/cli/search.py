@@ -257,9 +257,12 @@ def expect_alone(context: typer.Context, *allowed: str) -> None:
 def _print_run(run: Run, package: Path | None) -> None:
     """The picks beside the reference networks, the guards, and where everything is."""
     from palmette.search import comparison, guard_lines
-    from palmette.search.report.next_steps import steps
+    from palmette.search.expensive.fresh import TOP1, confirmed_pick
+    from palmette.search.report.next_steps import BELIEVE, steps
 
     time, at_confidence = run.problem.time_columns
+    # networks of one's own have no published top-1, those of the zoo none of fresh seeds
+    beside, column = ("fresh", TOP1) if confirmed_pick(run.front) else ("publ.", "published")
     rows = [
         [
             str(row["name"]),
@@ -267,7 +270,7 @@ def _print_run(run: Run, package: Path | None) -> None:
             f"{row[at_confidence]:.3g}",
             "-" if row["timed_ms"] is None else f"{row['timed_ms']:.3g}",
             f"{row['top1']:.1f}",
-            "-" if row["published"] is None else f"{row['published']:.1f}",
+            "-" if row[column] is None else f"{row[column]:.1f}",
             f"{row['params_m']:.1f}",
             str(row["verdict"]).removesuffix(" budget"),  # it would break in a narrow terminal
         ]
@@ -280,18 +283,23 @@ def _print_run(run: Run, package: Path | None) -> None:
         words = f"{config.target}, reward {config.reward} at {config.budget_ms:g} ms"
     print_table(
         f"{config.words if config.goals else words} at confidence {config.confidence:g}",
-        ["network", time, "at conf.", "timed", "top-1", "publ.", "M par.", "vs pick"],
+        ["network", time, "at conf.", "timed", "top-1", beside, "M par.", "vs pick"],
         rows,
     )
     if any(row[-1] == "over" for row in rows):
         print("over: over the budget, as timed where it was, else at that confidence")
     for line in guard_lines(run):
         say(line)
+    folder = shlex.quote(str(run.folder.path))
+    if run.failures:
+        say(f"{run.failures.words} (all reasons: palmette report {folder})")
     print(f"the pick: {run.pick.to_text()}")
     print(f"run folder: {run.folder.path} ({len(run.front)} networks in front.csv, front.html)")
     if package is not None:
         print(f"Core ML package: {package} ({UNTRAINED})")
-    say_next(f"palmette report {shlex.quote(str(run.folder.path))}", "how sure this is, on a page")
-    for what, command in steps(run.folder.path, run.problem):
-        if command.startswith("palmette train"):  # the page has all of them
-            say_next(command, what.partition(": ")[2])
+    say_next(f"palmette report {folder}", "how sure this is, on a page")
+    for what, command in steps(run.folder.path, run.problem, run.front):
+        about, _, purpose = what.partition(": ")
+        if about == BELIEVE:  # the page has all of them
+            say_next(command, purpose)
+            break

@@ -19,7 +19,7 @@ Arch = Annotated[
     str,
     typer.Argument(
         metavar="ARCH",
-        help="Zoo name, .json file, architecture text, or module.py:factory.",
+        help="Zoo name, .json file, trained weights, architecture text, or module.py:factory.",
         autocompletion=complete_network,
     ),
 ]
@@ -56,8 +56,20 @@ def read_architecture(text: str) -> Architecture:
 
     if text.endswith(".json"):
         return Architecture.from_json(read_text(Path(text)), text)
+    if names_weights(text):
+        from palmette.train.weights import describe_weights
+
+        return describe_weights(Path(text)).architecture
     expect(".py:" not in text, f"{text}: this needs an architecture, not a torch module")
     return Architecture.from_text(text) if "|" in text else load(text)
+
+
+def names_weights(text: str) -> bool:
+    """Whether ARCH is a file of trained weights, or the folder of a training."""
+    try:
+        return text.endswith(".safetensors") or Path(text, "run.toml").is_file()
+    except OSError:  # a text that is longer than a path can be
+        return False
 
 
 def read_task(
@@ -88,7 +100,8 @@ def read_ops(
 
         return trace_ops(module_from_file(text), (3, *module_size(resolution)))
     expect_no_resolution(resolution)
-    return read_architecture(text).ops() if text.endswith(".json") else network_ops(text)
+    named = text.endswith(".json") or names_weights(text)
+    return read_architecture(text).ops() if named else network_ops(text)
 
 
 def module_size(resolution: int | None) -> tuple[int, int]:

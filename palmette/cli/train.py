@@ -20,7 +20,7 @@ from palmette.cli.interrupts import interruptible, tell_interrupted
 from palmette.cli.output import listed, note, print_table, say, say_next
 from palmette.cli.progress import EVERY_S
 from palmette.cli.search import expect_alone
-from palmette.cli.subjects import Json, read_architecture
+from palmette.cli.subjects import Json, names_weights, read_architecture
 
 if TYPE_CHECKING:
     from palmette.search import TrainedFront
@@ -40,7 +40,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="[ARCH]",
-            help="Zoo name, .json file, or architecture text.",
+            help="Zoo name, .json file, architecture text, or weights to go on from.",
             autocompletion=complete_network,
         ),
     ] = None,
@@ -68,7 +68,9 @@ def train(
     skip_corrupt: Annotated[
         bool, typer.Option("--skip-corrupt", help="Leave damaged images out, and list them.")
     ] = False,
-    weights: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights to begin with, or the folder of a training.")
+    ] = None,
     timm: Annotated[
         str | None, typer.Option(help="timm's name of the network that --weights are of.")
     ] = None,
@@ -110,7 +112,14 @@ def train(
     from palmette.space.errors import InputError, expect, expect_some
     from palmette.train.options import expect_checkpoints, expect_options
     from palmette.train.recipe import load_recipe
+    from palmette.train.weights import weights_file
 
+    if arch is not None and names_weights(arch):
+        expect(
+            weights is None and timm is None,
+            f"--weights, --timm: {arch} is what it begins with; leave them out",
+        )
+        weights = Path(arch)
     expect(picks is None or run is not None, "--picks: needs --run, the folder of a search")
     expect(
         not successive_halving or (run is not None and not ray_workers),
@@ -148,7 +157,8 @@ def train(
     if picks is not None:
         expect_some("--picks", picks)
     cluster = _cluster(ray_workers, ray_address)
-    _check_places(resume, run, data, out, (weights, teacher))
+    weights, teacher = (None if path is None else weights_file(path) for path in (weights, teacher))
+    _check_places(resume, run, data, out)
     architecture = None if arch is None else read_architecture(arch)
     options: dict[str, Any] = {
         "share": share,
@@ -190,10 +200,8 @@ def _check_places(
     run: Path | None,
     data: str | None,
     out: Path | None,
-    weights: tuple[Path | None, ...],
 ) -> None:
     """Raise InputError where nothing is to be read, or nothing can be written."""
-    from palmette.space.files import expect_file
     from palmette.space.run_file import expect_begun
     from palmette.train.datasets import expect_data
 
@@ -205,9 +213,6 @@ def _check_places(
         expect_data(data)
     if out is not None:
         check_new_run(out)
-    for file in weights:
-        if file is not None:
-            expect_file(file)
 
 
 def _beginner(quantise: bool) -> Callable[..., Trained]:

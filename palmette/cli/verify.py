@@ -12,20 +12,22 @@ import typer
 
 from palmette.cli.export import Network, normalisation
 from palmette.cli.output import print_table, say, status
-from palmette.cli.subjects import Classes, Json, TaskName, read_task
+from palmette.cli.subjects import Classes, Json, TaskName
+from palmette.cli.trained import QUANTISED, Named, read_named
 
 if TYPE_CHECKING:
     from palmette.export.gates import Verdict
-    from palmette.space import Architecture
 
 
 def verify(
     package: Annotated[Path, typer.Argument(metavar="FILE", help="Core ML package.")],
     against: Annotated[
-        str, typer.Option(metavar="ARCH", help="What it should be: as of palmette export.")
+        str,
+        typer.Option(metavar="ARCH", help="What it should be, as of palmette export; or weights."),
     ],
     weights: Annotated[
-        Path | None, typer.Option(help="Weights that it was exported with; untrained by default.")
+        Path | None,
+        typer.Option(help="Of ARCH: those that it was exported with; untrained by default."),
     ] = None,
     task: TaskName = None,
     classes: Classes = None,
@@ -49,13 +51,10 @@ def verify(
     from palmette.export.package import model_file
     from palmette.export.sizes import read_size
     from palmette.space.errors import expect
-    from palmette.space.files import expect_file
 
-    architecture = read_task(against, task, classes)
+    named = read_named(against, weights, task, classes, foreign=keras)
     size = None if resolution is None else read_size(resolution, "--resolution")
     model_file(package)
-    if weights is not None:
-        expect_file(weights)
     from palmette.export.gates import write_mac_script
     from palmette.export.gates.mac_script import check_mac_script
     from palmette.export.gates.verify import sample_images
@@ -69,11 +68,16 @@ def verify(
         expect(
             all(other is None for other in others),
             f"package {package}: holds 8-bit weights, which say size and normalisation themselves;"
-            " give --weights alone",
+            " give the weights alone",
         )
-        prove = _prove_quantised(architecture, weights)
+        prove = _prove_quantised(package, named)
     else:
-        network = Network.of(architecture, weights, keras=keras, bgr=bgr)
+        expect(
+            not named.quantised,
+            f"{named.weights}: {QUANTISED}, and package {package} does not round; give the weights"
+            " that it was exported with",
+        )
+        network = Network.of(named, keras=keras, bgr=bgr)
         prove = _prove(network if size is None else network.at(size), mean, std, function)
     with status("verifying"):
         verdict = prove(package, images=images)
@@ -101,21 +105,23 @@ def _prove(network: Network, mean: str | None, std: str | None, function: str | 
         architecture=network.architecture,
         module=network.module,
         function=function or "",
+        classes=network.classes,
         **scaling,
     )
 
 
-def _prove_quantised(architecture: Architecture, weights: Path | None) -> Proof:
+def _prove_quantised(package: Path, named: Named) -> Proof:
     """`verify_quantised` of a network with the weights that training left."""
     from palmette.export.quantised import verify_quantised
     from palmette.space.errors import InputError
     from palmette.train.quantised import read_quantised
-    from palmette.train.weights import expect_same_network
 
-    if weights is None:
-        raise InputError("--weights: give those of palmette train --quantise; the package rounds")
-    read = read_quantised(weights)
-    expect_same_network(weights, read.architecture, architecture)
+    if named.weights is None or not named.quantised:
+        given = f"{named.weights}: are not" if named.weights else "--weights: give"
+        raise InputError(
+            f"{given} those of palmette train --quantise; package {package} rounds to 8 bits"
+        )
+    read = read_quantised(named.weights)
     scale, bias = read.normalisation.scale, read.normalisation.bias
     return partial(
         verify_quantised,
@@ -123,6 +129,7 @@ def _prove_quantised(architecture: Architecture, weights: Path | None) -> Proof:
         tensors=read.tensors,
         scale=scale,
         bias=bias,
+        classes=named.classes,
     )
 
 

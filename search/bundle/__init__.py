@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from palmette.search.bundle.report import report as report
     from palmette.search.bundle.report import table as table
     from palmette.search.bundle.written import device_table as device_table
+    from palmette.search.bundle.written import packages_in as packages_in
 else:  # these open pandas and scikit-learn, and numbers are checked before that
     __getattr__ = opened_late(
         __name__,
@@ -22,6 +23,6 @@ else:  # these open pandas and scikit-learn, and numbers are checked before that
             "folder": ("write_bundle",),
             "portfolio": ("Portfolio", "choose"),
             "report": ("proof_lines", "report", "table"),
-            "written": ("device_table",),
+            "written": ("device_table", "packages_in"),
         },
     )

@@ -14,14 +14,24 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from palmette.export import export_for_runtime
-from palmette.search.bundle.manifest import FORMAT, Package, check_phones, manifest, packages
+from palmette.search.bundle.manifest import (
+    FORMAT,
+    UNTRAINED,
+    Package,
+    check_phones,
+    manifest,
+    packages,
+)
 from palmette.search.bundle.portfolio import Portfolio
 from palmette.search.bundle.report import table
 from palmette.space import Architecture
 from palmette.space.errors import InputError, expect
+
+if TYPE_CHECKING:
+    from palmette.train.weights import TrainedWeights
 
 TEMPLATES = Path(str(files("palmette.search.bundle") / "swift"))
 MODELS = Path("Sources/PalmetteBackbones/Models")
@@ -72,7 +82,9 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _build(portfolio: Portfolio, folder: Path, trained: Mapping[Architecture, Any]) -> None:
+def _build(
+    portfolio: Portfolio, folder: Path, trained: Mapping[Architecture, TrainedWeights]
+) -> None:
     shutil.copytree(TEMPLATES, folder)
     (folder / MODELS).mkdir()
     made = {
@@ -87,10 +99,15 @@ def _build(portfolio: Portfolio, folder: Path, trained: Mapping[Architecture, An
     (folder / NOTE).write_text(note, "utf-8")
 
 
-def _export(portfolio: Portfolio, package: Package, folder: Path, trained: Any) -> dict[str, Any]:
+def _export(
+    portfolio: Portfolio, package: Package, folder: Path, trained: TrainedWeights | None
+) -> dict[str, Any]:
     """Export one package; what the manifest says of the result."""
-    given: dict[str, Any] = {} if trained is None else trained.for_export()
     shares = [share for share in portfolio.shares if share.network == package.network]
+    estimate = {
+        "estimated_top1": f"{shares[0].top1:.1f}",
+        "accuracy_rung": portfolio.fleet.accuracy,
+    }
     path = export_for_runtime(
         package.network if trained is None else trained.architecture,
         folder / package.name,
@@ -98,20 +115,32 @@ def _export(portfolio: Portfolio, package: Package, folder: Path, trained: Any) 
         metadata={
             "bundle": FORMAT,
             "targets": ", ".join(str(share.unit.target) for share in shares),
-            "estimated_top1": f"{shares[0].top1:.1f}",
-            "accuracy_rung": portfolio.fleet.accuracy,
+            **(estimate if trained is None else trained.accuracy),
         },
-        **given,
+        **({} if trained is None else {"labels": trained.classes, **trained.for_export()}),
     )
     inside = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return {
-        "weights": "untrained" if trained is None else "given",
+        **({"weights": UNTRAINED} if trained is None else _learned(trained)),
         "bytes": sum(file.stat().st_size for file in inside),
         "sha256": sha256(path),
     }
 
 
-def _trained(portfolio: Portfolio, paths: Sequence[Path]) -> dict[Architecture, Any]:
+def _learned(trained: TrainedWeights) -> dict[str, Any]:
+    """What the manifest says of trained weights: their classes, and how good they were."""
+    accuracy = trained.accuracy
+    top1 = accuracy.get("measured_top1")
+    return {
+        "architecture": trained.architecture.to_text(),
+        "weights": "given",
+        "classes": list(trained.classes),
+        "measured_top1": None if top1 is None else float(top1),
+        "accuracy": accuracy["accuracy_rung"],
+    }
+
+
+def _trained(portfolio: Portfolio, paths: Sequence[Path]) -> dict[Architecture, TrainedWeights]:
     """Trained weights by the backbone that they belong to, whatever classes they learned."""
     if not paths:
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from palmette.search.bundle.portfolio import Portfolio, Share
 from palmette.space import Architecture, InputError
 
 FORMAT = "palmette/bundle@1"
+UNTRAINED = "untrained"
 UNITS = ("ane", "gpu", "cpu")
 """In the order that a phone prefers: the first leaves most of the phone to everything else."""
 
@@ -53,7 +54,8 @@ def manifest(portfolio: Portfolio, made: Mapping[str, Mapping[str, Any]]) -> dic
 
     Args:
         portfolio: what was chosen.
-        made: of each package by its name: `weights`, `sha256` and `bytes`.
+        made: of each package by its name: `weights`, `sha256` and `bytes`; of a trained one also
+            its `architecture`, `classes`, `measured_top1` and `accuracy`.
 
     Raises:
         InputError: a phone without a known machine identifier.
@@ -66,7 +68,11 @@ def manifest(portfolio: Portfolio, made: Mapping[str, Mapping[str, Any]]) -> dic
         "confidence": portfolio.fleet.confidence,
         "max_loss_points": portfolio.max_loss_points,
         "packages": {package.name: _described(package, made[package.name]) for package in needed},
-        "devices": _devices(portfolio.shares),
+        "devices": _devices(
+            portfolio.shares,
+            # the estimate is of other weights, and of the classes that it was made for
+            trained={name for name, about in made.items() if about["weights"] != UNTRAINED},
+        ),
         # of the packages that the oldest systems read, the one with the least work
         "fallback": {"package": needed[0].name, "unit": "all"},
     }
@@ -98,19 +104,22 @@ def _described(package: Package, made: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _devices(shares: Sequence[Share]) -> dict[str, list[dict[str, Any]]]:
+def _devices(
+    shares: Sequence[Share], trained: Collection[str] = ()
+) -> dict[str, list[dict[str, Any]]]:
     by_phone: dict[str, list[Share]] = {}
     for share in sorted(shares, key=lambda share: UNITS.index(share.unit.target.unit)):
         by_phone.setdefault(share.unit.target.device, []).append(share)
     return {
-        identifier: [_choice(share, timed) for share in by_phone[phone]]
+        identifier: [_choice(share, timed, trained) for share in by_phone[phone]]
         for identifier, (phone, timed) in served_by(by_phone).items()
     }
 
 
-def _choice(share: Share, timed: bool) -> dict[str, Any]:
+def _choice(share: Share, timed: bool, trained: Collection[str]) -> dict[str, Any]:
+    package = _package(share).name
     return {
-        "package": _package(share).name,
+        "package": package,
         "unit": share.unit.target.unit,
         "phone": share.unit.target.device,
         "target": str(share.unit.target),
@@ -120,6 +129,6 @@ def _choice(share: Share, timed: bool) -> dict[str, Any]:
         "expected_ms": round(share.ms, 4),
         "lower_ms": round(share.lower_ms, 4),
         "upper_ms": round(share.upper_ms, 4),
-        "top1": round(share.top1, 3),
+        **({} if package in trained else {"top1": round(share.top1, 3)}),
         "loss_points": round(share.loss_points, 3),
     }

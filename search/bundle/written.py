@@ -12,6 +12,7 @@ import pandas as pd
 from palmette.search.bundle.folder import MANIFEST
 from palmette.search.bundle.manifest import FORMAT
 from palmette.space import InputError
+from palmette.space.errors import expect
 
 OF_CHOICE = ("phone", "timed_phone", "unit", "package", "expected_ms", "lower_ms", "upper_ms")
 OF_FALLBACK = ("unit", "package")
@@ -32,20 +33,36 @@ def device_table(bundle: Path) -> pd.DataFrame:
     Raises:
         InputError: not a bundle, or one whose manifest lacks something.
     """
+    manifest = _manifest(bundle)
+    try:
+        return pd.DataFrame(list(_rows(manifest)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _not_whole(bundle, error) from None
+
+
+def packages_in(bundle: Path) -> dict[str, dict[str, Any]]:
+    """What the manifest of a bundle says of each package, by its file; raises as `device_table`."""
+    try:
+        return dict(_manifest(bundle)["packages"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_whole(bundle, error) from None
+
+
+def _manifest(bundle: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((Path(bundle) / MANIFEST).read_text("utf-8"))
         known = manifest["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         known = False
-    if not known:
-        raise InputError(f"bundle {bundle}: holds no manifest of format {FORMAT}; write one first")
-    try:
-        return pd.DataFrame(list(_rows(manifest)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"bundle {bundle}: its {MANIFEST} is not whole ({type(error).__name__}: {error});"
-            " write the bundle again"
-        ) from None
+    expect(known, f"bundle {bundle}: holds no manifest of format {FORMAT}; write one first")
+    return dict(manifest)
+
+
+def _not_whole(bundle: Path, error: Exception) -> InputError:
+    return InputError(
+        f"bundle {bundle}: its {MANIFEST} is not whole ({type(error).__name__}: {error});"
+        " write the bundle again"
+    )
 
 
 def _rows(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:

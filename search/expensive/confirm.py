@@ -11,12 +11,14 @@ The seeds share the validation images: the standard error is that of training, n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from palmette.search.expensive.fresh import COLUMNS, SEEDS, lower
 from palmette.search.front import Floats, Ints
 from palmette.search.trials.task import Executor, Outcome, Task
 from palmette.search.trials.work import run_work
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
 
 Rewards = Callable[[Floats, Floats], Floats | None]
 """Times and top-1 (%) to what is to be largest, each of shape (n,); None without a reward."""
-WINNERS, SEEDS = 5, 3
-COLUMNS = ("confirmed_top1", "confirmed_se", "confirmed_seeds")
+WINNERS, TRAININGS = 5, 3
 KEY = "confirms"
+Fresh = Mapping[str, Mapping[int, dict[str, Any]]]
+"""What a study keeps of fresh trainings, by network and seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Confirmation:
         self,
         winners: Sequence[Winner],
         *,
-        seeds: int = SEEDS,
+        seeds: int = TRAININGS,
         seed: int = 0,
         tie_points: float = TIE_POINTS,
         rewards: Rewards | None = None,
@@ -97,8 +100,12 @@ class Confirmation:
 
     def values(self, at: int) -> Floats:
         """Fresh top-1 of the winner at a place, by seed; failed trainings have none."""
-        outcomes = [self._told.get((at, seed)) for seed in self.seeds]
-        return np.array([o.top1 for o in outcomes if o is not None and o.fate == "done"])
+        return np.array([outcome.top1 for outcome in self._done(at)])
+
+    def _done(self, at: int) -> list[Outcome]:
+        """What was told of a winner, seeds that this call does not ask for among it."""
+        outcomes = (self._told[key] for key in sorted(self._told) if key[0] == at)
+        return [outcome for outcome in outcomes if outcome.fate == "done"]
 
     def confirmed(self) -> Confirmed:
         """What came of it so far."""
@@ -136,8 +143,7 @@ class Confirmation:
         return found
 
     def _sigma(self, at: int) -> float:
-        done = (self._told.get((at, seed)) for seed in self.seeds)
-        return next((o.sigma for o in done if o is not None and o.fate == "done"), math.nan)
+        return next((outcome.sigma for outcome in self._done(at)), math.nan)
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,8 @@ class Confirmed:
     """Fresh trainings that succeeded."""
     tie_points: float
     rewards: Rewards | None = None
+    failed: tuple[str, ...] = ()
+    """Reasons of the trainings that failed this time."""
 
     @property
     def known(self) -> bool:
@@ -180,44 +188,71 @@ class Confirmed:
         rewards = self.rewards and self.rewards(self.ms[known], self.top1[known])
         if rewards is not None:
             return int(known[rewards.argmax()])
-        ties = known[self.top1[known] >= self.top1[known].max() - self.tie_points]
+        ties = np.flatnonzero(self.ties)
         return int(ties[np.lexsort((-self.top1[ties], self.ms[ties]))[0]])
 
+    @property
+    def ties(self) -> NDArray[np.bool_]:
+        """Mask of those whose fresh mean ties with the best; (n,)."""
+        known = self.seeds > 0
+        best = self.top1[known].max() if self.known else math.nan
+        found: NDArray[np.bool_] = known & (self.top1 >= best - self.tie_points)
+        return found
+
     def beside(self, front: pd.DataFrame) -> pd.DataFrame:
-        """A front with the fresh values of its winners, and with the pick by these.
+        """A front with the fresh values of its winners, and with pick and ties by these.
 
         A pick that is none of the winners stays.
 
         Args:
-            front: as a run has it, with columns `id` and `pick`.
+            front: as a run has it, with columns `id`, `pick` and `tie`.
         """
         table, at = front.copy(), {name: at for at, name in enumerate(self.ids)}
         places = [at.get(str(name)) for name in table["id"]]
         for column, values in zip(COLUMNS, (self.top1, self.se, self.seeds), strict=True):
-            none = 0 if column == COLUMNS[2] else math.nan
+            none = 0 if column == SEEDS else math.nan
             table[column] = [none if at is None else values[at] for at in places]
         before = places[int(np.flatnonzero(table["pick"])[0])]
         if self.pick is not None and before is not None:
             table["pick"] = [at == self.pick for at in places]
+            table["tie"] = [at is not None and bool(self.ties[at]) for at in places]
         return table
 
     def words(self) -> list[str]:
         """What the fresh trainings say, in lines."""
-        known = int((self.seeds > 0).sum())
+        known, failed = int((self.seeds > 0).sum()), len(self.failed)
+        last = f", the last because: {self.failed[-1]}" if failed else ""
         if not known:
-            return ["no winner could be trained anew: top-1 of the pick is the one that won"]
+            return [f"no winner could be trained anew{last}; top-1 of the pick is what it won by"]
         scatter = math.sqrt(float(np.nansum(self.se[self.seeds > 0] ** 2))) / known
-        return [
-            f"{known} winners trained anew with {int(self.seeds.max())} fresh seeds: top-1"
-            f" {self.shrinkage:+.2f} points lower than the values that they won by (standard error"
-            f" {scatter:.2f}); quote the fresh means",
+        seeds = int(self.seeds.max())
+        lines = [
+            f"{known} winner{'' if known == 1 else 's'} trained anew with {seeds} fresh"
+            f" seed{'' if seeds == 1 else 's'}: top-1 {lower(self.shrinkage)} than the values that"
+            f" won (standard error {scatter:.2f}); quote the fresh means",
         ]
+        if failed:
+            plural = "training" if failed == 1 else "trainings"
+            lines.append(f"{failed} {plural} failed{last}; the same command tries again")
+        return lines
 
 
-def neighbours(front: pd.DataFrame, count: int = WINNERS) -> pd.DataFrame:
-    """The pick of a front and the rows nearest to it, more accurate ones first; in its order."""
-    pick = int(np.flatnonzero(front["pick"])[0])
-    near = sorted(range(len(front)), key=lambda row: (abs(row - pick), -row))
+def neighbours(
+    front: pd.DataFrame, count: int = WINNERS, fresh: Mapping[str, int] | None = None
+) -> pd.DataFrame:
+    """Rows of a front to be trained anew, in its order.
+
+    Those that were trained anew most often come first, so that a call that is repeated chooses the
+    same ones; then the pick and what is nearest to it, more accurate ones first.
+
+    Args:
+        front: of a run, see `run.Run`.
+        count: rows at most.
+        fresh: trainings that there are already, by id.
+    """
+    pick, there = int(np.flatnonzero(front["pick"])[0]), fresh or {}
+    counts = [there.get(str(name), 0) for name in front["id"]]
+    near = sorted(range(len(front)), key=lambda row: (-counts[row], abs(row - pick), -row))
     return front.iloc[sorted(near[:count])]
 
 
@@ -227,43 +262,50 @@ def confirm(
     executor: Executor,
     *,
     winners: int = WINNERS,
-    seeds: int = SEEDS,
+    seeds: int = TRAININGS,
     seed: int = 0,
     tie_points: float = TIE_POINTS,
     rewards: Rewards | None = None,
     told: Callable[[Outcome], None] | None = None,
 ) -> Confirmed:
-    """Train the winners of a front anew; what an earlier call finished is not trained again.
+    """Train winners of a front anew; what an earlier call finished is not trained again.
 
-    The study keeps each outcome among its own attributes (`confirms/ID/SEED`). A trial it must not
-    be: samplers would take it for one more network.
+    The answer is of all networks of the front that have fresh trainings, those of earlier calls
+    too. The study keeps each outcome among its own attributes (`confirms/ID/SEED`). A trial it must
+    not be: samplers would take it for one more network.
 
     Args:
         study: of the run; its driver calls.
         front: of the run, see `run.Run`.
         executor: of an evaluator to which a seed makes a difference.
-        winners: rows of the front, the pick and those nearest to it.
+        winners: rows of the front, see `neighbours`.
         seeds: fresh ones for each.
         seed: of the search's own trainings.
         tie_points: accuracies this close tie.
         rewards: see `Confirmation`.
         told: called after each outcome.
     """
-    rows = neighbours(front, winners).to_dict("records")
-    chosen = [_winner(row) for row in rows]
-    work = Confirmation(chosen, seeds=seeds, seed=seed, tie_points=tie_points, rewards=rewards)
-    for outcome in _kept(study, work):
+    asked, kept = range(seed + 1, seed + 1 + seeds), _fresh(study)
+    counts = {name: len(found.keys() & set(asked)) for name, found in kept.items()}
+    chosen = neighbours(front, winners, counts)
+    rows = [_winner(row) for row in chosen.to_dict("records")]
+    work = Confirmation(rows, seeds=seeds, seed=seed, tie_points=tie_points, rewards=rewards)
+    for outcome in _outcomes(kept, work):
         work.tell(outcome)
+    failed: list[str] = []
 
     def keep(outcome: Outcome) -> None:
-        if outcome.fate == "done":  # others are tried again by the next call
+        if outcome.fate == "done":
             key = _key(work.ids[outcome.task.trial], outcome.task.seed)
             study.set_user_attr(key, _plain(outcome))
+        else:  # the next call tries again
+            failed.append(outcome.reason or outcome.fate)
         if told is not None:
             told(outcome)
 
     run_work(work, executor, keep)
-    return work.confirmed()
+    found = _confirmed(front, {*kept, *work.ids}, _fresh(study), tie_points, rewards)
+    return replace(found, failed=tuple(failed))
 
 
 def recorded(
@@ -277,20 +319,35 @@ def recorded(
     The pick moves only if it is among those that were trained anew: one that the search has found
     since has yet to be.
     """
-    fresh: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    kept = _fresh(study)
+    if not front["id"].isin(list(kept)).any():
+        return front
+    return _confirmed(front, kept, kept, tie_points, rewards).beside(front)
+
+
+def _confirmed(
+    front: pd.DataFrame,
+    names: Collection[str],
+    kept: Fresh,
+    tie_points: float,
+    rewards: Rewards | None,
+) -> Confirmed:
+    """What fresh trainings say of the rows of a front that have one of these ids."""
+    rows = [_winner(row) for row in front.to_dict("records") if row["id"] in names]
+    work = Confirmation(rows, tie_points=tie_points, rewards=rewards)
+    for outcome in _outcomes(kept, work):
+        work.tell(outcome)
+    return work.confirmed()
+
+
+def _fresh(study: optuna.Study) -> Fresh:
+    found: dict[str, dict[int, dict[str, Any]]] = {}
     for key, value in study.user_attrs.items():
         kind, _, rest = key.partition("/")
         if kind == KEY:
             name, _, seed = rest.partition("/")
-            fresh.setdefault(name, []).append((int(seed), value))
-    rows = [row for row in front.to_dict("records") if row["id"] in fresh]
-    if not rows:
-        return front
-    work = Confirmation([_winner(row) for row in rows], tie_points=tie_points, rewards=rewards)
-    work.seeds = tuple(sorted({seed for found in fresh.values() for seed, _ in found}))
-    for outcome in _kept(study, work):
-        work.tell(outcome)
-    return work.confirmed().beside(front)
+            found.setdefault(name, {})[int(seed)] = value
+    return found
 
 
 def _winner(row: dict[Any, Any]) -> Winner:
@@ -307,12 +364,10 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in names}
 
 
-def _kept(study: optuna.Study, work: Confirmation) -> list[Outcome]:
-    """Outcomes of an earlier call."""
-    attributes = study.user_attrs
+def _outcomes(kept: Fresh, work: Confirmation) -> list[Outcome]:
+    """What there is of the winners of a confirmation."""
     return [
         Outcome(Task(at, work.winners[at].architecture, seed), "done", **found)
         for at, name in enumerate(work.ids)
-        for seed in work.seeds
-        if (found := attributes.get(_key(name, seed))) is not None
+        for seed, found in sorted(kept.get(name, {}).items())
     ]

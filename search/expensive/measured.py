@@ -141,6 +141,18 @@ class MeasuredAccuracy:
             f" measured ones (each of these left out in turn: error {left.error:.2f} points{order})"
         )
 
+    @property
+    def caution(self) -> str:
+        """Of a function whose values look like shares of 1; blank where they don't."""
+        values = self.results.top1
+        if self.rung != "function" or not len(values) or values.max() > 1:
+            return ""
+        return (
+            f"no measured value is above 1 ({len(values)} from {values.min():.3g} to"
+            f" {values.max():.3g}), and top-1 is in percent: a function that returns a share of 1"
+            " must return 100 times as much"
+        )
+
 
 def prior_of(compiled: CompiledSpace, recipe: str | None = None) -> Prior | None:
     """The shipped prior for a space; None where it cannot judge a block of it."""

@@ -112,6 +112,7 @@ def replay(
         bool(order.before),
         f"the study {recorded.study_name!r} holds no finished trial that could be asked for again",
     )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         study_name=recorded.study_name, directions=recorded.directions, sampler=sampler()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from palmette.search.expensive.fresh import TOP1, basis, is_confirmed
 from palmette.search.report.baselines import WORDS, baselines_of
 from palmette.search.report.opened import OpenedRun
 
@@ -21,13 +22,15 @@ def answer(opened: OpenedRun) -> str:
         for name, value, more in _cards(opened, row)
     )
     return (
-        f"<p>Take <strong>{escape(str(row['id'])[:8])}</strong>: {escape(_why(opened))}</p>"
+        f"<p>Take <strong>{escape(str(row['id'])[:8])}</strong>: {escape(_why(opened, row))}</p>"
         f'<dl class="cards">{cards}</dl>'
         f"<p><code>{escape(str(row['architecture']))}</code></p><p>{escape(_sure(opened, row))}</p>"
     )
 
 
 def _nothing(opened: OpenedRun) -> str:
+    if not opened.complete and opened.failures:
+        return f"There is none: {opened.failures.words}."
     if not opened.complete:
         return "There is none yet: no trial is finished."
     return (
@@ -40,14 +43,18 @@ def _cards(opened: OpenedRun, row: dict[Any, Any]) -> list[tuple[str, str, str]]
     """Name, value, and what stands below it."""
     return [
         *_times(opened, row),
-        (
-            "top-1",
-            f"{row['top1']:.1f} %",
-            f"80 % interval {row['top1_low']:.1f} to {row['top1_high']:.1f}",
-        ),
+        _accuracy(row),
         ("parameters", f"{row['params_m']:.2f} M", f"{row['macs_m']:.0f} M MACs"),
         ("package", f"{row['package_mb']:.1f} MB", f"{row['precision']} weights"),
     ]
+
+
+def _accuracy(row: dict[Any, Any]) -> tuple[str, str, str]:
+    if is_confirmed(row):
+        more = f"{basis(row)}; it won by {row['top1']:.1f} %"
+        return "top-1 of fresh seeds", f"{row[TOP1]:.1f} %", more
+    more = f"80 % interval {row['top1_low']:.1f} to {row['top1_high']:.1f}"
+    return "top-1", f"{row['top1']:.1f} %", more
 
 
 def _times(opened: OpenedRun, row: dict[Any, Any]) -> list[tuple[str, str, str]]:
@@ -69,15 +76,19 @@ def _times(opened: OpenedRun, row: dict[Any, Any]) -> list[tuple[str, str, str]]
     return [*found, (f"load {at}", f"{row['load_at_confidence']:.3g}", runs_on)]
 
 
-def _why(opened: OpenedRun) -> str:
-    if opened.problem.reward is not None:
-        return f"the network of the largest reward ({opened.config.reward}) on the front."
+def _why(opened: OpenedRun, row: dict[Any, Any]) -> str:
+    reward, fresh = opened.config.reward, "of the networks trained anew with fresh seeds, the "
+    if is_confirmed(row):
+        most = "fastest of those that tie with the best mean"
+        return fresh + (most if reward is None else f"one of the largest reward ({reward})") + "."
+    if reward is not None:
+        return f"the network of the largest reward ({reward}) on the front."
     return "the fastest network of the front among those that tie with the best score."
 
 
 def _sure(opened: OpenedRun, row: dict[Any, Any]) -> str:
     ties = int(opened.front["tie"].sum()) - int(bool(row["tie"]))
-    accuracy = opened.problem.accuracy
+    accuracy, best = opened.problem.accuracy, "fresh mean" if is_confirmed(row) else "score"
     tied = "No other network ties" if ties == 0 else f"{ties} other networks tie"
     tied = "One other network ties" if ties == 1 else tied
     outside = (
@@ -86,7 +97,7 @@ def _sure(opened: OpenedRun, row: dict[Any, Any]) -> str:
         else ""
     )
     return (
-        f"How sure: {tied} with the best score, within {accuracy.tie_points:.2g} points. Top-1 is"
+        f"How sure: {tied} with the best {best}, within {accuracy.tie_points:.2g} points. Top-1 is"
         f" {accuracy.words()}.{outside}{_beaten(opened)}"
     )
 

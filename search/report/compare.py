@@ -16,6 +16,7 @@ import pandas as pd
 
 from palmette.latency.tables import read_csv
 from palmette.search.config import SearchConfig
+from palmette.search.expensive.fresh import COLUMNS
 from palmette.search.front import Floats, covered, hypervolume, non_dominated
 from palmette.search.run_folder import RunFolder
 from palmette.space.errors import expect
@@ -46,9 +47,10 @@ class Side:
 
     @property
     def pick(self) -> dict[str, Any]:
-        """The pick's row: times, and `_PICK`."""
+        """The pick's row: times, `_PICK`, and what fresh seeds say of it, if they do."""
         row = self.front.loc[self.front["pick"]].iloc[0]
-        return {name: row[name] for name in (*self.times, *_PICK)}
+        fresh = [name for name in COLUMNS if name in row and row[name] > 0]
+        return {name: row[name] for name in (*self.times, *_PICK, *fresh)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def _checked(side: Side) -> pd.DataFrame:
         f"{where}: one row must have the pick marked as True; search again",
     )
     front["pick"] = front["pick"] == "True"
+    for column in (name for name in COLUMNS if name in front):
+        front[column] = pd.to_numeric(front[column], errors="coerce").astype(float)
     for column in (*side.times, "top1", "params_m", "macs_m"):
         values = pd.to_numeric(front[column], errors="coerce").astype(float)
         for row, good, text in zip(front.index, np.isfinite(values), front[column], strict=True):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from palmette.latency import LATENCY
 from palmette.search.accuracy import PRIOR
+from palmette.search.expensive.fresh import fresh_words, is_confirmed
 from palmette.search.problem import SearchProblem
 from palmette.search.references import run_references
 from palmette.search.report.history import history
@@ -57,6 +58,7 @@ def contents(opened: OpenedRun) -> dict[str, Any]:
             **{name: front[name].round(6).tolist() for name in ("top1", "params_m", "macs_m")},
             "low": front["top1_low"].round(6).tolist(),
             "high": front["top1_high"].round(6).tolist(),
+            "fresh": [fresh_words(row) if is_confirmed(row) else "" for row in records],
         },
         "panels": [panel(problem, r, op_texts) if r["id"] in ready else None for r in records],
         "ops": list(op_texts),

@@ -19,7 +19,8 @@ from palmette.search.proposals import Proposals
 from palmette.search.report.importance import Importance, importance
 from palmette.search.run_folder import RunFolder
 from palmette.search.target_runs import expect_one_run
-from palmette.search.trials.driver import failed_for_good, learn_trial, told_trials
+from palmette.search.trials.driver import learn_trial, told_trials
+from palmette.search.trials.failures import Failures
 from palmette.space import InputError
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ class OpenedRun:
         return [trial for trial in self.trials if trial.state.name == "COMPLETE"]
 
     @property
-    def failed(self) -> int:
+    def failures(self) -> Failures:
         """Trials whose measurement failed for good."""
-        return sum(failed_for_good(trial) for trial in self.trials)
+        return Failures.of(self.trials, self.problem.space)
 
     @property
     def standing(self) -> str:
@@ -97,14 +98,15 @@ def open_run(path: Path, storage: str | None = None) -> OpenedRun:
         trials = told_trials(study)
         for trial in trials:
             learn_trial(problem, trial)
-        proposals = Proposals(config, problem, None)
-        ended = FINISHED if proposals.finished(study) and folder.front.is_file() else CUT_OFF
+        proposals, front = Proposals(config, problem, None), _front(study, problem)
+        written = folder.front.is_file() or not len(front)  # nothing to write of an empty one
+        ended = FINISHED if proposals.finished(study) and written else CUT_OFF
         return OpenedRun(
             folder,
             config,
             about,
             problem,
-            _front(study, problem),
+            front,
             tuple(trials),
             proposals.decided(study),
             RUNNING if running else ended,

@@ -20,6 +20,7 @@ from palmette.search.report.next_steps import next_steps
 from palmette.search.report.opened import OpenedRun, open_run
 from palmette.search.report.repeat import command
 from palmette.search.report.tables import (
+    failures_table,
     front_table,
     history_table,
     importance_table,
@@ -99,12 +100,14 @@ def _explored(opened: OpenedRun, data: dict[str, Any]) -> str:
             f" ({data['unit']} × points, up to the budget and a score of 0)."
         ),
         history_table=history_table(told),
+        failures=failures_table(opened.failures),
         importance=importance_table(opened),
     )
 
 
 def _failed(opened: OpenedRun) -> str:
-    return f", {opened.failed:,} of them failed" if opened.failed else ""
+    count = len(opened.failures.trials)
+    return f", {count:,} of them failed" if count else ""
 
 
 def _front_note(opened: OpenedRun) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from palmette.search.expensive.fresh import SEEDS, fresh_words, is_confirmed
 from palmette.search.report.history import History
 from palmette.search.report.opened import OpenedRun
+from palmette.search.trials.failures import Failures
 
 _ROWS = 40
 """Of the history, evenly spaced."""
+_REASONS = 20
+"""Different ones that are shown."""
 _FIRST = 12
 """Choices that are shown unfolded."""
 
@@ -32,6 +37,7 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 def front_table(opened: OpenedRun) -> str:
     """Every network of the front."""
+    fresh = SEEDS in opened.front
     time, at_confidence = opened.problem.time_columns
     columns = [
         "network",
@@ -39,6 +45,7 @@ def front_table(opened: OpenedRun) -> str:
         "at conf.",
         "top-1",
         "80 % interval",
+        *(["fresh seeds"] if fresh else []),
         "M par.",
         "M MACs",
         "resolution",
@@ -51,6 +58,7 @@ def front_table(opened: OpenedRun) -> str:
             f"{row[at_confidence]:.3g}",
             f"{row['top1']:.1f}",
             f"{row['top1_low']:.1f} to {row['top1_high']:.1f}",
+            *([fresh_words(row) if is_confirmed(row) else "-"] if fresh else []),
             f"{row['params_m']:.2f}",
             f"{row['macs_m']:.0f}",
             str(row["resolution"]),
@@ -74,6 +82,24 @@ def history_table(told: History) -> str:
     pairs = list(zip(told.trials, told.hypervolume, strict=True))
     rows = [[f"{n:,}", f"{volume:.4g}"] for n, volume in [*pairs[:-1:step], pairs[-1]]]
     return table("Hypervolume after trials", ["trials", "hypervolume"], rows)
+
+
+def failures_table(failures: Failures) -> str:
+    """Why trials failed, the usual reasons first; nothing where none did."""
+    if not failures:
+        return ""
+    counts = Counter(trial.reason for trial in failures.trials)
+    last = {trial.reason: trial for trial in failures.trials}
+    rows = [
+        [reason, f"{count:,}", f"{last[reason].trial:,}", last[reason].architecture]
+        for reason, count in counts.most_common(_REASONS)
+    ]
+    left = len(counts) - len(rows)
+    caption = "Reasons, the usual ones first" + (f"; {left:,} rarer ones left out" if left else "")
+    found = table(caption, ["reason", "trials", "the last", "its network"], rows)
+    return (
+        f"<h3>Trials that failed</h3><p>{escape(failures.words)}</p><div class='wide'>{found}</div>"
+    )
 
 
 def importance_table(opened: OpenedRun) -> str:

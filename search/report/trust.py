@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from palmette.latency import LatencyPredictor
+from palmette.search.expensive.fresh import SEEDS, TOP1, confirmed_pick, lower
 from palmette.search.report.baselines import WORDS, baselines_of
 from palmette.search.report.opened import OpenedRun
 from palmette.search.run import Run
@@ -72,11 +73,18 @@ def _of_accuracy(opened: OpenedRun) -> Iterator[Statement]:
     if not len(front):
         yield "Accuracy", _sentence(f"top-1 is {accuracy.words()}")
         return
-    if "confirmed_top1" in front:
-        count = int(front["confirmed_top1"].notna().sum())
-        yield "Fresh seeds", f"{count} networks were trained anew; the pick is chosen by these."
+    fresh = front[front[SEEDS] > 0] if SEEDS in front else front[:0]
+    if len(fresh):
+        yield (
+            "Fresh seeds",
+            f"{len(fresh)} networks were trained anew with seeds that nothing was selected by:"
+            f" top-1 {lower((fresh['top1'] - fresh[TOP1]).mean())} than the values that won.",
+        )
     count = int(front["tie"].sum())
-    yield "Ties", f"{count} of {len(front)} networks of the front tie with the best score."
+    among, best = f"{len(front)} networks of the front", "score"
+    if confirmed_pick(front):
+        among, best = f"these {len(fresh)}", "fresh mean, which chooses the pick"
+    yield "Ties", f"{count} of {among} tie with the best {best}."
 
 
 def _sentence(words: str) -> str:

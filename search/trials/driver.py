@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FAILURES = 10
 """Failed trials in a row after which a run stops: what fails is not the network then."""
+CAUTIOUS = 3
+"""Networks after which it is told what speaks against all their values: others may take days."""
 POLL_S = 0.5
 NETWORKS = "networks"
 """Attribute of a study whose networks are used up: trials that it has then."""
@@ -38,7 +40,7 @@ _LOG = logging.getLogger("palmette")
 
 
 class AllFailed(InputError):
-    """A run that measured nothing: there is nothing to go on with."""
+    """A run that measured nothing, with the reason: there is nothing to go on with."""
 
 
 class Driver:
@@ -204,6 +206,8 @@ class Driver:
         self.study.tell(trial, [ms, -minus_score])
         kept = violation <= 0
         self.tracker.finished(ms, -minus_score, feasible=kept, seconds=outcome.seconds)
+        if self.tracker.done == CAUTIOUS and self.problem.accuracy.caution:
+            _LOG.warning("%s", self.problem.accuracy.caution)
 
     def _fail(self, trial: optuna.Trial) -> None:
         import optuna
@@ -260,11 +264,11 @@ class FailedInARow:
         self._count = 0 if outcome.fate == "done" else self._count + 1
         if self._count < FAILURES:
             return
-        said = f"{FAILURES} trials in a row failed, the last because: {outcome.reason}; "
+        said = f"{FAILURES} trials in a row failed, the last because: {outcome.reason}"
         if not self._measured():
-            raise AllFailed(f"{said}mend that, and search again")
+            raise AllFailed(said)
         raise InputError(
-            f"{said}mend what is around the function or the data, and go on with --resume; a"
+            f"{said}; mend what is around the function or the data, and go on with --resume; a"
             " function that is itself changed needs a new search"
         )
 

@@ -1,27 +1,21 @@
-"""The benchmark of compiling: one real space, and the file of made ones."""
+"""The benchmark of compiling: a real space, and the file of made ones."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "compile_spaces.py"
+from palmette.space import SearchSpace, compile_space
 
 
-@pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script as a module; its dataclass looks itself up by name."""
-    spec = importlib.util.spec_from_file_location("compile_spaces", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "compile_spaces", module)
-    spec.loader.exec_module(module)
-    return module
+def test_a_real_space_is_compiled(benchmark: ModuleType) -> None:
+    found = benchmark.compilation("fbnet")
+    wanted = compile_space(SearchSpace.preset("fbnet"))
+    assert (found.name, found.blocks) == ("fbnet", len(wanted.block_params))
+    assert min(found.first_s, found.first_process_s, found.cached_s) > 0
 
 
 def test_the_slowest_preset_is_written_with_its_command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
@@ -10,60 +9,51 @@ import pytest
 
 from palmette.space import InputError
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-@pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("expensive_stage")
-
-
 MADE = {"target": "iphone-13/ane", "data": "abc", "code": "1"}
 TABLE = {("tpe", "warm", 3, 100): 0.91, ("palmette", "cold", 0, 20): 0.875}
 
 
-def test_what_was_written_is_read_again(stage: ModuleType, tmp_path: Path) -> None:
+def test_what_was_written_is_read_again(benchmark: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "shares.csv"
-    assert stage.read_shares(path, MADE) == {}
-    stage.write_shares(path, TABLE, MADE)
-    assert stage.read_shares(path, MADE) == TABLE
+    assert benchmark.read_shares(path, MADE) == {}
+    benchmark.write_shares(path, TABLE, MADE)
+    assert benchmark.read_shares(path, MADE) == TABLE
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_rows_that_something_else_made_are_refused(
-    stage: ModuleType, tmp_path: Path, name: str
+    benchmark: ModuleType, tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / "shares.csv"
-    stage.write_shares(path, TABLE, {**MADE, name: "other"})
+    benchmark.write_shares(path, TABLE, {**MADE, name: "other"})
     with pytest.raises(
         InputError, match=f"was made with another {name}; name the samplers that run"
     ):
-        stage.read_shares(path, MADE)
+        benchmark.read_shares(path, MADE)
     if name == "code":
-        assert set(stage.read_shares(path, MADE, ["tpe"])) == {("palmette", "cold", 0, 20)}
+        assert set(benchmark.read_shares(path, MADE, ["tpe"])) == {("palmette", "cold", 0, 20)}
     else:
         with pytest.raises(InputError):
-            stage.read_shares(path, MADE, ["tpe"])
+            benchmark.read_shares(path, MADE, ["tpe"])
 
 
-def test_a_table_says_target_data_and_code(stage: ModuleType, tmp_path: Path) -> None:
+def test_a_table_says_target_data_and_code(benchmark: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a")
-    made = stage.about(tmp_path / "data.csv", "iphone-11/cpu")
+    made = benchmark.about(tmp_path / "data.csv", "iphone-11/cpu")
     (tmp_path / "data.csv").write_text("b")
-    other = stage.about(tmp_path / "data.csv", "iphone-11/ane")
+    other = benchmark.about(tmp_path / "data.csv", "iphone-11/ane")
     assert {name for name in made if made[name] != other[name]} == {"target", "data"}
 
 
-def test_every_sampler_gets_both_starts_and_gp_only_short_runs(stage: ModuleType) -> None:
-    runs = list(stage.arms(3, 2, 500))
+def test_every_sampler_gets_both_starts_and_gp_only_short_runs(benchmark: ModuleType) -> None:
+    runs = list(benchmark.arms(3, 2, 500))
     assert len(runs) == len(set(runs))
     short = [arm for arm, count in runs if count == 100]
-    assert len(short) == 2 * (3 * (len(stage.SAMPLERS) - 1) + 2)
+    assert len(short) == 2 * (3 * (len(benchmark.SAMPLERS) - 1) + 2)
     assert {arm.sampler for arm, count in runs if count == 500}.isdisjoint({"gp", "palmette_blind"})
 
 
-def test_differences_are_paired_by_seed_and_start(stage: ModuleType) -> None:
+def test_differences_are_paired_by_seed_and_start(benchmark: ModuleType) -> None:
     table = {}
     for seed in range(20):
         for start in ("warm", "cold"):
@@ -71,7 +61,7 @@ def test_differences_are_paired_by_seed_and_start(stage: ModuleType) -> None:
             table["palmette", start, seed, 100] = level
             table["tpe", start, seed, 100] = level - 0.05 + 0.001 * (seed % 2)
     table["gp", "cold", 0, 100] = 0.5
-    rows = {(row["start"], row["sampler"]): row for row in stage.compared(table)}
+    rows = {(row["start"], row["sampler"]): row for row in benchmark.compared(table)}
     row = rows["cold", "tpe"]
     assert row["ours_more"] == pytest.approx(0.0495)
     # seeds differ by 0.19, differences within a seed by 0.001: paired, the interval is narrow

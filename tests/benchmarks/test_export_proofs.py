@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,22 +14,9 @@ import pytest
 
 from palmette.space import ZOO, InputError
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "export_proofs.py"
 
-
-@pytest.fixture(scope="module")
-def table() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("export_proofs", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def test_a_detector_has_a_row_for_each_form_of_its_format(table: ModuleType) -> None:
-    rows = table.cases([], ["ssdlite", "lraspp"], table.TARGETS, [])
+def test_a_detector_has_a_row_for_each_form_of_its_format(benchmark: ModuleType) -> None:
+    rows = benchmark.cases([], ["ssdlite", "lraspp"], benchmark.TARGETS, [])
     assert [(row.task, row.kind, row.nms, row.system) for row in rows] == [
         ("ssdlite", "mlprogram", "pipeline", ""),
         ("ssdlite", "mlprogram", "none", ""),
@@ -44,11 +29,11 @@ def test_a_detector_has_a_row_for_each_form_of_its_format(table: ModuleType) -> 
     ]
 
 
-def test_every_network_head_and_scheme_is_asked_for_by_default(table: ModuleType) -> None:
-    rows = table.cases(list(ZOO), table.HEADS, table.TARGETS, table.EVERY_SCHEME)
+def test_every_network_head_and_scheme_is_asked_for_by_default(benchmark: ModuleType) -> None:
+    rows = benchmark.cases(list(ZOO), benchmark.HEADS, benchmark.TARGETS, benchmark.EVERY_SCHEME)
     assert {row.network for row in rows} == set(ZOO)
-    assert {row.task for row in rows} == {"", *table.HEADS}
-    assert {row.scheme for row in rows} == {"", *table.EVERY_SCHEME}
+    assert {row.task for row in rows} == {"", *benchmark.HEADS}
+    assert {row.scheme for row in rows} == {"", *benchmark.EVERY_SCHEME}
 
 
 @pytest.mark.parametrize(
@@ -56,33 +41,35 @@ def test_every_network_head_and_scheme_is_asked_for_by_default(table: ModuleType
     [(["mobilenet_v9"], [], []), ([], ["poses"], []), ([], [], ["zip"])],
 )
 def test_unknown_names_are_refused(
-    table: ModuleType, names: list[str], tasks: list[str], schemes: list[str]
+    benchmark: ModuleType, names: list[str], tasks: list[str], schemes: list[str]
 ) -> None:
     with pytest.raises(InputError, match="known: "):
-        table.cases(names, tasks, table.TARGETS, schemes)
+        benchmark.cases(names, tasks, benchmark.TARGETS, schemes)
 
 
 def test_only_rows_that_passed_with_the_same_code_are_kept(
-    table: ModuleType, tmp_path: Path
+    benchmark: ModuleType, tmp_path: Path
 ) -> None:
-    row = table.Row("a", "", "t", "", "", "", "mlprogram", True, code=table.code_state())
+    row = benchmark.Row("a", "", "t", "", "", "", "mlprogram", True, code=benchmark.code_state())
     rows = [row, replace(row, network="b", passed=False), replace(row, network="c", code="old")]
-    table.write(tmp_path / "table.csv", rows)
-    assert table.earlier(tmp_path / "table.csv") == [row]
-    assert table.earlier(tmp_path / "none.csv") == []
+    benchmark.write(tmp_path / "table.csv", rows)
+    assert benchmark.earlier(tmp_path / "table.csv") == [row]
+    assert benchmark.earlier(tmp_path / "none.csv") == []
 
 
-def test_a_network_that_fails_is_a_row_with_its_reason(table: ModuleType) -> None:
-    case = table.Case("mobilenet_v2", "ssdlite", "iphone-11/ane@coreml-ios13", nms="program")
-    row = table.proof(case, 1, "state")
+def test_a_network_that_fails_is_a_row_with_its_reason(benchmark: ModuleType) -> None:
+    case = benchmark.Case("mobilenet_v2", "ssdlite", "iphone-11/ane@coreml-ios13", nms="program")
+    row = benchmark.proof(case, 1, "state")
     assert not row.passed and row.reason.startswith("InputError: nms: 'program' is an op of ML")
 
 
 @pytest.mark.slow
-def test_the_script_verifies_a_network_and_prints_its_metrics(tmp_path: Path) -> None:
+def test_the_script_verifies_a_network_and_prints_its_metrics(
+    benchmark: ModuleType, tmp_path: Path
+) -> None:
     out = tmp_path / "proofs.csv"
     words = ["--network", "mobilenet_v3_small", "--task", "--scheme", "--images", "1", "--json"]
-    script = [sys.executable, str(SCRIPT), *words, "--processes", "1", "--out", str(out)]
+    script = [sys.executable, benchmark.__file__, *words, "--processes", "1", "--out", str(out)]
     done = subprocess.run(script, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout.splitlines()[-1])

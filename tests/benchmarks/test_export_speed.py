@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,19 +10,6 @@ import pytest
 
 from palmette.export._coremltools import coremltools
 from palmette.space import Architecture
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "export_speed.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("export_speed", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["export_speed"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["export_speed"]
 
 
 def test_the_packages_of_the_suite_are_of_different_networks(benchmark: ModuleType) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,18 +10,6 @@ import pytest
 from palmette.latency import load_predictor
 from palmette.space import Architecture
 from palmette.train import AccuracyPrior
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "families.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("families_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_gains_are_over_the_budgets_that_a_rival_keeps(benchmark: ModuleType) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections import Counter
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -15,19 +12,7 @@ from palmette.latency import TARGETS, published_timings
 from palmette.latency.whole.fitted import measured_networks
 from palmette.latency.whole.model import Measured
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "few_shot.py"
 XS_GPU = "iphone-xs/gpu@coreml-ios13"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("few_shot_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

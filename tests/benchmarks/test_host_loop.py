@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import sys
@@ -24,19 +23,6 @@ from palmette.latency.op_lists import network_ops
 from palmette.latency.planning.space_plan import space_needs
 from palmette.latency.targets import parse_target
 from palmette.space import InputError, Op, SearchSpace
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "host_loop.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("host_loop", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def op_ms(op: Op) -> float:

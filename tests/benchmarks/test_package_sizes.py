@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -11,24 +10,19 @@ from types import ModuleType
 import pytest
 
 from palmette.search.objectives.quantities import quantities_of
-from palmette.space import MOBILENET_LIKE, load, presets
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "package_sizes.py"
-
-
-@pytest.fixture
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("package_sizes", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from palmette.space import SearchSpace, load, presets
 
 
 def test_networks_are_the_first_references_and_one_of_each_preset(benchmark: ModuleType) -> None:
-    names = [name for name, _ in benchmark.networks(2, seed=7)]
-    assert names == [*list(MOBILENET_LIKE)[:2], *(f"{name}, random" for name in presets())]
+    (one, first), (other, second), *drawn = found = list(benchmark.networks(2, seed=7))
+    assert (one, other) == ("mobilenet_v1", "mobilenet_v2")
+    assert (first, second) == (load(one), load(other))
+    assert [name for name, _ in drawn] == [f"{name}, random" for name in presets()]
+    for (_, network), preset in zip(drawn, presets(), strict=True):
+        space = SearchSpace.preset(preset)
+        assert space.decode(space.encode(network)) == network
+    assert list(benchmark.networks(2, seed=7)) == found
+    assert list(benchmark.networks(0, seed=8)) != drawn
 
 
 def test_errors_are_of_what_is_counted_against_what_was_written(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import pytest
 
 from palmette.space import InputError
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "per_op_to_network.py"
 OP_COLUMNS = (
     *("framework", "device", "processor", "precision", "network", "op_index", "op"),
     *("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel", "stride", "groups"),
@@ -24,17 +22,6 @@ OP_COLUMNS = (
 NETWORK_COLUMNS = ("device", "processor", "network", "latency_ms", "unit")
 FAMILY_COLUMNS = ("network", "family")
 PASSPORT = {"framework": "lite", "device": "made", "processor": "gpu", "precision": "fp16"}
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("per_op_to_network", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def op_row(network: str, index: int, random: np.random.Generator) -> dict[str, Any]:
@@ -147,9 +134,9 @@ def test_two_devices_and_few_families_are_refused(
         benchmark.read(files["ops"], files["networks"], families)
 
 
-def test_a_missing_file_ends_the_script_with_2() -> None:
+def test_a_missing_file_ends_the_script_with_2(benchmark: ModuleType) -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--ops", "nowhere.csv"], capture_output=True, text=True
+        [sys.executable, benchmark.__file__, "--ops", "nowhere.csv"], capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "error: nowhere.csv: no such file\n"
@@ -160,7 +147,7 @@ def test_the_claims_hold_on_the_real_timings(benchmark: ModuleType, tmp_path: Pa
     if not all(path.is_file() for path in benchmark.DEFAULTS.values()):
         pytest.skip("the third-party timings are not part of the repository")
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--json", "--out", str(tmp_path / "found.json")],
+        [sys.executable, benchmark.__file__, "--json", "--out", str(tmp_path / "found.json")],
         capture_output=True,
         text=True,
         check=True,

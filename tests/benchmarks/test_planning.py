@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -17,19 +16,6 @@ from palmette.latency.per_op.network_cost import TimedNetworks
 from palmette.latency.planning.rough import rough_ms
 from palmette.latency.validation.inside import Loaded
 from palmette.space import InputError
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "planning.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("planning_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +122,9 @@ def test_kept_draws_are_not_drawn_again(
         benchmark.measure(loaded, 3, (50,), kept)
 
 
-def test_a_missing_file_ends_the_script_with_2() -> None:
+def test_a_missing_file_ends_the_script_with_2(benchmark: ModuleType) -> None:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--ops", "nowhere.csv"], capture_output=True, text=True
+        [sys.executable, benchmark.__file__, "--ops", "nowhere.csv"], capture_output=True, text=True
     )
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr == "error: nowhere.csv: no such file\n"
@@ -149,7 +135,7 @@ def test_the_claims_hold_on_the_real_timings(benchmark: ModuleType, tmp_path: Pa
     if not all(path.is_file() for path in benchmark.DEFAULTS.values()):
         pytest.skip("the third-party timings are not part of the repository")
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--json", "--out", str(tmp_path / "found.json")],
+        [sys.executable, benchmark.__file__, "--json", "--out", str(tmp_path / "found.json")],
         capture_output=True,
         text=True,
         check=True,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,18 +11,6 @@ import pytest
 
 from palmette.latency import load_predictor
 from palmette.space import Architecture
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "portfolio.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("portfolio_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_targets_are_all_units_of_the_three_phones(benchmark: ModuleType) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -14,19 +13,7 @@ import pytest
 from palmette.latency import load_predictor
 from palmette.space import InputError, SearchSpace, compile_space
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "predictor_throughput.py"
 TABLES = 40
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("predictor_throughput", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_both_numpy_references_sum_the_rows_of_a_table(benchmark: ModuleType) -> None:

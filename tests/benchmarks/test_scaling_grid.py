@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
 from palmette.latency import load_predictor
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "scaling_grid.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("scaling_grid", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_figures_of_a_made_grid(benchmark: ModuleType) -> None:

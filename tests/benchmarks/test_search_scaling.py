@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,19 +9,6 @@ import pytest
 
 from palmette.search.trials.opening import open_executor
 from palmette.search.trials.task import Task
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "search_scaling.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("search_scaling_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its data classes look themselves up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_work_is_the_same_for_all_and_takes_a_core(benchmark: ModuleType) -> None:

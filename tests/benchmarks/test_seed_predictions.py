@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,18 +12,6 @@ import pytest
 from palmette.latency import load_predictor, published_timings
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    path = ROOT / "benchmarks" / "seed_predictions.py"
-    spec = importlib.util.spec_from_file_location("seed_predictions", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["seed_predictions"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -12,18 +11,6 @@ import numpy as np
 import pytest
 
 from palmette.space import InputError
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "selected_coverage.py"
-
-
-@pytest.fixture
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("selected_coverage", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.sweep

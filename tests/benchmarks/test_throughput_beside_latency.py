@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -12,18 +11,7 @@ import pytest
 from palmette.latency import load_predictor
 from palmette.space import InputError, load
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "throughput_beside_latency.py"
 HEADER = "network,resolution,runtime,device,frames_per_second,source"
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("throughput_beside_latency", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_published_row_of_a_device_with_a_target_is_there(benchmark: ModuleType) -> None:

@@ -166,8 +166,7 @@ RUN = {
         "palmette supernet train mobilenet_v2 --data photos --recipe mobilenet --out runs/super"
     ),
     "photos.mlpackage": (
-        "palmette export mobilenet_v2 --weights runs/photos/best.safetensors"
-        " --target iphone-13/ane --out photos"
+        "palmette export runs/photos/best.safetensors --target iphone-13/ane --out photos"
     ),
     "runs/first": "palmette search --target iphone-13/ane --budget-ms 0.9 --out runs/first",
     "runs/small": (

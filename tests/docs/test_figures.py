@@ -12,7 +12,8 @@ place in one of these, a path of keys:
   published networks by family, as notebook 4 prints them; both are held by a slow test.
 
 Rows of a table are chosen by `[column=pattern,...]`; the key of several may be `least(column)`,
-`most(column)` or `count()`. ` x100` at the end makes a percentage of a share.
+`most(column)` or `count()`. A factor may stand at the end: ` x100` makes a percentage of a share,
+` x-1` a loss of a gain, ` x1e-6` millions.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ import math
 import re
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -38,25 +38,17 @@ from palmette.latency.validation.validate import OLD_RUNTIMES
 from palmette.search.references import references
 from palmette.space import MOBILENET_LIKE
 from palmette.train.published import errors_by, published
+from tests.docs.pages import PAGES, ROOT, fenced, text
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MARK = re.compile(r"(\S+?)(?: %| points| ms)?<!-- figure: ([^>]+?)( x100)? -->")
+MARK = re.compile(
+    r"(\S+?)(?: (?:%|points|ms|s|million))?<!-- figure: ([^>]+?)(?: x(-?[\d.e-]+))? -->"
+)
 STEP = re.compile(r"([^/\[\]]+)(?:\[([^\]]*)\])?(?:/|$)")
 OVER_ROWS: dict[str, Callable[[list[float]], float]] = {
     "least": min,
     "most": max,
     "mean": statistics.fmean,
 }
-
-
-def text(name: str) -> str:
-    return (ROOT / name).read_text("utf-8")
-
-
-def fenced(name: str, *languages: str) -> list[str]:
-    return [body for language, body in FENCE.findall(text(name)) if language in languages]
 
 
 def tables(name: str) -> dict[str, list[dict[str, str]]]:
@@ -129,13 +121,13 @@ def is_shown(shown: str, value: float) -> bool:
 def wrong(name: str, sources: dict[str, Any], *, others: bool = False) -> list[str]:
     """Marked figures of a page that are not what their source says; `others`: of files too."""
     found = []
-    for shown, source, share in MARK.findall(text(name)):
+    for shown, source, factor in MARK.findall(text(name)):
         root, conditions, path = re.findall(r"^([^/\[]+)(?:\[([^\]]*)\])?/(.*)$", source)[0]
         if root not in sources and not (others and "." in root):
             continue
         held = sources[root] if root in sources else opened(root)
         held = chosen(held, conditions) if conditions else held
-        value = value_at(held, path) * (100 if share else 1)
+        value = value_at(held, path) * float(factor or 1)
         if not is_shown(shown, value):
             found.append(f"{shown} is {value}: {source}")
     return found
@@ -195,6 +187,9 @@ def test_a_changed_figure_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         ("1,810", "made/plain", True),
         ("1.8e3", "made/plain", True),
         ("1,811", "made/plain", False),
+        ("1.81 million", "made/plain x1e-3", True),
+        ("0.5", "made/rows[of=b]/share x-1", False),
+        ("-0.5 points", "made/rows[of=b]/share x-1", True),
     ):
         page = f"it is {shown}<!-- figure: {source} -->"
         monkeypatch.setitem(globals(), "text", lambda _, page=page: page)

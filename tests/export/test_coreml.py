@@ -297,13 +297,12 @@ def test_a_module_of_another_architecture_is_refused(small: Architecture, tmp_pa
 
 
 def test_plain_values_are_enough_for_a_targets_package(small: Architecture, tmp_path: Path) -> None:
-    labels = tmp_path / "labels.txt"
-    labels.write_text("\n".join(f"c{n}" for n in range(small.head.classes)), "utf-8")
+    labels = tuple(f"c{n}" for n in range(small.head.classes))
     path = export_for_runtime(
         small,
         tmp_path / "x",
         runtime="coreml-ios13",
-        labels_file=labels,
+        labels=labels,
         predicted_ms=5.5,
         metadata={"target": "iphone-11/ane@coreml-ios13"},
     )

@@ -22,6 +22,7 @@ from palmette.export.scaling import Scaling, split, stored_scaling
 from palmette.export.sizes import SizeRange, Sizes
 from palmette.export.weights import constants_in, program_operations, stored_layers
 from palmette.space import Architecture, InputError
+from tests.sweep import sweep
 
 IMAGE = (3, 32, 48)
 SCALE, BIAS = 1 / 64, (-1.0, -2.0, 0.5)
@@ -113,14 +114,10 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 OFTEN = ("op", "batch", "range")
+"""A scale that takes an op, a tensor in batches, sizes in a range; the others mix such parts."""
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(case, marks=[] if case in OFTEN else [pytest.mark.sweep]) for case in CASES
-    ],
-)
+@pytest.fixture(scope="module", params=sweep(CASES, OFTEN))
 def made(
     request: pytest.FixtureRequest,
     kind: str,

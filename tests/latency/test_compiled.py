@@ -23,18 +23,13 @@ from palmette.space import (
     Head,
     InputError,
     InvertedResidual,
-    SearchSpace,
     Stem,
-    compile_space,
 )
 from palmette.space.search_space import presets
+from tests.sweep import sweep
 
-
-def swept(*often: str) -> list[Any]:
-    """The presets; the default suite runs some of them."""
-    return [
-        pytest.param(name, marks=[] if name in often else [pytest.mark.sweep]) for name in presets()
-    ]
+OFTEN = ("mnasnet", "mobilenet_v2", "fbnet", "mobilenet_v4", "repvit_like")
+"""That of the main job, and what compiles in seconds: every kind of block that a preset has."""
 
 
 def agree(
@@ -69,11 +64,13 @@ def small_tables(
     return {name: predictor.compile(small) for name, predictor in predictors.items()}
 
 
-@pytest.mark.parametrize("preset", swept("mnasnet", "fbnet", "mobilenet_v4", "repvit_like"))
+@pytest.mark.parametrize("preset", sweep(presets(), OFTEN))
 def test_compiled_and_traced_milliseconds_are_equal_on_the_presets(
-    predictors: dict[str, LatencyPredictor], preset: str
+    predictors: dict[str, LatencyPredictor],
+    compiled_presets: dict[str, CompiledSpace],
+    preset: str,
 ) -> None:
-    compiled = compile_space(SearchSpace.preset(preset))
+    compiled = compiled_presets[preset]
     agree(predictors.values(), compiled, compiled.space.sample(6, np.random.default_rng(1)))
 
 
@@ -205,19 +202,23 @@ def test_one_step_of_more_work_is_slower_on_every_target(
 
 @pytest.mark.parametrize("target", [*TARGETS, *STRICT_MODELS])
 def test_no_random_step_of_a_preset_is_cheaper(
-    predictors: dict[str, LatencyPredictor], target: str
+    predictors: dict[str, LatencyPredictor],
+    compiled_presets: dict[str, CompiledSpace],
+    target: str,
 ) -> None:
-    compiled = compile_space(SearchSpace.preset("mnasnet"))
+    compiled = compiled_presets["mnasnet"]
     assert monotonicity_violations(predictors[target], compiled, 20_000, seed=3) == 0
 
 
-@pytest.mark.parametrize("preset", swept("mnasnet", "fbnet", "mobilenet_v4", "repvit_like"))
+@pytest.mark.parametrize("preset", sweep(presets(), OFTEN))
 @pytest.mark.parametrize("name", STRICT_MODELS)
 def test_no_random_step_is_cheaper_with_any_op_model_a_search_may_use(
-    made: dict[str, LatencyPredictor], preset: str, name: str
+    made: dict[str, LatencyPredictor],
+    compiled_presets: dict[str, CompiledSpace],
+    preset: str,
+    name: str,
 ) -> None:
-    compiled = compile_space(SearchSpace.preset(preset))
-    assert monotonicity_violations(made[name], compiled, 5000, seed=4) == 0
+    assert monotonicity_violations(made[name], compiled_presets[preset], 5000, seed=4) == 0
 
 
 def test_a_predictor_that_looks_kernels_up_is_refused_by_a_search(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -171,3 +172,21 @@ def test_what_a_target_knows_beyond_depthwise_and_1x1_is_what_two_designs_show(
     assert known["iphone-12/ane@coreml-ios16"] == ("dense3",)
     assert "grouped" in known["iphone-11/cpu@coreml-ios13"]
     assert not any("dense5" in ops for ops in known.values())
+
+
+def test_what_docs_search_says_of_targets_that_lack_ops_of_blocks(
+    every_shipped: dict[str, LatencyPredictor],
+) -> None:
+    lacks = {
+        kind: {
+            name
+            for name, predictor in every_shipped.items()
+            if not all(predictor.support_.has(need) for need in NEEDS["block"](kind, ()))
+        }
+        for kind in KINDS
+    }
+    old = re.compile(r"iphone-(xs|11|12)/ane|iphone-x/|.*@tflite")
+    assert {kind: targets for kind, targets in lacks.items() if targets} == {
+        "ghost": {"iphone-12/ane@coreml-ios16"},
+        "mix": {name for name in every_shipped if old.match(name)},
+    }

@@ -15,6 +15,7 @@ from palmette.latency.op_lists import SHIPPED, read_op_list, shipped_names, writ
 from palmette.latency.trace_networks import BACKBONES, backbone  # noqa: E402
 from palmette.space import ZOO, Op, load  # noqa: E402
 from palmette.space.trace import trace_ops  # noqa: E402
+from tests.sweep import sweep  # noqa: E402
 
 TOLERANCE = 0.02
 # Parameters over the published ones, where the table's comment tells why they differ
@@ -36,11 +37,6 @@ QUICK = (
 )
 
 
-def names(quick: tuple[str, ...]) -> list[object]:
-    """All networks; the default suite runs the quick ones."""
-    return [n if n in quick else pytest.param(n, marks=pytest.mark.sweep) for n in NETWORKS]
-
-
 def traced(name: str) -> tuple[Op, ...]:
     side = NETWORKS[name].resolution
     with torch.device("meta"):
@@ -48,7 +44,7 @@ def traced(name: str) -> tuple[Op, ...]:
     return trace_ops(module, (3, side, side))
 
 
-@pytest.mark.parametrize("name", names((*QUICK, *EXPLAINED)))
+@pytest.mark.parametrize("name", sweep(NETWORKS, (*QUICK, *EXPLAINED)))
 def test_a_network_has_the_published_parameters(name: str) -> None:
     with torch.device("meta"):
         module = NETWORKS[name].build()
@@ -58,7 +54,9 @@ def test_a_network_has_the_published_parameters(name: str) -> None:
     assert low <= count / NETWORKS[name].params_m - 1 <= high
 
 
-@pytest.mark.parametrize("name", names(("tinyyolo_v3", *ALIKE.values(), "mixnet_m_as_timed")))
+@pytest.mark.parametrize(
+    "name", sweep(NETWORKS, ("tinyyolo_v3", *ALIKE.values(), "mixnet_m_as_timed"))
+)
 def test_a_shipped_op_list_is_what_a_new_trace_gives(name: str, tmp_path: Path) -> None:
     write_op_list(tmp_path / "it.csv", traced(name))
     assert (tmp_path / "it.csv").read_bytes() == (SHIPPED / f"{name}.csv").read_bytes()

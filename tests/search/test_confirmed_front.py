@@ -11,9 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from palmette.cli import app
-from palmette.search import Run, resume, run, run_joined
+from palmette.search import Run, comparison, guard_lines, resume, run, run_joined, summary
 from palmette.search.confirmed_front import confirm_front
 from palmette.search.objectives.goal import Goal
+from palmette.search.report.answer import answer
+from palmette.search.report.compare import compare
+from palmette.search.report.next_steps import BELIEVE, steps
+from palmette.search.report.opened import open_run
+from palmette.search.report.page import page
 from palmette.space import InputError
 
 NOISY = """
@@ -65,13 +70,51 @@ def test_the_front_of_a_run_gets_fresh_values_and_keeps_them(noisy: Run) -> None
 
 
 def test_more_seeds_go_on_from_those_that_are_there(noisy: Run) -> None:
-    two = confirm_front(noisy.folder.path, winners=1, seeds=2).confirmed
+    confirm_front(noisy.folder.path, winners=3, seeds=2)
     told: list[int] = []
-    found = confirm_front(
-        noisy.folder.path, winners=1, seeds=3, told=lambda state: told.append(state.done)
+
+    def confirmed(seeds: int) -> list[int]:
+        told.clear()
+        found = confirm_front(
+            noisy.folder.path, winners=1, seeds=seeds, told=lambda state: told.append(state.done)
+        )
+        return sorted(found.confirmed.seeds.tolist())
+
+    assert confirmed(2) == [2, 2, 2] and told == []
+    assert confirmed(3) == [2, 2, 3] and told == [1]  # the third of the pick alone
+    assert confirmed(3) == [2, 2, 3] and told == []
+
+
+def test_every_screen_of_a_confirmed_run_has_the_fresh_mean_of_its_pick(noisy: Run) -> None:
+    folder = noisy.folder.path
+    found = confirm_front(folder, winners=3, seeds=3).run
+    pick = found.front.loc[found.front["pick"]].iloc[0]
+    words = (
+        f"{pick['confirmed_top1']:.1f} % (mean of 3 fresh seeds, standard error"
+        f" {pick['confirmed_se']:.1f})"
     )
-    assert told == [1]  # the third alone
-    assert (found.confirmed.seeds.tolist(), two.seeds.tolist()) == ([3], [2])
+    assert any(f"quote its {words}" in line for line in guard_lines(found))
+    assert words in found._repr_html_() and words in page(open_run(folder))
+    said = answer(open_run(folder))
+    assert "of the networks trained anew with fresh seeds, the fastest of those that tie" in said
+    assert f"top-1 of fresh seeds</dt><dd>{pick['confirmed_top1']:.1f} %" in said
+    (row,) = [row for row in comparison(found) if row["verdict"] == "pick"]
+    assert row["confirmed_top1"] == pick["confirmed_top1"]
+    assert compare(folder, folder).sides[0].pick["confirmed_se"] == pick["confirmed_se"]
+    assert "NaN" not in json.dumps(summary(found)["front"])  # which is no JSON
+    wide = {"COLUMNS": "300"}  # for the folders' names
+    shown = CliRunner().invoke(app, ["compare", str(folder), str(folder)], env=wide)
+    assert f"{pick['confirmed_top1']:.3g}" in shown.output.partition("top-1 of fresh seeds")[2]
+
+
+def test_the_next_step_of_a_run_by_trainings_is_to_confirm_it_until_it_is(noisy: Run) -> None:
+    def believing(front: pd.DataFrame) -> list[str]:
+        every = steps(Path("run"), noisy.problem, front)
+        return [command for words, command in every if words.startswith(BELIEVE)]
+
+    train = "palmette train --run run --data IMAGES"
+    assert believing(noisy.front) == ["palmette confirm run", train]
+    assert believing(resume(noisy.folder.path).front) == [train]
 
 
 def test_the_command_says_how_much_of_it_was_luck(noisy: Run) -> None:
@@ -79,8 +122,10 @@ def test_the_command_says_how_much_of_it_was_luck(noisy: Run) -> None:
     assert shown.exit_code == 0 and "quote the fresh means" in shown.output
     found = CliRunner().invoke(app, ["confirm", str(noisy.folder.path), "--winners", "2", "--json"])
     answer = json.loads(found.stdout)
-    assert len(answer["networks"]) == min(2, len(noisy.front))
-    assert all(row["confirmed_seeds"] == 3 for row in answer["networks"])
+    front = pd.read_csv(noisy.folder.front)
+    fresh = front[front["confirmed_seeds"] > 0]  # those of earlier calls too
+    assert [row["id"] for row in answer["networks"]] == fresh["id"].tolist() and len(fresh) >= 2
+    assert (fresh["confirmed_seeds"] == 3).sum() >= 2
 
 
 def test_accuracies_without_seeds_cannot_be_confirmed(finished: Run, by_supernet: Run) -> None:

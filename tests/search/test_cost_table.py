@@ -12,16 +12,13 @@ from palmette.search import block_cost_figure, block_costs, costs_by_sort, expla
 from palmette.search.cost_table import sort_of
 from palmette.search.cost_tree import LEVELS
 from palmette.space import InputError, Op, load
+from tests.sweep import sweep
 
 NEW, OLD = "iphone-13/ane", "iphone-11/ane"
 FULL = "iphone-13/ane@coreml-ios16"
-NETWORKS = [
-    "mobilenet_v3_small",
-    *(
-        pytest.param(name, marks=pytest.mark.sweep)
-        for name in ("mobilenet_v2", "shufflenet_v2_1.0")
-    ),
-]
+NETWORKS = sweep(
+    ("mobilenet_v3_small", "mobilenet_v2", "shufflenet_v2_1.0"), ["mobilenet_v3_small"]
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from palmette.search import Compute, resume, run, run_joined, train_front
+from palmette.cli import app
+from palmette.search import Compute, guard_lines, resume, run, run_joined, summary, train_front
 from palmette.search.objectives.goal import Goal
+from palmette.search.report.answer import answer
 from palmette.search.report.opened import open_run
+from palmette.search.report.page import page
 from palmette.search.target_runs import resume_targets, run_targets
 from palmette.space import Architecture, InputError, SearchSpace
 from palmette.train.recipe import load_recipe
@@ -96,12 +100,72 @@ def test_a_run_that_stops_at_failures_is_kept_if_there_is_something_to_go_on_wit
     assert len(found.problem.accuracy.results) == (4 if worth else 14)
 
 
-def test_a_short_run_in_which_every_trial_failed_says_why_and_leaves_nothing(here: Path) -> None:
-    (here / "mine.py").write_text("def top1(architecture):\n    return '71'\n")
-    options = {**OPTIONS, "space": "few.toml", "trials": 4}
-    with pytest.raises(InputError, match="all 4 trials failed, .* returned '71': must be top-1 in"):
-        run("iphone-11/cpu", 100.0, Path("run"), **options)
+def test_a_search_all_of_whose_trials_failed_says_why_and_leaves_nothing(here: Path) -> None:
+    (here / "mine.py").write_text("def top1(architecture):\n    return 8600.0\n")
+    with pytest.raises(InputError) as caught:
+        run("iphone-11/cpu", 100.0, Path("run"), space="few.toml", **OPTIONS)
+    assert str(caught.value) == (
+        "6 of 6 trials failed, the last because: ValueError: returned top-1 8600.0: must be from 0"
+        " to 100 %; mend that, and search again"
+    )
     assert not Path("run").exists()
+
+
+def test_a_resume_that_ends_in_failures_alone_says_why_each_time(here: Path) -> None:
+    def interrupt(state: Any) -> None:
+        if state.failed == 2:
+            raise KeyboardInterrupt
+
+    (here / "mine.py").write_text("def top1(architecture):\n    raise OSError('no images')\n")
+    with pytest.raises(KeyboardInterrupt):
+        run("iphone-11/cpu", 100.0, Path("run"), space="few.toml", told=interrupt, **OPTIONS)
+    said = (
+        "^6 of 6 trials failed, the last because: OSError: no images; mend that, remove run, and"
+        " search again$"
+    )
+    for _ in range(2):
+        with pytest.raises(InputError, match=said):
+            resume(Path("run"))
+    found = open_run(Path("run"))
+    assert found.standing == ""
+    assert answer(found) == (
+        "<p>There is none: 6 of 6 trials failed, the last because: OSError: no images.</p>"
+    )
+
+
+def test_trials_that_failed_are_counted_with_their_reasons_on_every_screen(here: Path) -> None:
+    odd = FUNCTION.replace(
+        "    return", "    N.append(0)\n    assert len(N) % 2, 'odd'\n    return"
+    )
+    (here / "mine.py").write_text(f"N = []\n{odd}")
+    words = (
+        "search --target iphone-11/cpu --budget-ms 100 --space few.toml --accuracy"
+        " function:mine.py:top1 --evaluations 1000 --shortlist 4 --trials 6 --extrapolate --out run"
+    )
+    said = "3 of 6 trials failed, the last because: AssertionError: odd"
+    shown = CliRunner().invoke(app, words.split())
+    assert shown.exit_code == 0 and f"{said} (all reasons: palmette report run)\n" in shown.output
+    rows = summary(resume(Path("run")))["failed_trials"]
+    assert [row["trial"] for row in rows] == [1, 3, 5]
+    assert {row["reason"] for row in rows} == {"AssertionError: odd"}
+    table = page(open_run(Path("run"))).partition("Trials that failed")[2]
+    assert said in table and f"odd</th><td>3</td><td>5</td><td>{rows[-1]['architecture']}" in table
+
+
+def test_shares_of_one_are_told_after_the_third_of_them_and_at_the_end(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (here / "mine.py").write_text(FUNCTION.replace("50 +", "0.5 + 0.01 *"))
+    found = run("iphone-11/cpu", 100.0, Path("run"), space="few.toml", **OPTIONS)
+    (early,) = [record.message for record in caplog.records]
+    assert early.startswith("no measured value is above 1 (3 from 0.5")
+    assert "top-1 is in percent" in early
+    assert found.problem.accuracy.caution.startswith("no measured value is above 1 (6 from 0.5")
+    assert found.problem.accuracy.caution in guard_lines(found)
+    found.problem.accuracy.learn(
+        found.problem.space.sample(1, np.random.default_rng(1)), np.array([1.5]), np.array([0.3])
+    )
+    assert found.problem.accuracy.caution == ""
 
 
 def test_a_finished_run_with_a_failed_trial_is_read_without_searching_again(
@@ -112,7 +176,7 @@ def test_a_finished_run_with_a_failed_trial_is_read_without_searching_again(
     (here / "mine.py").write_text(FUNCTION + fails.replace("WIDE", wide))
     options = {**OPTIONS, "accuracy": "function:mine.py:narrow", "space": "few.toml"}
     first = run("iphone-11/cpu", 100.0, Path("run"), **options)
-    assert 0 < open_run(Path("run")).failed < 6
+    assert 0 < len(open_run(Path("run")).failures.trials) < 6
     searched = "palmette.search.proposals._worth_measuring"
     monkeypatch.setattr(searched, lambda *_: pytest.fail("searched"))
     assert resume(Path("run")).front.equals(first.front)

@@ -21,6 +21,7 @@ from palmette.search.objectives.quantities import NAMES, quantities_of
 from palmette.search.problem import SearchProblem, architecture_of, describe, identified, pose
 from palmette.space import InputError, SearchSpace, presets
 from palmette.train import AccuracyPrior
+from tests.sweep import sweep
 
 # budgets that part of the small space keeps
 BUDGETS = {"iphone-11/ane": 6.0, "iphone-13/ane": 0.68, "iphone-11/gpu": 12.0, "iphone-x/cpu": 16.0}
@@ -402,14 +403,8 @@ def test_a_space_of_guarded_networks_is_told_the_guard(small_toml: str) -> None:
         pose(space, load_predictor("iphone-11/ane"), Limits(100.0))
 
 
-# the cheapest to compile run always; the tables of every preset are those of tests/space
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in ("mnasnet", "fbnet") else [pytest.mark.sweep])
-        for name in presets()
-    ],
-)
+# that of the main job, and the cheapest; the tables of all are those of tests/space (the sweeps)
+@pytest.mark.parametrize("name", sweep(presets(), ("mobilenet_v2", "fbnet")))
 def test_every_preset_can_be_searched_on_the_modern_neural_engine(name: str) -> None:
     space = SearchSpace.preset(name)
     problem = pose(space, load_predictor("iphone-13/ane"), Limits(2.0))

@@ -404,7 +404,7 @@ def test_a_second_driver_is_refused_and_the_first_is_left_alone(
         ({"target": "iphone-99/ane"}, "target 'iphone-99/ane' is unknown; .*known: iphone-11/cpu"),
         (
             {"space": "mobilenet_v9"},
-            "space 'mobilenet_v9' is unknown; known: efficientnet_lite, fbnet, mnasnet",
+            "space 'mobilenet_v9' is unknown; did you mean mobilenet_v",
         ),
         ({"space": "missing.toml"}, "missing.toml: cannot be read"),
         ({"predictor": "missing.json"}, "missing.json: cannot be read"),

@@ -1,7 +1,6 @@
 """Compiled spaces: the tables equal the traced path, and the cache can only save time."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from palmette.space import CompiledSpace, OpTable, SearchSpace, compile_space, compiled
-from palmette.space import presets as preset_names
+from palmette.space import CompiledSpace, OpTable, SearchSpace, compile_space, compiled, presets
 from palmette.space.compiled import Slot
 from palmette.space.modules import build_part
 from palmette.space.trace import trace_ops
+from tests.sweep import sweep
 
 TINY = """
 format = "palmette/space@1"
@@ -48,12 +47,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> CompiledSpace:
     return compile_space(SearchSpace.from_toml(TINY, "tiny"), tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.fixture(scope="module")
-def presets() -> Iterator[dict[str, CompiledSpace]]:
-    """The presets, compiled once a session: the largest takes most of this file's time."""
-    yield {name: compile_space(SearchSpace.preset(name)) for name in preset_names()}
-
-
 def costs(ops: OpTable) -> NDArray[np.float64]:
     """What a cost model may do: counts, and a price that is not linear in anything."""
     price = np.log1p(ops.macs) * np.sqrt(ops.out_elements) / (1.0 + ops.kernel * ops.stride)
@@ -82,17 +75,12 @@ def check_against_traces(compiled_space: CompiledSpace, count: int, seed: int = 
     assert found[:, 0].tolist() == [network.peak_elements() for network in networks]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in ("mnasnet", "repvit_like") else [pytest.mark.sweep])
-        for name in preset_names()
-    ],
-)
+# that of the main job, the largest; and the one whose blocks are built otherwise than they run
+@pytest.mark.parametrize("name", sweep(presets(), ("mobilenet_v2", "repvit_like")))
 def test_tables_of_the_presets_equal_the_traced_networks(
-    name: str, presets: dict[str, CompiledSpace]
+    name: str, compiled_presets: dict[str, CompiledSpace]
 ) -> None:
-    check_against_traces(presets[name], count=25)
+    check_against_traces(compiled_presets[name], count=25)
 
 
 def test_tables_of_every_code_of_a_space_equal_the_traced_networks(tiny: CompiledSpace) -> None:
@@ -146,9 +134,9 @@ def running(ops: OpTable, first: NDArray[np.int64]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("name", ["tiny", "mnasnet"])
 def test_a_model_that_looks_at_the_order_of_ops_sees_them_block_by_block(
-    name: str, tiny: CompiledSpace, presets: dict[str, CompiledSpace]
+    name: str, tiny: CompiledSpace, compiled_presets: dict[str, CompiledSpace]
 ) -> None:
-    compiled_space = {"tiny": tiny, **presets}[name]
+    compiled_space = tiny if name == "tiny" else compiled_presets[name]
     codes = compiled_space.space.sample(12, np.random.default_rng(5))
     sums = compiled_space.sequence_table(running).sums(codes)
     for row, network in zip(sums, compiled_space.space.decode_batch(codes), strict=True):

@@ -15,10 +15,7 @@ from palmette.space import CompiledSpace, InputError, SearchSpace, compile_space
 from palmette.space.blocks import Block, InvertedResidual, parse_block
 from palmette.space.search_space import Codes
 from palmette.train import AccuracyPrior
-
-PRESETS = presets()
-OFTEN = ("mnasnet", "fbnet")
-SWEPT = [pytest.param(name, marks=[] if name in OFTEN else [pytest.mark.sweep]) for name in PRESETS]
+from tests.sweep import sweep
 
 # everything that a preset lacks: another total stride, deep and narrowing stages, e9, 1x1 kernels,
 # images so small that maps shrink to one value
@@ -45,7 +42,7 @@ def assert_paths_agree(compiled: CompiledSpace, codes: Codes, recipe: str | None
     np.testing.assert_array_equal(fast.guarded, slow.guarded)
 
 
-@pytest.mark.parametrize("name", SWEPT)
+@pytest.mark.parametrize("name", sweep(presets(), ("mnasnet", "fbnet")))
 def test_compiled_prior_equals_the_traced_path(
     compiled_presets: dict[str, CompiledSpace], name: str
 ) -> None:
@@ -53,7 +50,8 @@ def test_compiled_prior_equals_the_traced_path(
     assert_paths_agree(compiled, compiled.space.sample(200, np.random.default_rng(3)), "tf_slim")
 
 
-@pytest.mark.parametrize("name", SWEPT)
+# that of the main job: to trace the 200 networks above takes too long
+@pytest.mark.parametrize("name", sweep(presets(), ("mobilenet_v2", "fbnet")))
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

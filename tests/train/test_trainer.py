@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import multiprocessing
 import os
 import random
 import re
@@ -266,6 +267,30 @@ def test_skipped_images_are_listed(tmp_path: Path) -> None:
 
 
 # Disks, memory, kills
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_a_decoding_process_that_is_ended_ends_the_training_in_a_line(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
+    def kill(state: State) -> None:
+        for child in multiprocessing.active_children():
+            assert child.pid is not None
+            os.kill(child.pid, sent)
+            time.sleep(0.2)  # torch looks at the signal of a child's end
+
+    keys = recipe(epochs=2, compute__workers=1)
+    out = tmp_path / "run"
+    name = {signal.SIGTERM: "Terminated", signal.SIGKILL: "Killed"}[sent]
+    with pytest.raises(InputError) as caught:
+        train(NET, "procedural:160", keys, out, device="cpu", watch=kill)
+    assert re.match(
+        r"a process that decodes images \(pid(\(s\))? [\d, ]+\)"
+        rf" (is killed by signal: {name}|exited unexpectedly), as it does",
+        str(caught.value),
+    )
+    assert f"go on with --resume {out}, or" in str(caught.value)
+    assert len(resume(out).history) == 2
 
 
 def test_a_full_disk_stops_with_a_line_and_the_checkpoint_intact(

@@ -13,6 +13,7 @@ const described = (i) =>
   `${front.id[i].slice(0, 8)}${i === data.pick ? " (the pick)" : front.tie[i] ? " (ties with the best)" : ""}\n` +
   `${figures(front.time[i])} ${data.unit}, at confidence ${figures(front.at[i])} ${data.unit}\n` +
   `top-1 ${front.top1[i].toFixed(1)} % (${front.low[i].toFixed(1)} to ${front.high[i].toFixed(1)})\n` +
+  (front.fresh[i] ? `${front.fresh[i]}\n` : "") +
   `${front.params_m[i].toFixed(2)} M parameters, ${front.macs_m[i].toFixed(0)} M MACs`;
 
 function select(i, focus) {

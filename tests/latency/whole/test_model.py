@@ -15,6 +15,7 @@ from palmette.latency.whole.fitted import measured_networks
 from palmette.latency.whole.forms import FORMS, floor_ms
 from palmette.latency.whole.model import Component, Fits, Measured, State, TargetModel, fit_family
 from palmette.space import Op, OpTable, load
+from tests.sweep import sweep
 
 ANE = find_target("iphone-11/ane")
 GPU = find_target("iphone-11/gpu")
@@ -195,13 +196,10 @@ def test_a_dilated_convolution_costs_the_old_cpu_more_than_a_plain_one(
     assert other - base > 2 * (one - base)
 
 
+# the second runs on the GPU, the third on the CPU
 @pytest.mark.parametrize(
     "network",
-    [
-        "mobilenet_v2",
-        pytest.param("mobilenet_v3_large", marks=pytest.mark.sweep),
-        pytest.param("shufflenet_v2_1.5", marks=pytest.mark.sweep),
-    ],
+    sweep(("mobilenet_v2", "mobilenet_v3_large", "shufflenet_v2_1.5"), ["mobilenet_v3_large"]),
 )
 def test_a_fold_does_not_know_what_it_leaves_out(timings: pd.DataFrame, network: str) -> None:
     """Also not through the units that the old Neural Engine falls back to."""

@@ -23,6 +23,7 @@ from palmette.search.bundle import (
     choose,
     device_table,
     open_fleet,
+    packages_in,
     write_bundle,
 )
 from palmette.search.bundle import folder as folder_module
@@ -401,6 +402,42 @@ def test_trained_weights_go_to_their_backbone_with_their_classes(
     with pytest.raises(InputError, match="is none of the backbones"):
         write_bundle(portfolio, tmp_path / "app", [other])
     assert not (tmp_path / "app").exists()
+
+
+def test_trained_packages_are_labelled_and_no_estimate_is_claimed_for_them(
+    portfolio: Portfolio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (network,) = portfolio.backbones
+    trained, classes = with_classes(network, 3), ("dark", "bright", "dim")
+    scaling, tensors = Normalisation((0.5, 0.5, 0.5), 0.5), trained.build(seed=1).state_dict()
+    write_weights(
+        tmp_path / "run" / "best.safetensors",
+        TrainedWeights(trained, classes, scaling, tensors, {"top1": 0.625}),
+    )
+    given: list[dict[str, Any]] = []
+
+    def exported(_: Architecture, path: Path, **options: Any) -> Path:
+        given.append(options)
+        path.write_bytes(b"package")
+        return path
+
+    monkeypatch.setattr(folder_module, "export_for_runtime", exported)
+    app = write_bundle(portfolio, tmp_path / "app", [tmp_path / "run"])
+    assert len(given) == 2
+    for options in given:
+        assert options["labels"] == classes
+        assert options["metadata"]["measured_top1"] == "62.5"
+        assert "estimated_top1" not in options["metadata"]
+    for package in packages_in(app).values():
+        assert (package["weights"], package["classes"]) == ("given", list(classes))
+        assert package["measured_top1"] == 62.5 and package["accuracy"].startswith("training")
+        assert package["architecture"] == trained.to_text()
+    data = json.loads((app / MANIFEST).read_text("utf-8"))
+    choices = [choice for every in data["devices"].values() for choice in every]
+    assert choices and not any("top1" in choice for choice in choices)
+    untrained = write_bundle(portfolio, tmp_path / "other")
+    data = json.loads((untrained / MANIFEST).read_text("utf-8"))
+    assert all("top1" in choice for every in data["devices"].values() for choice in every)
 
 
 # --- the command ----------------------------------------------------------------------------------

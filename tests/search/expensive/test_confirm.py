@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 
 from palmette.search.expensive.confirm import (
-    COLUMNS,
     Confirmation,
     Confirmed,
     Winner,
     confirm,
     neighbours,
+    recorded,
 )
+from palmette.search.expensive.fresh import COLUMNS
 from palmette.search.trials.task import Outcome, Task, WorkerHealth
 from palmette.space import Architecture, InputError
 
@@ -45,7 +46,10 @@ class Workers:
             raise KeyboardInterrupt
         self.asked.append(task)
         value = self.truth(task)  # type: ignore[operator]
-        return [Outcome(task, "done" if math.isfinite(value) else "failed", value, 1.5)]
+        done = math.isfinite(value)
+        return [
+            Outcome(task, "done" if done else "failed", value, 1.5, "" if done else "no images")
+        ]
 
     def health(self) -> list[WorkerHealth]:
         return []
@@ -67,6 +71,7 @@ def table(count: int = 7, pick: int = 3) -> pd.DataFrame:
         {
             "id": Architecture.from_text(text).id,
             "pick": at == pick,
+            "tie": at == pick,
             "ms": float(at),
             "top1": 70.0 + at,
             "architecture": text,
@@ -138,6 +143,10 @@ def test_the_pick_and_its_nearest_rows_are_trained_anew() -> None:
     assert neighbours(table(), 2)["ms"].tolist() == [3.0, 4.0]  # the more accurate one
     assert neighbours(table(pick=6), 3)["ms"].tolist() == [4.0, 5.0, 6.0]
     assert len(neighbours(table(), 99)) == 7
+    ids = table()["id"].tolist()
+    fresh = {ids[0]: 2, ids[6]: 1}
+    assert neighbours(table(), 3, fresh)["ms"].tolist() == [0.0, 3.0, 6.0]  # those come first
+    assert neighbours(table(), 1, fresh)["ms"].tolist() == [0.0]
 
 
 def test_the_front_gets_the_fresh_values_and_their_pick() -> None:
@@ -148,6 +157,7 @@ def test_the_front_gets_the_fresh_values_and_their_pick() -> None:
     ]
     found = told(winners, [[71.0, 72.0], [65.0, 65.0], [60.0, 60.0]]).beside(front)
     assert found["pick"].tolist() == [False, False, True, False, False, False, False]
+    assert found["tie"].tolist() == found["pick"].tolist()
     assert found["confirmed_top1"].tolist()[2:5] == [71.5, 65.0, 60.0]
     assert found["confirmed_seeds"].tolist() == [0, 0, 2, 2, 2, 0, 0]
     assert found["confirmed_top1"].isna().sum() == found["confirmed_se"].isna().sum() == 4
@@ -172,10 +182,33 @@ def test_a_call_goes_on_where_one_was_interrupted_and_no_sampler_sees_it() -> No
     assert study.trials == []
 
 
+def test_the_same_call_gives_the_same_answer_though_the_pick_has_moved() -> None:
+    study = optuna.create_study(directions=["minimize", "maximize"])
+    front, again = table(), Workers(lambda task: 0.0)
+    first = confirm(study, front, Workers(lambda task: 64.0 - task.trial), winners=3, seeds=2)
+    moved = recorded(study, front, 0.5)
+    assert (front["pick"].argmax(), moved["pick"].argmax()) == (3, 2)
+    second = confirm(study, moved, again, winners=3, seeds=2)
+    assert again.asked == [] and second.ids == first.ids and second.words() == first.words()
+    assert second.se.tolist() == first.se.tolist() and recorded(study, moved, 0.5).equals(moved)
+    fewer = confirm(study, moved, again, winners=1, seeds=1)  # of all that is known, nothing less
+    assert again.asked == [] and fewer.words() == first.words()
+
+
+def test_fresh_means_above_the_values_that_won_are_called_higher() -> None:
+    (line,) = told([Winner(NETS[0], 1.0, 70.0)], [[70.25, 70.25]]).words()
+    assert "1 winner trained anew with 2 fresh seeds: top-1 0.25 points higher than" in line
+    (line,) = told([Winner(NETS[0], 1.0, 70.0)], [[69.0]]).words()
+    assert "with 1 fresh seed: top-1 1.00 points lower than" in line
+
+
 def test_what_failed_is_tried_again_by_the_next_call() -> None:
     study = optuna.create_study(directions=["minimize", "maximize"])
-    assert confirm(study, table(), Workers(lambda task: math.nan), winners=1, seeds=1).pick is None
-    assert confirm(study, table(), Workers(lambda task: 50.0), winners=1, seeds=1).pick == 0
+    failed = confirm(study, table(), Workers(lambda task: math.nan), winners=1, seeds=1)
+    assert failed.pick is None and "trained anew, the last because: no images;" in failed.words()[0]
+    some = Workers(lambda task: 50.0 if task.seed == 1 else math.nan)
+    found = confirm(study, table(), some, winners=1, seeds=3)
+    assert found.pick == 0 and found.words()[1].startswith("2 trainings failed, the last because: ")
 
 
 @pytest.mark.parametrize(

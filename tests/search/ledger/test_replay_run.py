@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,15 @@ def test_a_run_that_was_stopped_amid_its_trials_measures_as_many_and_is_replayed
     assert found.same, found.words
 
 
-def test_a_run_of_the_predictors_alone_is_replayed(finished: Run, copied: Path) -> None:
+def test_a_run_of_the_predictors_alone_is_replayed(
+    finished: Run, copied: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = logging.getLogger("optuna")
+    log.addHandler(caplog.handler)
+    optuna.logging.set_verbosity(optuna.logging.INFO)  # as in a process of its own
     found = replay_run(copied)
+    log.removeHandler(caplog.handler)
+    assert not caplog.records  # a study in memory is made, and Optuna likes to say so
     assert found.words == (
         f"replay: all {len(finished.front)} asks give the recorded network"
         f" ({len(finished.front)} chosen, 0 queued)"

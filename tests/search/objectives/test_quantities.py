@@ -22,7 +22,8 @@ from palmette.search.objectives.quantities import (
     quantities_of,
 )
 from palmette.search.problem import SearchProblem, describe, pose
-from palmette.space import InputError, Op, OpTable, SearchSpace, compile_space, load, presets
+from palmette.space import CompiledSpace, InputError, Op, OpTable, SearchSpace, load, presets
+from tests.sweep import sweep
 
 ALL = tuple(PRECISIONS)
 
@@ -30,12 +31,11 @@ ALL = tuple(PRECISIONS)
 OFTEN = ("mnasnet", "mobilenet_v2", "mobilenet_v4", "repvit_like", "fbnet")  # every kind of block
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n in OFTEN else [pytest.mark.sweep]) for n in presets()],
-)
-def test_the_tables_of_every_preset_equal_the_traced_networks(name: str) -> None:
-    compiled = compile_space(SearchSpace.preset(name))
+@pytest.mark.parametrize("name", sweep(presets(), OFTEN))
+def test_the_tables_of_every_preset_equal_the_traced_networks(
+    name: str, compiled_presets: dict[str, CompiledSpace]
+) -> None:
+    compiled = compiled_presets[name]
     codes = compiled.space.sample(5, np.random.default_rng(2))
     networks = compiled.space.decode_batch(codes)
     for precision in ALL:

@@ -19,7 +19,6 @@ from palmette.search.trials.cluster import OnRay, _room
 from palmette.search.trials.opening import open_executor
 from palmette.search.trials.task import Executor, Outcome, Task
 from palmette.space import InputError
-from palmette.train.ray_connection import connect
 from tests.search.trials.evaluators import Scripted, Unprepared
 
 Collect = Callable[[Executor, int], list[Outcome]]
@@ -87,15 +86,6 @@ def test_an_address_without_a_cluster_is_told_at_once(address: str) -> None:
         open_executor(Scripted(), ray=address)
     assert str(caught.value).startswith(f"--ray {address}: no Ray cluster there (")
     assert time.monotonic() - begin < 10
-
-
-def test_a_cluster_that_starts_too_late_is_told_in_one_line() -> None:
-    def init(address: str, **own: Any) -> None:
-        raise Exception("The current node timed out during startup.")
-
-    said = r"--ray local: Ray did not start in time \(The current node .* less busy"
-    with pytest.raises(InputError, match=said):
-        connect(SimpleNamespace(init=init), "local", "--ray", 2)
 
 
 @pytest.mark.sweep
