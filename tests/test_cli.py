@@ -928,7 +928,7 @@ def test_a_task_is_predicted_with_its_backbone(palmette: Palmette) -> None:
 def test_a_training_tells_a_log_file_how_it_stands(
     palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["palmette.cli.train"], "EVERY_S", 0.0)
+    monkeypatch.setattr(sys.modules["palmette.cli.log_lines"], "EVERY_S", 0.0)
     small = "8x8 stem_k3_s2_c8_relu | ds_r1_k3_s1_c16_relu | head_c32_relu"
     answer = palmette("train", small, "--data", "digits", "--epochs", "1", "--out", "run")
     lines = answer.err.splitlines()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.door import check_planned, check_run
-from palmette.cli.output import note, print_table, say, say_next, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import note, print_table, say, say_next
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def latency_plan(
     from palmette.latency.predictor import LatencyPredictor
 
     known = None if predictor is None else LatencyPredictor.read(predictor)
-    with status("reading off what the space needs"):
+    with working("reading off what the space needs"):
         found = plan_space(space, asked, minutes, seed=seed, broad=broad, predictor=known)
     if out is not None:
         found.plan.write(out)
