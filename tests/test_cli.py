@@ -83,6 +83,10 @@ def text():
     return "net"
 """
 
+SHALLOW = (
+    "64x64 stem_k3_s2_c16_relu | ds_k3_s1_c16_relu | ir_r2_k3_s2_e3_c24_relu |"
+    " ir_r2_k3_s2_e3_c40_relu | head_c128_relu"
+)
 COLUMNS = "subject_kind,subject,target,latency_ms,source"
 TABLES = {
     "column.csv": "subject_kind,subject,target,source\nnetwork,mobilenet_v2,iphone-13/ane,me\n",
@@ -152,6 +156,8 @@ def files(tmp_path: Path) -> Path:
     load_predictor("iphone-13/ane").write(tmp_path / "iphone-13.json")
     cut = (tmp_path / "iphone-13.json").read_text()[:2000]
     (tmp_path / "cut.json").write_text(cut)
+    shallow = Architecture.from_text(SHALLOW).to_json()
+    (tmp_path / "shallow.json").write_text(shallow)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.txt").write_text("mine")
@@ -494,6 +500,8 @@ MISTAKES = {
     "predict nets.py:net --target iphone-13/ane --resolution 0": "--resolution: from 1 to 16384",
     "predict nets.py:net --target iphone-13/ane --resolution -4": "--resolution: from 1 to 16384",
     "accuracy resnet18": "accuracy prior: it was not fitted to 'rb' blocks; 1 published network",
+    "accuracy shallow.json": "this one has a total stride of 8, with 5 kxk convolutions up to an "
+    "output stride of 8 and 0 from 16 on; train it (palmette train), or in a search give --",
     "accuracy nonsense": "network 'nonsense' is not in the zoo; palmette zoo list names all ",
     "accuracy nets.py:net": "nets.py:net: this needs an architecture, not a torch module",
     "accuracy mobilenet_v2 --recipe secret": "recipe 'secret' is unknown; known: ",
@@ -920,7 +928,7 @@ def test_a_task_is_predicted_with_its_backbone(palmette: Palmette) -> None:
 def test_a_training_tells_a_log_file_how_it_stands(
     palmette: Palmette, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["palmette.cli.train"], "EVERY_S", 0.0)
+    monkeypatch.setattr(sys.modules["palmette.cli.log_lines"], "EVERY_S", 0.0)
     small = "8x8 stem_k3_s2_c8_relu | ds_r1_k3_s1_c16_relu | head_c32_relu"
     answer = palmette("train", small, "--data", "digits", "--epochs", "1", "--out", "run")
     lines = answer.err.splitlines()

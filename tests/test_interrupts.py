@@ -51,6 +51,16 @@ def test_both_signals_end_work_in_one_line(sign: int, tmp_path: Path) -> None:
     assert (code, told) == (SIGNALS[sign], "interrupted; go on with: the same command\n")
 
 
+@pytest.mark.parametrize("sign", SIGNALS)
+def test_work_whose_files_appear_at_its_end_says_that_nothing_was_written(
+    sign: int, tmp_path: Path
+) -> None:
+    work = WORK.format(child="").replace("interruptible(tell_repeatable)", "working('at work')")
+    work = work.replace("import interruptible, tell_repeatable", "import working")
+    code, told = ended([work], tmp_path, "begun", sign)
+    assert (code, told) == (SIGNALS[sign], "interrupted; nothing was written\n")
+
+
 def test_a_forked_process_dies_of_the_signal_and_tells_nothing(tmp_path: Path) -> None:
     fork = "child = os.fork()\n        if not child: time.sleep(60)"
     wait = "os.kill(child, 15); sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) + 100)"

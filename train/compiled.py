@@ -170,6 +170,7 @@ def _check_means(space: CompiledSpace, counts: Floats) -> None:
         fewest += placed(counts, slot.out_stride)[slot.first][:, [0, 2]].min(axis=0)
     expect(
         bool(np.all(fewest > 0)),
-        "accuracy prior: every network of a space needs kxk convolutions at early and late output"
-        f" strides; space '{space.space.name}' has networks without",
+        "accuracy prior: it judges networks with a total stride of 32 and a block at each output"
+        f" stride from 4 on; space '{space.space.name}' has networks without kxk convolutions up to"
+        f" an output stride of 8 or from 16 on; change its strides, or {families.OWN_ACCURACY}",
     )

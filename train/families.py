@@ -52,7 +52,9 @@ MAX_BIAS_POINTS = 1.3
 """Over-prediction beyond use. A wider interval takes half of its sigma from a score; an estimate
 that is too high by more than the error that the prior has anyway would win searches with it."""
 
-_ADVICE = "estimate this network by training it"
+ADVICE = "estimate this network by training it"
+OWN_ACCURACY = "give --accuracy of your own (docs/howto/own_accuracy.md)"
+"""What a search of such networks can do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def check_block(block: Block) -> None:
     if name == GROUPS:
         groups: int = getattr(block, "groups")  # noqa: B009 (those of this family have them)
         what = f"1x1 convolutions in groups, and this '{block.kind}' block has {groups}"
-    expect(not reason, f"accuracy prior: it was not fitted to {what}; {reason}; {_ADVICE}")
+    expect(not reason, f"accuracy prior: it was not fitted to {what}; {reason}; {ADVICE}")
 
 
 def share_of(block: Block, has_kxk: bool) -> tuple[float, float]:
@@ -190,5 +192,5 @@ def _alone(kind: str) -> str:
     owners = ", ".join(f"'{owner}'" for owner in COMPANIONS[kind])
     return (
         f"accuracy prior: it was not fitted to '{kind}' blocks, and judges them in networks with"
-        f" {owners} blocks alone; {_ADVICE}"
+        f" {owners} blocks alone; {ADVICE}"
     )

@@ -212,8 +212,10 @@ def sums_of(architecture: Architecture, counted: list[Place]) -> Floats:
     early, late = total[BLOCK_SUMS.index("early")], total[BLOCK_SUMS.index("late")]
     expect(
         bool(early > 0 and late > 0),
-        "accuracy prior: a network needs kxk convolutions after the stem both below and above an"
-        f" output stride of {_LATE_STRIDE}, this one has {early:g} and {late:g}",
+        "accuracy prior: it judges networks with a total stride of 32 and a block at each output"
+        f" stride from 4 on; this one has a total stride of {architecture.total_stride}, with"
+        f" {early:g} kxk convolutions up to an output stride of 8 and {late:g} from 16 on; train it"
+        f" (palmette train), or in a search {families.OWN_ACCURACY}",
     )
     height, width = np.array([architecture.resolution], dtype=np.float64).T
     classifier: Any = architecture.head  # other heads are refused before

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 from palmette.latency.planning.choose import Proposal, Step
 from palmette.latency.planning.plan import Planned
+from palmette.space import Architecture
 
-LONGEST = 28
-"""Characters of a network's text that are shown."""
+LONGEST = 34
+"""Characters of a chain's text that are shown."""
+ID = 8
+"""Characters of a network's id that are shown, as in other tables."""
 AGAIN = ", again"
 """Of anchors, which have another row."""
 WHY = {
@@ -49,9 +52,25 @@ def _line(what: str, rows: Iterable[Planned], things: int, share: float | None) 
     return [what, str(things), f"{minutes:.2f}", part, WHY[rows[0].role]]
 
 
+def shown_by_id(proposal: Proposal) -> bool:
+    """Whether the table has networks that have no name."""
+    return any(_has_text(row) for row in proposal.plan.rows)
+
+
+def _has_text(row: Planned) -> bool:
+    return row.kind == "network" and "|" in row.subject
+
+
 def _named(row: Planned) -> str:
-    """A network, or an anchor, which another row has already."""
+    """A network, or an anchor, which another row has already.
+
+    Texts of networks of one space begin alike, so an id stands for a text.
+    """
     again = AGAIN if row.role == "anchor" else ""
+    if _has_text(row):
+        network = Architecture.from_text(row.subject)
+        height, width = network.resolution
+        return f"{height}x{width} {network.id[:ID]}{again}"
     return _short(row.subject, LONGEST - len(again)) + again
 
 

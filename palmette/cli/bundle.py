@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.door import check_run
+from palmette.cli.interrupts import working
 from palmette.cli.labels import shortly
-from palmette.cli.output import at_confidence, print_table, say, say_next, status
+from palmette.cli.output import at_confidence, print_table, say, say_next
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ def bundle(
     expect_confidence(confidence)
     expect_asked(max_loss, backbones)
     expect(out is not None or not weights, "--weights: are for the packages; give --out too")
-    from palmette.search.bundle import choose, open_fleet, packages_in, report, write_bundle
-
     names = [name.strip() for name in (phones or "").split(",") if name.strip()]
-    with status("reading the runs"):
+    with working("reading the runs"):
+        from palmette.search.bundle import choose, open_fleet, packages_in, report, write_bundle
+
         portfolio = choose(open_fleet(runs, names, confidence), max_loss, backbones)
     if out is not None:
-        with status("exporting"):
+        with working("exporting"):
             write_bundle(portfolio, out, weights or ())
     packed = {} if out is None else packages_in(out)
     if as_json:

@@ -14,7 +14,8 @@ import typer
 
 from palmette.cli import labels as naming
 from palmette.cli.export import Network, normalisation
-from palmette.cli.output import counting, listed, print_table, say, status
+from palmette.cli.interrupts import interruptible, tell_nothing, working
+from palmette.cli.output import counting, listed, print_table, say
 from palmette.cli.subjects import Json, expect_no_more
 from palmette.cli.trained import Named, read_named
 
@@ -79,7 +80,7 @@ def compress(
     if named is not None and named.quantised:
         expect(scheme in (None, W8A8) and not sweep, f"{subject}: is of the scheme {W8A8} alone")
         expect_no_more(context, (*COMMON, *OF_EXPORT), f"of no use with the scheme {W8A8}")
-        with status("converting"):
+        with working("converting"):
             _print_quantised(named, out, ios, naming.labels_of(labels, named), as_json)
         return
     expect(
@@ -96,7 +97,7 @@ def compress(
             runs_on(found, system),
             f"--ios {ios}: scheme '{scheme}' needs {found.system}; leave --ios out",
         )
-        with source_package(subject, named, chosen, system, out) as package, status("compressing"):
+        with source_package(subject, named, chosen, system, out) as package, working("compressing"):
             _print_one(compression.compress(package, out, found), as_json)
         if named is not None and not as_json:
             naming.tell(named.classes, chosen)
@@ -107,7 +108,8 @@ def compress(
         expect(most_error == _MOST_ERROR, "--most-error: is for a sweep without --data")
     rule = compression.Rule(most_loss, most_error)
     system = _system(ios, NEWEST)
-    with source_package(subject, named, chosen, system, out) as package, counting() as tell:
+    made = source_package(subject, named, chosen, system, out)
+    with interruptible(tell_nothing), made as package, counting() as tell:
         images = None if data is None else _images(package, data, recipe, share, seed, count)
         _print_sweep(compression.sweep(package, out, images=images, rule=rule, tell=tell), as_json)
 
@@ -200,7 +202,7 @@ def source_package(
     folder = out.absolute().parent
     expect(folder.is_dir(), f"output {out}: its folder does not exist; make it first")
     with tempfile.TemporaryDirectory(prefix=".palmette-export-", dir=folder) as name:
-        with status("converting"):
+        with working("converting"):
             source = Path(name, "source")
             package = export(network.architecture, source, options=options, module=network.module)
         yield package

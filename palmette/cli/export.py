@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli import labels as naming
-from palmette.cli.output import status
+from palmette.cli.interrupts import working
 from palmette.cli.subjects import Classes, Json, TargetName, TaskName, expect_no_more
 from palmette.cli.trained import QUANTISED, Named, read_named
 
@@ -143,7 +143,7 @@ def export_command(
         "confidence": confidence,
         "class_map": class_map,
     }
-    with status("converting"):
+    with working("converting"):
         path, ms = _export(networks, names, out, found, predictor, values)
     if as_json:
         answer = {"package": str(path), "predicted_ms": ms[0], "target": str(found)}
@@ -183,7 +183,7 @@ def _export_own(context: typer.Context, found: Target, predictor: LatencyPredict
     expect_no_more(context, _OWN, "for architectures, not for a torch module")
     expect(len(given["archs"]) == 1, "module.py:factory: give one alone; a package holds one")
     replaced = _check_place(given["out"], found, given["kind"])
-    with status("converting"):
+    with working("converting"):
         path, ms, proof = export_own(
             given["archs"][0],
             found,

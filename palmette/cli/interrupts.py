@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 
 from palmette.cli.door import RUN, TARGET_RUNS
-from palmette.cli.output import note
+from palmette.cli.output import note, status
 
 
 class Terminated(KeyboardInterrupt):
@@ -30,6 +30,11 @@ def tell_interrupted(folder: Path, again: str) -> None:
 def tell_repeatable() -> None:
     """Say the same where the command itself finds what it has done."""
     note("interrupted; go on with: the same command")
+
+
+def tell_nothing() -> None:
+    """Say the same of work whose files appear whole, and only at its end."""
+    note("interrupted; nothing was written")
 
 
 @contextmanager
@@ -61,3 +66,10 @@ def interruptible(tell: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
     tell()
     raise typer.Exit(128 + sign)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Work that shows its name while it lasts, and whose files appear whole, at its end."""
+    with interruptible(tell_nothing), status(text):
+        yield

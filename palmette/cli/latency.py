@@ -10,7 +10,8 @@ import typer
 
 from palmette.cli.door import check_tables
 from palmette.cli.fits import note_few, note_without_sustained, print_fits
-from palmette.cli.output import listed, note, print_table, status
+from palmette.cli.interrupts import interruptible, tell_nothing, working
+from palmette.cli.output import listed, note, print_table
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def latency_fit(
         expect(out.suffix == ".json", f"--out: with --target it is a .json file, got {out}")
         parse_target(target)
     check_tables(tables)
-    from palmette.latency import LATENCY, SUSTAINED, fit
+    with interruptible(tell_nothing):
+        from palmette.latency import LATENCY, SUSTAINED, fit
 
-    rows = given_timings(tables)
-    with status("fitting"):
+        rows = given_timings(tables)
+    with working("fitting"):
         predictors = fit(rows, target, like, lookup, SUSTAINED if sustained else LATENCY)
     if sustained:
         note_without_sustained(rows, predictors)
@@ -88,7 +90,7 @@ def latency_validate(
     from palmette.latency.validation.validate import report
 
     rows = given_timings(tables)
-    with status("fitting without each network in turn"):
+    with working("fitting without each network in turn"):
         found, metrics = report(rows, figures)
     for title, columns, cells in found:
         print_table(title, columns, cells, to_stderr=as_json)

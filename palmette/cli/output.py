@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from palmette.cli.log_lines import LogLines, ticking
+
 FIGURE = re.compile(r"[-+×÷/x ]*\d[\d.,]*(e[-+]?\d+)?( .*|%)?")
 """A cell that is a figure: `0.642`, `+4.2 ± 1.0`, `×/÷ 1.15`, `17`."""
 BESIDE_FIGURES = re.compile(r"-?|[a-z]{1,5}")
@@ -124,10 +126,14 @@ def listed(metrics: dict[str, Any]) -> str:
     return "\n".join(f"{name}: {value}" for name, value in metrics.items())
 
 
-def status(text: str) -> Any:
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Show that something is going on; in a log, from time to time."""
     from rich.console import Console
 
-    return Console(stderr=True).status(text)
+    console = Console(stderr=True)
+    with console.status(text) if console.is_terminal else ticking(text):
+        yield
 
 
 def note(line: str) -> None:
@@ -137,7 +143,7 @@ def note(line: str) -> None:
 
 @contextmanager
 def counting() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bar of things that are counted, if somebody looks on: tell(what, done, of)."""
+    """Progress bar of things that are counted, or lines of a log: tell(what, done, of)."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -152,8 +158,11 @@ def counting() -> Iterator[Callable[[str, int, int], None]]:
     off = not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=off) as bar:
         task = bar.add_task("", total=None)
+        lines = LogLines()
 
         def tell(what: str, done: int, of: int) -> None:
+            if off:
+                lines.tell(lambda: f"{what} {done}/{of}")
             bar.update(task, description=what, completed=done, total=of)
 
         yield tell

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from palmette.cli.output import note, print_table, say, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import note, print_table, say
 from palmette.cli.subjects import Json, expect_only
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def compare(
     rows = [_rows(path) for path in (first, second)]
     quantity = SUSTAINED if sustained else LATENCY
     kept: list[Kept] = []
-    with status("comparing"):
+    with working("comparing"):
         if run is not None:
             found, kept, quantity = _for_run(rows, run, sustained)
         else:

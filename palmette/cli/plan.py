@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.door import check_planned, check_run
-from palmette.cli.output import note, print_table, say, say_next, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import note, print_table, say, say_next
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ def latency_plan(
     )
     asked = parse_target(target)
     check_planned(asked)
-    from palmette.latency.planning.explained import explain
+    from palmette.latency.planning.explained import explain, shown_by_id
     from palmette.latency.planning.space_plan import plan_space
     from palmette.latency.predictor import LatencyPredictor
 
     known = None if predictor is None else LatencyPredictor.read(predictor)
-    with status("reading off what the space needs"):
+    with working("reading off what the space needs"):
         found = plan_space(space, asked, minutes, seed=seed, broad=broad, predictor=known)
     if out is not None:
         found.plan.write(out)
@@ -82,6 +83,8 @@ def latency_plan(
     title = f"To time for '{space.name}' on {asked}: {found.plan.seconds / 60:.1f} minutes"
     columns = ["what", "count", "min", "% of time", "why"]
     print_table(title, columns, explain(found))
+    if shown_by_id(found):
+        say("a network without a name has its size and its id; the plan's file has its text")
     for line in _sums(found):
         say(line)
     say_plan_next(asked, out)
@@ -139,22 +142,27 @@ def _answer(found: Proposal, target: str, out: Path | None) -> dict[str, object]
     }
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def _sums(found: Proposal) -> list[str]:
     """What the plan stands for, and what further minutes would add."""
     guess = "guessed, as no predictor is known" if found.guessed else "predicted"
     lines = [
-        f"stands for {found.covered:.1%} of the time of the space's networks ({guess}): kernels"
-        " that are timed, or like one that is"
+        f"stands for {_percent(found.covered)} of the time of the space's networks ({guess}):"
+        " kernels that are timed, or like one that is"
     ]
     if found.untimed >= 5e-4:  # shown as 0.1 %
         lines.append(
-            f"{found.untimed:.1%} of the networks' time is in kernels too short to be timed alone"
-            " and in no chain of equal blocks: whole networks stand for them"
+            f"{_percent(found.untimed)} of that time is in kernels too short to be timed alone and"
+            " in no chain of equal blocks; they are counted above as far as they are like a timed"
+            " one, and whole networks scale the rest"
         )
     for more in found.more:
         lines.append(
             f"{more.minutes:g} minutes more: {more.ops} ops, {more.blocks} blocks as chains,"
-            f" {more.networks} networks; stands for {more.covered:.1%}"
+            f" {more.networks} networks; stands for {_percent(more.covered)}"
         )
     if not found.more:
         lines.append("further minutes add nothing: all that can be timed is planned")

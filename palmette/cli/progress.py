@@ -7,19 +7,17 @@ of a search that is over before the first is due.
 from __future__ import annotations
 
 import math
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from palmette.cli.log_lines import EVERY_S, LogLines
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
 
     from palmette.search.trials.progress import Snapshot
 
-EVERY_S = 30.0
-"""Between two lines where nobody looks on."""
 MOST_WORKERS = 12
 """Rows of workers on a terminal."""
 
@@ -91,17 +89,8 @@ def display(snapshot: Snapshot) -> Group:
 
 
 def _lines(console: Console, every_s: float) -> Callable[[Snapshot], None]:
-    last = time.monotonic()
-
-    def told(snapshot: Snapshot) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= every_s:
-            last = now
-            file = console.file or sys.stderr
-            print(line(snapshot), file=file, flush=True)
-
-    return told
+    lines = LogLines(every_s, console.file)
+    return lambda snapshot: lines.tell(lambda: line(snapshot))
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from palmette.cli.door import check_run
-from palmette.cli.output import print_table, say, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import print_table, say
 from palmette.cli.subjects import Json
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def report(
     check_run(run, several=True)  # whose error names the runs in it
     if out is not None:
         expect_new(out, force)
-    from palmette.search.report.page import write_report
+    with working("reading the run"):
+        from palmette.search.report.page import write_report
 
-    with status("reading the run"):
         path = write_report(run, out, storage=storage, force=force)
     size = path.stat().st_size
     answer = {"report": str(path), "bytes": size}
@@ -50,7 +51,7 @@ def compare(
         check_run(folder, several=True)
     from palmette.search.report.compare import compare as compared
 
-    with status("reading the runs"):
+    with working("reading the runs"):
         found = compared(first, second)
     if as_json:
         print(json.dumps(found.to_dict(), default=str))

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palmette.cli.output import at_confidence, note, print_table, say, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import at_confidence, note, print_table, say
 
 if TYPE_CHECKING:
     from palmette.search import Retimed
@@ -22,7 +23,7 @@ def plan_run(folder: Path, out: Path | None, as_json: bool) -> None:
     """Plan the picks of a run's front and their neighbours."""
     from palmette.search import finished_run, retime_plan
 
-    with status("reading the run"):
+    with working("reading the run"):
         plan = retime_plan(finished_run(folder))
     if out is not None:
         plan.write(out)
@@ -47,7 +48,7 @@ def rank_anew(folder: Path, timings: Sequence[Path], as_json: bool) -> None:
     """Rank a run's front anew by timings of its networks."""
     from palmette.search import retime
 
-    with status("ranking the front anew"):
+    with working("ranking the front anew"):
         found = retime(folder, timings)
     for bad in found.quarantined:
         note(f"put aside: {bad}")

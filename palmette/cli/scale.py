@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from palmette.cli.output import print_table, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import print_table
 from palmette.cli.shrink import (
     ESTIMATES,
     Budget,
@@ -63,7 +64,7 @@ def scale(
     check_limits("scale", target, predictor_file, budget_ms, confidence, lam)
     base = read_architecture(arch)
     predictor = given_predictor("scale", target, predictor_file)
-    with status("scaling"):
+    with working("scaling"):
         if fit:
             given = engine.fit_coefficients(base, predictor, lam=lam, recipe=recipe)
         found = engine.scale_to_budget(

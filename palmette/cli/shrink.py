@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from palmette.cli.door import check_target
-from palmette.cli.output import at_confidence, note, print_table, say, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import at_confidence, note, print_table, say
 from palmette.cli.subjects import (
     Arch,
     Json,
@@ -56,7 +57,7 @@ def shrink(
     check_limits("shrink", target, predictor_file, budget_ms, confidence, lam)
     network = read_architecture(arch)
     predictor = given_predictor("shrink", target, predictor_file)
-    with status("shrinking"):
+    with working("shrinking"):
         found = engine.shrink(
             network,
             predictor,

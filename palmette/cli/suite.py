@@ -77,7 +77,7 @@ def latency_suite(
         f" {found.seconds / 60:.0f} minutes, {answer['left_out']} left out"
     )
     folder = shlex.quote(str(out))
-    say_next("palmette latency app --out app", "the source of the app that times them, for a Mac")
+    say_next("palmette latency app --out timer", "the source of the app that times them, for a Mac")
     say_next(
         f"palmette latency import results.csv --suite {folder} --out table.csv",
         "of what the app wrote",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,8 +16,8 @@ import typer
 from palmette.cli.completion import complete_network
 from palmette.cli.door import RUN, check_new_run, check_run
 from palmette.cli.interrupts import interruptible, tell_interrupted
+from palmette.cli.log_lines import LogLines
 from palmette.cli.output import listed, note, print_table, say, say_next
-from palmette.cli.progress import EVERY_S
 from palmette.cli.search import expect_alone
 from palmette.cli.subjects import Json, names_weights, read_architecture
 
@@ -296,17 +295,15 @@ def _progress() -> Iterator[tuple[Callable[[State], None], Callable[[str, int, i
     off = not console.is_terminal
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=off) as bar:
         task = bar.add_task("", total=None, more="")
-        due = time.monotonic() + EVERY_S
+        lines = LogLines()
 
         def watch(state: State) -> None:
-            nonlocal due
             best = "" if math.isnan(state.top1) else f"best {state.top1:.1%}"
-            if off and time.monotonic() >= due:
-                due = time.monotonic() + EVERY_S
-                at = f"epoch {state.epoch}/{state.epochs}, step {state.step}/{state.steps}"
-                speed = f"{state.images_per_s:.0f} img/s"
-                told = [at, f"loss {state.loss:.3f}", best, speed]
-                console.print(", ".join(filter(None, told)), soft_wrap=True)
+            at = f"epoch {state.epoch}/{state.epochs}, step {state.step}/{state.steps}"
+            speed = f"{state.images_per_s:.0f} img/s"
+            told = [at, f"loss {state.loss:.3f}", best, speed]
+            if off:
+                lines.tell(lambda: ", ".join(filter(None, told)))
             bar.update(
                 task,
                 description=f"epoch {state.epoch}/{state.epochs}",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from palmette.cli.export import Network, normalisation
-from palmette.cli.output import print_table, say, status
+from palmette.cli.interrupts import working
+from palmette.cli.output import print_table, say
 from palmette.cli.subjects import Classes, Json, TaskName
 from palmette.cli.trained import QUANTISED, Named, read_named
 
@@ -79,7 +80,7 @@ def verify(
         )
         network = Network.of(named, keras=keras, bgr=bgr)
         prove = _prove(network if size is None else network.at(size), mean, std, function)
-    with status("verifying"):
+    with working("verifying"):
         verdict = prove(package, images=images)
         architecture = verdict.architecture
         if mac_script is not None:

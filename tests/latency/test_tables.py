@@ -12,6 +12,10 @@ from palmette.space import InputError
     ("content", "words"),
     [
         (b"PK\x03\x04abc\n", "is a workbook, as Excel keeps it; save it as CSV"),
+        (b"subject\tlatency_ms\na\t1\n", "has tabs between cells; save it with commas"),
+        (b"subject,latency_ms\na,0,51\n", "decimal comma .write 0.51., or a comma within a cell"),
+        (b"subject,latency_ms\na,1\na,0,51\n", "row 3 has 3 cells, those before it 2; is there a"),
+        (b"", "t.csv: is empty; a table begins with a line of its columns' names"),
         (b"subject;latency_ms\na;1,2\n", "has semicolons between cells; save it with commas"),
     ],
 )

@@ -170,7 +170,7 @@ def test_milliseconds_that_are_no_number_are_refused(tmp_path: Path, text: str) 
     [
         ("network,", "net,", "row 2: subject_kind must be one of op, chain, network, probe, got"),
         ("mobilenet_v2", "", "row 2: subject must name what was timed, got ''"),
-        ("mobilenet_v2", "mobilenet_v9", "row 2: subject: network 'mobilenet_v9' is unknown; give"),
+        ("mobilenet_v2", "mobilenet_v9", "row 2: subject: network 'mobilenet_v9' is unknown; did"),
         ("mobilenet_v2", "no.csv", "row 2: subject: "),
         ("mobilenet_v2", "64x64 stem | head", "row 2: subject: "),
         ("mobilenet_v2", "mobilenet_v2@big", "row 2: subject: network 'mobilenet_v2@big': resol"),
@@ -237,12 +237,15 @@ def test_row_numbers_count_blank_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "start"),
     [
-        (b"", "cannot be read as CSV (No columns to parse from file)"),
+        (b"", "is empty; a table begins with a line of its columns' names"),
         (f"{HEADER}\n".encode(), "the table has no rows"),
         (f"{HEADER}\n\n,,,,\n".encode(), "the table has no rows"),
         (f"{HEADER}\n{GOOD},x\n".encode(), "rows have more cells than the header has columns"),
         (f"{HEADER}\n{GOOD},\n{GOOD},\n".encode(), "rows have more cells than the header"),
-        (f"{HEADER}\n{GOOD}\n{GOOD},x\n".encode(), "cannot be read as CSV (Error tokenizing"),
+        (
+            f"{HEADER}\n{GOOD}\n{GOOD},x\n".encode(),
+            "row 3 has 6 cells, those before it 5; is there a",
+        ),
         (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "cannot be read as CSV ("),
         (b'"\n', "cannot be read as CSV ("),
         (f"{HEADER.replace(',', ';')}\n".encode(), "has semicolons between cells"),
@@ -304,7 +307,10 @@ CHAIN = "chain,4*(ir_r1_k3_s1_e6_c24_relu6)@56x56x24,my-phone/gpu@made,0.5,me"
         (GOOD.replace("19.0", ""), "latency_ms must be a positive number of"),
         (GOOD.replace("19.0", "19 ms"), "latency_ms must be a positive number of"),
         (GOOD.replace("19.0", "2e7"), "latency_ms must be a positive number of"),
-        (GOOD.replace("mobilenet_v2", "net_x"), "subject: network 'net_x' is unknown; give the"),
+        (
+            GOOD.replace("mobilenet_v2", "net_x"),
+            "subject: network 'net_x' is unknown; did you mean",
+        ),
         (GOOD.replace("iphone-11/cpu", "iphone-11/npu"), "target must be device/unit@runtime"),
         (GOOD.replace("network,", "net,"), "subject_kind must be one of op, chain, network, probe"),
         (OP.replace("conv", "convolve"), "subject: op 'convolve 8x14x14 -> 8x14x14': unknown kind"),

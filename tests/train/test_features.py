@@ -95,5 +95,7 @@ def test_blocks_that_the_prior_was_not_fitted_to_are_refused() -> None:
 
 
 def test_a_network_without_late_blocks_is_refused() -> None:
-    with pytest.raises(InputError, match="needs kxk convolutions.*has 1 and 0"):
+    with pytest.raises(
+        InputError, match="total stride of 4, with 1 kxk .* and 0 from 16 on; train it"
+    ):
         features("224x224 stem_k3_s2_c8_relu | ds_r1_k3_s2_c24_relu | head_c96_relu")

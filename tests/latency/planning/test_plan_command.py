@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,18 @@ def test_what_nothing_times_is_said(space_file: Path, capsys: Printed) -> None:
     run("--space", space_file, "--target", "iphone-13/ane", "--minutes", 30)
     shown = capsys.readouterr().out
     assert "too short to be timed alone and in no chain of equal blocks" in shown
+    assert "counted above as far as they are like a timed one" in shown
     assert "further minutes add nothing: all that can be timed is planned" in shown
+
+
+def test_no_two_networks_read_alike(space_file: Path, capsys: Printed) -> None:
+    run("--space", space_file, "--target", "iphone-13/ane", "--minutes", 3)
+    shown = capsys.readouterr().out
+    names = [line.split("  ")[0] for line in shown.splitlines() if "scales the sum" in line]
+    assert len(names) == len(set(names)) and all("..." not in name for name in names)
+    assert any(re.fullmatch("[0-9]+x[0-9]+ [0-9a-f]{8}", name) for name in names)
+    assert "has its size and its id; the plan's file has its text" in shown
+    assert max(map(len, shown.partition("\n\n")[0].splitlines())) <= 80
 
 
 def test_few_minutes_and_unknown_names_are_refused(space_file: Path, tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def test_a_suite_is_made_and_what_is_left_out_is_said(palmette: Palmette) -> Non
     assert out == (
         "bench: 1 packages (1 were there), 1 timings on cpuAndNeuralEngine in about 0 minutes,"
         " 1 left out\n"
-        "next: palmette latency app --out app (the source of the app that times them, for a Mac)\n"
+        "next: palmette latency app --out timer (the source of the app that times them, for a"
+        " Mac)\n"
         "next: palmette latency import results.csv --suite bench --out table.csv (of what the app"
         " wrote)\n"
     )
