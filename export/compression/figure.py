@@ -13,14 +13,20 @@ if TYPE_CHECKING:
 
 
 def sweep_figure(rows: Sequence[Row]) -> Any:
-    """Plotly figure: megabytes against the error of the outputs; the pick in another colour."""
+    """Plotly figure: megabytes against what the pick was chosen by; the pick in another colour.
+
+    That is the loss of top-1 with its deviation, where images were labelled, else the error of the
+    outputs.
+    """
     import plotly.graph_objects as go
 
     shown = [row for row in rows if not row.note]
+    labelled = not any(math.isnan(row.loss) for row in shown)
     figure = go.Figure(
         go.Scatter(
             x=[row.mb for row in shown],
-            y=[row.output_error for row in shown],
+            y=[100 * row.loss if labelled else row.output_error for row in shown],
+            error_y={"array": [100 * row.loss_deviation for row in shown]} if labelled else None,
             mode="markers+text",
             marker={
                 "size": [14 if row.picked else 9 for row in shown],
@@ -32,7 +38,8 @@ def sweep_figure(rows: Sequence[Row]) -> Any:
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
-    styled(figure, "Size against error", "package (MB)", "relative error of the outputs")
+    what = ("loss", "top-1 lost (points)") if labelled else ("error", "error of the outputs")
+    styled(figure, f"Size against {what[0]}", "package (MB)", what[1])
     figure.update_xaxes(rangemode="tozero")
     return figure
 

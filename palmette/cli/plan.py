@@ -13,6 +13,7 @@ import typer
 from palmette.cli.door import check_planned, check_run
 from palmette.cli.interrupts import working
 from palmette.cli.output import note, print_table, say, say_next
+from palmette.cli.retime import plan_run, rank_anew
 from palmette.cli.subjects import Json, PredictorFile, expect_only
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def latency_plan(
 
     expect(run is not None or not timings, "--timings: needs --run, the folder of a search")
     if run is not None:
-        check_run(run, several=True)
         _of_run(context, run, timings, out, as_json)
         return
     if space_name is None or target is None:
@@ -118,13 +118,13 @@ def _of_run(
     context: typer.Context, run: Path, timings: list[Path] | None, out: Path | None, as_json: bool
 ) -> None:
     """Plan the picks of a run, or rank its front anew by their timings."""
-    from palmette.cli.retime import plan_run, rank_anew
-
+    allowed = "timings" if timings else "out"
+    when = "with --run and --timings" if timings else "with --run"
+    expect_only(context, when, "run", allowed, "as_json")
+    check_run(run, several=True)
     if timings:
-        expect_only(context, "with --run and --timings", "run", "timings", "as_json")
         rank_anew(run, timings, as_json)
     else:
-        expect_only(context, "with --run", "run", "out", "as_json")
         plan_run(run, out, as_json)
 
 

@@ -77,15 +77,18 @@ function nextBest(others) {
 
 function others(panel) {
   const shown = byId("all-others").checked ? panel.others : nextBest(panel.others);
-  const number = (text) => element("td", { class: "number" }, text);
+  // on a phone each cell says its own head
+  const heads = [...document.querySelectorAll("#others thead th")].map((head) => head.textContent);
+  const cell = (at, text, more = {}) => element("td", { "data-head": heads[at], ...more }, text);
+  const number = (at, text) => cell(at, text, { class: "number" });
   const told = (value, digits) => (value === null ? "?" : signed(value, digits));
   document.querySelector("#others tbody").replaceChildren(...shown.map(([gene, choice, cost, points, fits]) =>
     element("tr", {},
       element("th", { scope: "row" }, data.genes[gene].name),
-      element("td", {}, data.genes[gene].choices[panel.code[gene]]),
-      element("td", {}, data.genes[gene].choices[choice]),
-      number(told(cost, 3)), number(told(points, 2)),
-      element("td", {}, verdict(cost, points, fits)))));
+      cell(1, data.genes[gene].choices[panel.code[gene]]),
+      cell(2, data.genes[gene].choices[choice]),
+      number(3, told(cost, 3)), number(4, told(points, 2)),
+      cell(5, verdict(cost, points, fits)))));
 }
 
 function showNetwork(i) {

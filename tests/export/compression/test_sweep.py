@@ -13,6 +13,7 @@ from torch import nn
 
 from palmette.export import ExportOptions, export
 from palmette.export.compression import SCHEMES, Images, Rule, Sweep, sweep
+from palmette.export.compression.figure import sweep_figure
 from palmette.export.compression.measure import Outputs, difference, run_package, seeded_images
 from palmette.export.compression.sweep import Row, _picked
 from palmette.export.package import read_spec
@@ -104,6 +105,14 @@ def test_the_smallest_within_the_bound_is_picked(
     rows: list[Row], rule: Rule, seeded: bool, pick: str
 ) -> None:
     assert [row.scheme for row in _picked(rows, rule, seeded) if row.picked] == [pick]
+
+
+def test_the_figure_shows_what_the_pick_was_chosen_by() -> None:
+    shown = sweep_figure(LABELLED)
+    assert list(shown.data[0].y) == [100 * row.loss for row in LABELLED if not row.note]
+    assert shown.layout.yaxis.title.text == "top-1 lost (points)"
+    free = sweep_figure([replace(row, loss=math.nan) for row in LABELLED])
+    assert list(free.data[0].y) == [row.output_error for row in LABELLED if not row.note]
 
 
 def test_losses_are_paired_and_their_deviation_is_that_of_the_mean() -> None:

@@ -142,6 +142,13 @@ def test_a_phone_shows_the_page_without_scrolling_sideways_in_readable_colours(
 ) -> None:
     page = visit(written, width=360, color_scheme=scheme).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shown = "all => all.map(one => one.getBoundingClientRect().right)"
+    assert max(page.eval_on_selector_all("#others td", shown)) <= 360
+    first = page.eval_on_selector_all(
+        "#others tbody tr:first-child td",
+        "all => all.map(one => getComputedStyle(one, '::before').content)",
+    )
+    assert first == ['"chosen"', '"instead"', '"ms"', '"points"', '"verdict"']
     paper, soft, *inks = page.evaluate(
         "names => names.map(name => getComputedStyle(document.documentElement)"
         ".getPropertyValue('--' + name).trim())",

@@ -80,6 +80,7 @@ def test_both_commands_print_for_people_and_programs(
         assert ended.value.code == 0
         return capsys.readouterr().out
 
+    monkeypatch.setenv("COLUMNS", "200")  # names of the folders take most of a narrower line
     folders = str(finished.folder.path), str(copied)
     found = json.loads(printed("compare", *folders, "--json"))
     assert found["comparable"] is True
