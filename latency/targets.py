@@ -108,7 +108,7 @@ def find_target(name: str) -> Target:
     mended = _mended(name)
     if mended in _names():
         raise InputError(f"target '{name}' is unknown; did you mean {mended}? a target is {OWN}")
-    raise InputError(f"target '{name}' is unknown; {_did_you_mean(mended)}{known_targets(mended)}")
+    raise InputError(f"target '{name}' is unknown; {_did_you_mean(mended)}{_known(mended)}")
 
 
 def parse_target(name: str) -> Target:
@@ -127,7 +127,7 @@ def parse_target(name: str) -> Target:
     if mended in _names() or _NAME.fullmatch(mended):
         raise InputError(f"target '{name}' is unknown; did you mean {mended}? a target is {OWN}")
     raise InputError(
-        f"target '{name}' is unknown; {_did_you_mean(mended)}{known_targets(mended)}; one of your"
+        f"target '{name}' is unknown; {_did_you_mean(mended)}{_known(mended)}; one of your"
         f" own timings must be {OWN}, such as iphone-16/ane@coreml-ios18 (docs/timing.md)"
     )
 
@@ -148,7 +148,7 @@ def _did_you_mean(name: str) -> str:
     return did_you_mean(name, _names(), lambda known: find_target(known).alias)
 
 
-def known_targets(name: str) -> str:
+def _known(name: str) -> str:
     """Known targets of the device that a name begins with, or all."""
     device = name.partition("/")[0]
     own = [target.alias for target in TARGETS.values() if target.device == device]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 
 import pytest
@@ -103,3 +105,22 @@ def test_a_command_to_be_copied_is_never_folded(monkeypatch: pytest.MonkeyPatch)
     say_next(command, "the first search")
     first, second = sys.stdout.getvalue().splitlines()  # type: ignore[attr-defined]
     assert first == f"next: {command}" and second.strip() == "(the first search)"
+
+
+PRINTED = "import palmette.cli as cli; cli.app = lambda **_: print('×/÷ 1.15 ± 2 ☃'); cli.main()"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("ascii", "x/: 1.15 +- 2 ?"),
+        ("latin-1", "×/÷ 1.15 ± 2 ?"),
+        ("utf-8", "×/÷ 1.15 ± 2 ☃"),
+    ],
+)
+def test_what_an_encoding_lacks_is_printed_by_plain_signs(encoding: str, told: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-c", PRINTED]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode(encoding) == f"{told}\n"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import palmette
 from palmette.export.errors import ExportError
-from palmette.export.formats import FORMATS, kind_for_runtime, system_for_runtime
+from palmette.export.formats import FORMATS, RUNTIME_KINDS, system_for_runtime
 from palmette.latency.suite.manifest import hash_package
 from palmette.latency.targets import parse_target
 from palmette.space.errors import InputError, expect
@@ -41,7 +41,12 @@ def package_form(target: str) -> tuple[str, str]:
         InputError: the runtime runs no Core ML packages, or none of tensors in half precision.
     """
     runtime = parse_target(target).runtime
-    kind = kind_for_runtime(runtime)
+    expect(
+        runtime in RUNTIME_KINDS,
+        f"target '{target}': {runtime} runs no Core ML packages, which a suite is made of; plan for"
+        f" one of {', '.join(RUNTIME_KINDS)} (palmette latency plan --target)",
+    )
+    kind = RUNTIME_KINDS[runtime]
     system = system_for_runtime(runtime, kind)
     expect(
         system is not None and system != "iOS15",

@@ -24,6 +24,7 @@ from palmette.cli.importing import import_command
 from palmette.cli.latency import latency
 from palmette.cli.measure import latency_measure
 from palmette.cli.placement import placement
+from palmette.cli.plain_signs import use_plain_signs
 from palmette.cli.plan import latency_plan
 from palmette.cli.refused import refusal
 from palmette.cli.replay import replay
@@ -91,6 +92,7 @@ def main() -> None:
     """Entry point: user errors end in one line and exit code 2."""
     from palmette.space.errors import InputError
 
+    use_plain_signs()
     try:
         code = app(standalone_mode=False)
     except InputError as error:

@@ -37,7 +37,7 @@ def check_target(command: str, target: str | None, predictor: Path | None) -> No
 
 def check_searched(target: str, predictor: Path | str | None) -> None:
     """Raise InputError for a target that is malformed, or unknown and without a predictor."""
-    from palmette.latency.targets import TARGETS, known_targets, parse_target
+    from palmette.latency.targets import TARGETS, parse_target
     from palmette.space.errors import expect
     from palmette.space.files import expect_readable
 
@@ -46,7 +46,7 @@ def check_searched(target: str, predictor: Path | str | None) -> None:
         expect(
             found in TARGETS,
             f"target '{found}': palmette ships no predictor of it; give yours by --predictor FILE,"
-            f" as palmette latency fit writes it; {known_targets(found)}",
+            " as palmette latency fit writes it; palmette targets lists those that it ships",
         )
     else:
         expect_readable(Path(predictor))

@@ -229,7 +229,7 @@ def test_a_runtime_without_packages_is_refused_before_anything_is_written(
     rows = [planned("op", OP, "op", target) for target in targets]
     with pytest.raises(InputError, match=reason):
         write_suite(Plan(tuple(rows)), tmp_path / "a")
-    with pytest.raises(InputError, match="processes: must be 1 or more"):
+    with pytest.raises(InputError, match="--processes: at least 1, got 0"):
         write_suite(PLAN, tmp_path / "a", processes=0)
     assert not (tmp_path / "a").exists()
 
