@@ -1,11 +1,11 @@
 """Settings of the suite: properties that repeat, a cache of its own, which worker runs what.
 
-The presets that tests of several folders compile are here too.
+The presets that tests of several folders compile, and a caller of the command line, are here too.
 """
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,27 @@ class Compiled(dict[str, CompiledSpace]):
 def compiled_presets() -> dict[str, CompiledSpace]:
     """The shipped spaces, compiled."""
     return Compiled()
+
+
+@pytest.fixture
+def ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Exit code, standard output and standard error of a command, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        from palmette import cli
+
+        monkeypatch.setattr(sys, "argv", ["palmette", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, out, err
+
+    return call
 
 
 TOGETHER = {

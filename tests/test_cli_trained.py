@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from palmette import cli
 from palmette.cli.labels import labels_of, shortly
 from palmette.cli.trained import Named, read_named
 from palmette.export import ExportOptions, export
@@ -46,27 +45,14 @@ def written(path: Path, classes: tuple[str, ...] = CLASSES, **form: str) -> Path
     return path
 
 
-@pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Exit code, standard output and standard error of a command, beside the folder of a training
-    and files of labels."""
-    monkeypatch.chdir(tmp_path)
-    written(tmp_path / "run" / "best.safetensors")
+@pytest.fixture(autouse=True)
+def _beside(ask: Ask) -> None:
+    """The folder of a training, and files of labels, in the folder of the command."""
+    written(Path("run", "best.safetensors"))
     Path("run/run.toml").write_text('[run]\nformat = "palmette/training@1"\n')
     Path("nicer.txt").write_text("Dark\nBright\nDim\n")
     Path("swapped.txt").write_text("bright\ndark\ndim\n")
     Path("two.txt").write_text("dark\nbright\n")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["palmette", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert isinstance(end.value.code, int)
-        return end.value.code, out, err
-
-    return call
 
 
 def labels_in(package: str) -> list[str]:

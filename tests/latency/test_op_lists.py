@@ -54,7 +54,7 @@ def test_counts_repeat_ops(tmp_path: Path) -> None:
         (f"op,count\n{CONV},1\n\nconvolve 3 -> 3,1\n", "row 4: op 'convolve 3 -> 3': unknown kind"),
         (f"op,count\n{CONV} k5,1\n", "row 2: op 'conv 3x8x8 -> 8x8x8 k3 k5': the word 'k5'"),
         (f"op,count\n{CONV},1,\n", "rows have more cells than the header has columns"),
-        ("", "cannot be read as CSV"),
+        ("", "is empty; a table begins with a line"),
     ],
 )
 def test_a_bad_list_is_refused(tmp_path: Path, content: str, said: str) -> None:

@@ -96,7 +96,7 @@ def test_load_predictor_takes_names_and_aliases() -> None:
     for name, target in TARGETS.items():
         assert load_predictor(name).model_ == load_predictor(target.alias).model_
         assert load_predictor(name).model_.target is target
-    with pytest.raises(InputError, match="known: iphone-11/cpu@coreml-ios13"):
+    with pytest.raises(InputError, match="known: iphone-11/cpu, iphone-xs/cpu"):
         load_predictor("iphone-99/ane")
 
 
