@@ -127,7 +127,7 @@ def test_a_bundle_marks_the_phone_and_takes_one_kind_of_budget_for_it(
 ) -> None:
     portfolio = choose(open_fleet([sustained.folder.path], confidence=0.8), 0.5)
     (share,) = portfolio.shares
-    assert share.unit.quantity == _choice(share, True)["quantity"] == SUSTAINED
+    assert share.unit.quantity == _choice(share, True, ())["quantity"] == SUSTAINED
     assert report(portfolio)["phones"][0]["quantity"] == SUSTAINED
     other = searched(predictors[LATENCY], tmp_path / "run", small_file, LATENCY)
     with pytest.raises(InputError, match="budget is latency on iphone-11/cpu.*, but sustained in"):
