@@ -13,7 +13,7 @@ import typer
 from palmette.cli import labels as naming
 from palmette.cli.interrupts import working
 from palmette.cli.subjects import Classes, Json, TargetName, TaskName, expect_no_more
-from palmette.cli.trained import QUANTISED, Named, read_named
+from palmette.cli.trained import QUANTISED, Named, check_order, read_named
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,6 +105,7 @@ def export_command(
         _export_own(context, found, load_predictor(target))
         return
     expect(not unproven, "--unproven: is for module.py:factory alone")
+    check_order(keras, bgr)
     own, flexible = _sizes(resolution, sizes, size_range)
     named = [read_named(arch, weights, task, classes, foreign=keras) for arch in archs]
     for one in named:
@@ -260,7 +261,6 @@ class Network:
 
         file = named.weights
         expect(file is not None or not keras, "--keras: needs --weights, the file of the network")
-        expect(keras or not bgr, "--bgr: needs --keras; our own weights see red first")
         if file is None:
             return cls(named.architecture, labels=labels)
         from palmette.train.from_keras import read_keras

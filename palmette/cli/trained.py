@@ -62,3 +62,10 @@ def read_named(
     found = describe_weights(weights)
     expect_same_network(found.path, found.architecture, architecture)
     return Named(found.architecture, found.path, found.classes, found.quantised)
+
+
+def check_order(keras: bool, bgr: bool) -> None:
+    """Raise InputError for weights of ours that should see blue first."""
+    from palmette.space.errors import expect
+
+    expect(keras or not bgr, "--bgr: needs --keras; our own weights see red first")

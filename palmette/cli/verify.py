@@ -14,7 +14,7 @@ from palmette.cli.export import Network, normalisation
 from palmette.cli.interrupts import working
 from palmette.cli.output import print_table, say
 from palmette.cli.subjects import Classes, Json, TaskName
-from palmette.cli.trained import QUANTISED, Named, read_named
+from palmette.cli.trained import QUANTISED, Named, check_order, read_named
 
 if TYPE_CHECKING:
     from palmette.export.gates import Verdict
@@ -53,6 +53,7 @@ def verify(
     from palmette.export.sizes import read_size
     from palmette.space.errors import expect
 
+    check_order(keras, bgr)
     named = read_named(against, weights, task, classes, foreign=keras)
     size = None if resolution is None else read_size(resolution, "--resolution")
     model_file(package)
