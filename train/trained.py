@@ -6,13 +6,12 @@ import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from palmette.space import Architecture
 from palmette.space.errors import InputError
 from palmette.train.run import TRAINING_IMAGES, VALIDATION_IMAGES, best_epoch
 from palmette.train.run_folder import TrainingFolder
-from palmette.train.tensors import META
+from palmette.train.tensors import read_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def read_finished(out: Path) -> Trained | None:
     try:
         config, recipe = folder.read()
         history = _history(folder.log)
-        about = _beside(folder.best)
+        told = read_info(folder.best)
         if len(history) < recipe.epochs:
             return None
         return Trained(
@@ -54,9 +53,9 @@ def read_finished(out: Path) -> Trained | None:
             Architecture.from_text(config["architecture"]),
             tuple(history),
             len(_rows(folder.left_out)) if folder.left_out.is_file() else 0,
-            int(about["about"][VALIDATION_IMAGES]),
-            int(about["about"][TRAINING_IMAGES]),
-            tuple(map(str, about["classes"])),
+            int(told["about"][VALIDATION_IMAGES]),
+            int(told["about"][TRAINING_IMAGES]),
+            tuple(map(str, told["classes"])),
         )
     except (InputError, OSError, KeyError, TypeError, ValueError, OverflowError):
         return None
@@ -70,10 +69,3 @@ def _rows(file: Path) -> list[dict[str, str]]:
 def _history(log: Path) -> list[dict[str, float]]:
     """Rows as training kept them: whole numbers stay such."""
     return [{name: json.loads(text) for name, text in row.items()} for row in _rows(log)]
-
-
-def _beside(weights: Path) -> Any:
-    """What stands beside the tensors of a file of weights; these are not read."""
-    with weights.open("rb") as file:
-        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return json.loads(head["__metadata__"][META])["info"]

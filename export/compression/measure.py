@@ -126,10 +126,15 @@ def _numbers(value: Any) -> Values:
     return vector
 
 
+def relative_error(found: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Root of the mean square of the difference over that of what is wanted; infinite over 0."""
+    size = np.sqrt(np.mean(wanted**2))
+    return float(np.sqrt(np.mean((found - wanted) ** 2)) / size) if size else math.inf
+
+
 def difference(source: Outputs, compressed: Outputs, images: Images) -> Difference:
     """Compare what two packages give for the same images."""
-    change, size = compressed.values - source.values, np.sqrt(np.mean(source.values**2))
-    error = float(np.sqrt(np.mean(change**2)) / size) if size else math.inf
+    error = relative_error(compressed.values, source.values)
     if not source.classifier:
         return Difference(error, *[math.nan] * 4)
     before, after = source.values.argmax(1), compressed.values.argmax(1)

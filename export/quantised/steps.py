@@ -16,13 +16,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from palmette.export.compression.measure import relative_error
 from palmette.export.errors import ExportError
 from palmette.export.interpreter.program import Operation, Value
 from palmette.export.interpreter.run import Interpreter
@@ -78,13 +78,14 @@ def compare_steps(package: Path, final: Any, plan: Plan, images: Sequence[Tensor
                 f"operation '{name}' (quantize): rounds to a code {forced.distances[at]:.2f} steps"
                 f" from the module's value, more than {MOST_STEPS:g}"
             )
-    error = _relative(found, wanted)
+    scores, wanted, free = (values.double().numpy() for values in (found, wanted, free))
+    error = relative_error(scores, wanted)
     if not error <= ROUNDING:
         raise ExportError(
             f"the package's outputs are {error:.2g} from the module's (relative), more than"
             f" {ROUNDING:.2g}, though all that it rounds is the module's"
         )
-    return Steps(max(forced.distances.values()), _relative(found, free))
+    return Steps(max(forced.distances.values()), relative_error(scores, free))
 
 
 def stored(final: Any) -> Any:
@@ -94,15 +95,11 @@ def stored(final: Any) -> Any:
         scale = layer.weight_scale.reshape(-1, *[1] * (layer.weight.dim() - 1))
         codes = (layer.weight.detach() / scale).round()
         weight = (codes * scale.half().float()).half().float()
-        # the layer would round its weights once more
-        layer.get_weight = partial(_itself, weight)
+        # gives the weight itself: the layer would round it once more
+        layer.get_weight = weight.detach
     for name in {node.args[1].target for node in rounding_nodes(module)}:
         setattr(module, name, getattr(module, name).half().float())
     return module
-
-
-def _itself(value: Tensor) -> Tensor:
-    return value
 
 
 def _run(interpreter: Interpreter, pixels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -168,9 +165,3 @@ class _Replaced(fx.Interpreter):
         value = (args[0].double() / scale + zero).clamp(0, LEVELS)
         self.forced.distances[self.at] = float((value - codes).abs().max())
         return torch.quantize_per_tensor((codes - zero) * scale, scale, zero, torch.quint8)
-
-
-def _relative(found: Tensor, wanted: Tensor) -> float:
-    """Root of the mean square of the difference over that of what is wanted."""
-    wanted = wanted.double()
-    return float((found - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
